@@ -1,0 +1,113 @@
+"""The interface of a backend: whether it can run here, and a routine that does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import msgspec
+
+from lnbench.operation import Arrays, Bulk, Operation, Truth
+from lnbench.plan.case import Case
+
+
+class Available(msgspec.Struct, frozen=True):
+    """The backend runs on this device."""
+
+    note: str = ""
+    """What a reader of its times must know, such as `interpreted`; mostly empty."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """The backend does not run on this device."""
+
+    reason: str
+    """Why not, and what to install."""
+
+
+Availability: TypeAlias = Available | Unavailable
+"""Whether a backend runs, with the reason why not."""
+
+
+class Timer(Protocol):
+    """A clock that times iterations of a routine on one device."""
+
+    resolution_s: float
+    """Smallest difference that the clock shows, plus what reading it costs, in seconds."""
+
+    def time(self, run: Callable[[], object], iterations: int) -> float:
+        """Return the seconds that `iterations` calls took together."""
+
+
+class Routine(ABC):
+    """A kernel bound to arrays, ready to run."""
+
+    @abstractmethod
+    def run(self) -> Any:
+        """Run one iteration and return its results, in whatever form `host` reads."""
+
+    @abstractmethod
+    def host(self, results: Any) -> Arrays:
+        """Return results of `run` as host arrays by output name, without a copy where possible."""
+
+    def details(self) -> Mapping[str, str | int | float | bool]:
+        """Return scalars worth recording, such as the kernel's configuration."""
+        return {}
+
+    def close(self) -> None:
+        """Release what `__init__` took, such as a thread pool."""
+
+
+class Backend(ABC):
+    """Who computes.
+
+    A plug-in registers a subclass under the entry-point group `lnbench.backends`.
+    """
+
+    name: ClassVar[str]
+    """How users call it; lower case, with hyphens."""
+
+    framework: ClassVar[str]
+    """Whose arrays it takes: the key of `Operation.kernels` that it speaks."""
+
+    summary: ClassVar[str]
+    """One phrase for `lnbench list backends`."""
+
+    peer: ClassVar[bool] = False
+    """Whether its kernels are another project's: where they are no closer to the truth than torch
+    is, but beyond the ceiling that lnbench sets itself, the row gets a caveat and still a time."""
+
+    kernels: ClassVar[Mapping[str, str]] = {}
+    """Operation → module with this backend's own kernels; looked at before the operation's."""
+
+    @abstractmethod
+    def availability(self, device: str) -> Availability:
+        """Return whether the backend runs on `device` (`cpu`, `cuda:0`); never raises."""
+
+    @abstractmethod
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return the routine of a case; raises where the case cannot be prepared.
+
+        Args:
+            operation: what the case computes.
+            case: the case; its device is available.
+            inputs: host arrays, read-only, by name.
+            threads: how many threads a CPU routine may use.
+        """
+
+    @abstractmethod
+    def timer(self, case: Case) -> Timer:
+        """Return the clock for the case's device and cache state."""
+
+    def preload(self) -> None:
+        """Import what a worker needs, in the nursery, before workers are forked.
+
+        Must start no thread and touch no device.
+        """
+
+    def truth(self, operation: Operation, case: Case, inputs: Arrays) -> Mapping[str, Truth] | None:
+        """Return this backend's own truth where it does not compute the operation, else None."""
+        return None
+
+    def bulk(self, operation: Operation, case: Case) -> Bulk | None:
+        """Return what this backend moves where it is the speed limit itself, else None."""
+        return None

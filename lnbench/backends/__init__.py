@@ -1,0 +1,1 @@
+"""Who computes: one file a backend, named only by entry points."""

@@ -1,0 +1,114 @@
+"""A routine's outputs against the float64 reference."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lnbench.arrays import dtype_of
+from lnbench.operation import TOLERANCES, Arrays, Truth
+from lnbench.plan.case import DType, Tolerance
+from lnbench.record.outcome import Agreement, OutputAgreement
+
+_BLOCK = 1 << 20  # elements that one step holds in float64
+
+_MANTISSA = {DType.FLOAT64: 52, DType.FLOAT32: 23, DType.FLOAT16: 10, DType.BFLOAT16: 7}
+_LEAST_EXPONENT = {
+    DType.FLOAT64: -1022,
+    DType.FLOAT32: -126,
+    DType.FLOAT16: -14,
+    DType.BFLOAT16: -126,
+}
+_LARGEST = {
+    DType.FLOAT64: np.finfo(np.float64).max,
+    DType.FLOAT32: float(np.finfo(np.float32).max),
+    DType.FLOAT16: 65519.0,  # rounds to the largest, 65504
+    DType.BFLOAT16: 3.3895e38,
+}
+"""The largest true value that the type can hold, after rounding."""
+
+
+def agreement(
+    outputs: Arrays, truths: Mapping[str, Truth], peer: Mapping[str, float]
+) -> Agreement:
+    """Return how close outputs are to the truth.
+
+    Args:
+        outputs: host arrays by name; a missing one, or one of a wrong shape, counts as infinitely off.
+        truths: the truth of every output that must be there.
+        peer: `max_relative` of torch in the same types; a missing one counts as 0.
+    """
+    return Agreement(
+        tuple(
+            _output_agreement(name, outputs.get(name), truth, peer.get(name, 0.0))
+            for name, truth in truths.items()
+        )
+    )
+
+
+def checksum(outputs: Arrays) -> str:
+    """Return a digest of names, types, shapes and bits, to see whether results changed."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in sorted(outputs.items()):
+        if array is not None:
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()
+
+
+def _output_agreement(name: str, output: Any, truth: Truth, peer: float) -> OutputAgreement:
+    if output is None or output.shape != truth.values.shape:
+        allowed = TOLERANCES[truth.dtype or DType.FLOAT32].absolute
+        return OutputAgreement(name, np.inf, np.inf, np.inf, allowed)
+    dtype = dtype_of(output)
+    tolerance = tolerance_of(dtype, truth)
+    worst = np.zeros(3)
+    for values, true, scale in _blocks(output, truth):
+        worst = np.maximum(worst, _errors(values, true, scale, dtype))
+    error, relative, ulp = (float(each) for each in worst)
+    allowed = min(2 * peer + tolerance.absolute, tolerance.ceiling)
+    return OutputAgreement(name, error, relative, ulp, allowed)
+
+
+def tolerance_of(dtype: DType, truth: Truth) -> Tolerance:
+    """Return the tolerance of an output of type `dtype`: that of the coarsest type on its way."""
+    passed_through = [TOLERANCES[dtype]] + ([TOLERANCES[truth.dtype]] if truth.dtype else [])
+    return max(passed_through, key=lambda each: each.ceiling)
+
+
+def _blocks(output: Any, truth: Truth) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield output, truth and scale in blocks of rows, so that a large case fits in memory."""
+    if truth.values.size == 0:
+        return
+    per_row = truth.values.size // truth.values.shape[0]
+    height = max(1, _BLOCK // per_row)
+    for start in range(0, truth.values.shape[0], height):
+        rows = slice(start, start + height)
+        scale = np.float64(1.0)
+        for factor in truth.scales:
+            one_row = factor.ndim < truth.values.ndim or factor.shape[0] == 1
+            scale = scale * (factor if one_row else factor[rows])
+        yield output[rows].astype(np.float64), truth.values[rows], scale
+
+
+@np.errstate(all="ignore")
+def _errors(values: Any, true: Any, scale: Any, dtype: DType) -> Any:
+    """Return the largest absolute, scaled and ulp error; NaN or inf in the wrong place is inf."""
+    # What overflows the output's type is infinite there and right so.
+    must_be_finite = np.isfinite(true) & (np.abs(true) <= _LARGEST[dtype])
+    if not np.array_equal(np.isfinite(values), must_be_finite):
+        return np.full(3, np.inf)
+    error = np.where(must_be_finite, np.abs(values - true), 0.0)
+    unit = np.maximum(np.abs(true), scale)
+    relative = np.where(error == 0, 0.0, error / unit)
+    # A scale that is itself NaN or inf belongs to a row or column that is not finite.
+    relative = np.where(np.isnan(relative) & ~must_be_finite, 0.0, relative)
+    return np.array([error.max(), relative.max(), (error / _ulp(unit, dtype)).max()])
+
+
+def _ulp(values: Any, dtype: DType) -> Any:
+    """Return the unit in the last place of `dtype` at the given values."""
+    _, exponent = np.frexp(np.where(np.isfinite(values), values, 1.0))
+    exponent = np.maximum(exponent - 1, _LEAST_EXPONENT[dtype])
+    return np.ldexp(1.0, exponent - _MANTISSA[dtype])

@@ -1,0 +1,1 @@
+"""What is computed: one folder or file an operation, named only by entry points."""

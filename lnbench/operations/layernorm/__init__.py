@@ -1,0 +1,1 @@
+"""Layer Normalization (Ba, Kiros, Hinton 2016), from truth to clever."""

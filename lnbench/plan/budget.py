@@ -1,0 +1,39 @@
+"""How much measuring to do."""
+
+import math
+
+import msgspec
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When to stop; the number of rounds is fixed, only the number of passes adapts."""
+
+    precision: float = 0.05
+    """Half-width of a row's 95 % interval, as a share, at which the row may stop; above 0."""
+    time_s: float = 5.0
+    """Seconds that one benchmark may take over all passes."""
+    passes: int = 12
+    """Most passes; each takes a row once, in new processes."""
+    rounds: int = 10
+    """Samples that each process takes."""
+    max_time_s: float | None = None
+    """Seconds that the whole run may take; None means no cap."""
+    timeout_s: float = 180.0
+    """Seconds that one answer of a worker may take before it counts as hung."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name.removesuffix('_s')} must be above 0, not {value}")
+
+
+PASSES_FOR_PRECISION = 10
+"""Fewest passes before a row may stop as precise: 10 a side is what a `diff` of 900 rows needs."""
+
+PRESETS = {
+    "default": Budget(),
+    "fast": Budget(precision=0.1, time_s=2.0, passes=5, rounds=5),
+    "rigorous": Budget(precision=0.02, time_s=60.0, passes=40),
+}
+"""The budgets behind `--fast`, no flag and `--rigorous`; `fast` is for a look, not for a verdict."""

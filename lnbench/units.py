@@ -1,0 +1,65 @@
+"""Seconds, bytes, rates and ratios as text; inside lnbench only base units exist."""
+
+import re
+
+_TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTE_SCALES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+
+
+def format_time(seconds: float, digits: int = 3) -> str:
+    """Return a time with `digits` significant figures in its own scale: 0.00131 → '1.31 ms'."""
+    for scale, unit in _TIME_SCALES:
+        # 0.9995 ms rounds to 1000 µs with three figures: take the larger unit there.
+        if abs(seconds) >= scale * (1 - 0.5 * 10**-digits):
+            return f"{significant(seconds / scale, digits)} {unit}"
+    return f"{significant(seconds * 1e9, digits)} ns"
+
+
+def format_bytes(size: float) -> str:
+    """Return a size in binary units: 8388608 → '8 MiB'."""
+    for scale, unit in _BYTE_SCALES:
+        if abs(size) >= scale:
+            return f"{significant(size / scale, 3)} {unit}"
+    return "0 B"
+
+
+def format_rate(bytes_per_second: float) -> str:
+    """Return a bandwidth in decimal gigabytes a second, the unit of data sheets."""
+    return f"{significant(bytes_per_second / 1e9, 3)} GB/s"
+
+
+def format_percent(share: float, digits: int = 0) -> str:
+    """Return a share as a percentage: 0.05 → '5%'."""
+    return f"{share * 100:.{digits}f}%"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a wall-clock span for people: 75 → '1 min 15 s'."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def significant(value: float, digits: int) -> str:
+    """Return `value` with `digits` significant figures and no exponent below a million."""
+    text = f"{value:.{digits}g}"
+    if "e" in text and abs(value) < 1e6:
+        text = f"{float(text):.0f}"
+    return text
+
+
+def parse_percent(text: str | float) -> float:
+    """Return the share that '5%', '5 %' or 0.05 says; ValueError where it says none."""
+    if isinstance(text, bool):
+        raise ValueError(f"'{text}' is not a share; write it like 5% or 0.05")
+    if isinstance(text, int | float):
+        return float(text)
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
+    if match is None:
+        raise ValueError(f"'{text}' is not a share; write it like 5% or 0.05")
+    return float(match[1]) / (100 if match[2] else 1)
