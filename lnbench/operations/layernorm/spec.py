@@ -200,7 +200,7 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
         scale[block] = size * rstd * factor
         dw += (dy * normal).sum(axis=0)
         db += dy.sum(axis=0)
-        dw_square += ((np.abs(normal) + factor - 1) ** 2 * dy * dy).sum(axis=0)
+        dw_square += ((np.abs(normal) + factor) ** 2 * dy * dy).sum(axis=0)
         db_square += (dy * dy).sum(axis=0)
     vector = _output_dtype(case, case.weight_dtype)
     truths = {"dx": Truth(dx, (scale,), case.dtype)}
