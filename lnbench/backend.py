@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import msgspec
 
 from lnbench.operation import Arrays, Bulk, Operation, Truth
-from lnbench.plan.case import Case
+from lnbench.plan.case import Case, Output
 
 
 class Available(msgspec.Struct, frozen=True):
@@ -37,6 +37,9 @@ class Timer(Protocol):
     def time(self, run: Callable[[], object], iterations: int) -> float:
         """Return the seconds that `iterations` calls took together."""
 
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was asked."""
+
 
 class Routine(ABC):
     """A kernel bound to arrays, ready to run."""
@@ -55,6 +58,50 @@ class Routine(ABC):
 
     def close(self) -> None:
         """Release what `__init__` took, such as a thread pool."""
+
+
+class BoundRoutine(Routine):
+    """The routine of most backends: a call of a framework's kernels, and how its results are read."""
+
+    def __init__(
+        self,
+        call: Callable[[], tuple[Any, ...]],
+        names: tuple[str, ...],
+        to_host: Callable[[Any], Any],
+        details: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
+        self.run = call  # type: ignore[method-assign]  # no frame of ours in a timed call
+        self._names = names
+        self._to_host = to_host
+        self._details = dict(details or {})
+
+    def run(self) -> Any:
+        """Run one iteration; `__init__` puts the call itself here."""
+        raise NotImplementedError
+
+    def host(self, results: Any) -> Arrays:
+        """Return the results that are there, by name."""
+        named = zip(self._names, results, strict=True)
+        return {name: self._to_host(result) for name, result in named if result is not None}
+
+    def details(self) -> Mapping[str, str | int | float | bool]:
+        """Return what was given."""
+        return self._details
+
+
+def bound_call(
+    operation: Operation,
+    kernels: Any,
+    case: Case,
+    arrays: Mapping[str, Any],
+    empty_like: Callable[[Any], Any],
+) -> Callable[[], tuple[Any, ...]]:
+    """Return one iteration of a framework's kernels, on ready outputs where the case says so."""
+    call = operation.bind(kernels, case, arrays, None)
+    if case.options.output is Output.ALLOCATED:
+        return call
+    out = tuple(None if result is None else empty_like(result) for result in call())
+    return operation.bind(kernels, case, arrays, out)
 
 
 class Backend(ABC):

@@ -106,6 +106,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
             raise ValueError(f"shape {list(self.shape)} needs sizes of 0 or more")
+        if self.direction is Direction.STEP and self.options.output is Output.READY:
+            raise ValueError("a step allocates its results: output 'ready' has no meaning there")
         if self.options.normalized_dims > len(self.shape):
             raise ValueError(
                 f"normalized_dims {self.options.normalized_dims} exceeds the "

@@ -1,0 +1,107 @@
+"""torch.compile: the same operators, compiled by inductor for one static shape."""
+
+import importlib.util
+import inspect
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lnbench import registry
+from lnbench.arrays import device_problem, to_host, to_torch
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Routine,
+    Timer,
+    Unavailable,
+    bound_call,
+)
+from lnbench.measure.timing import device_timer
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case
+
+
+class TorchCompile(Backend):
+    """What inductor makes of ATen's operators, in its default mode."""
+
+    name = "torch-compile"
+    framework = "torch"
+    summary = "torch.compile (inductor, default mode)"
+    peer = True
+
+    def availability(self, device: str) -> Availability:
+        """Return whether torch can use the device and inductor can compile for it."""
+        problem = device_problem(device) or compiler_problem(device)
+        return Available() if problem is None else Unavailable(problem)
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return a call of the compiled operators; the first call compiles."""
+        kernels = registry.kernels(self, operation)
+        if kernels is None:
+            raise LookupError(f"{operation.name} has no torch kernels")
+        torch.set_num_threads(threads)
+        torch.compiler.reset()  # a second shape would be compiled with dynamic sizes
+        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
+        call = bound_call(operation, Compiled(kernels), case, arrays, torch.empty_like)
+        return BoundRoutine(call, operation.outputs(case), to_host)
+
+    def timer(self, case: Case) -> Timer:
+        """Return the device's clock."""
+        return device_timer(case)
+
+    def preload(self) -> None:
+        """Compile one trivial function, so that a worker's first compilation is its own only."""
+        if compiler_problem("cpu") is None:
+            torch.compile(_increment, dynamic=False)(torch.zeros(4))
+
+
+class Compiled:
+    """A kernel module whose functions are compiled when they are first asked for."""
+
+    def __init__(self, kernels: Any) -> None:
+        self._kernels = kernels
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a function of the module, compiled.
+
+        A function that takes another one of the module, as `step` takes `layer_norm`, runs autograd
+        itself and stays as it is: it is handed the compiled one.
+        """
+        function = getattr(self._kernels, name)
+        inner = [each for each in inspect.signature(function).parameters if self._has(each)]
+        if inner:
+            compiled: Callable[..., Any] = partial(
+                function, **{each: getattr(self, each) for each in inner}
+            )
+        else:
+            compiled = torch.compile(function, dynamic=False)
+        setattr(self, name, compiled)
+        return compiled
+
+    def _has(self, name: str) -> bool:
+        return inspect.isfunction(getattr(self._kernels, name, None))
+
+
+def compiler_problem(device: str) -> str | None:
+    """Return what inductor lacks to compile for a device, or None."""
+    if device.partition(":")[0] != "cpu":
+        if importlib.util.find_spec("triton") is None:
+            return "inductor compiles for this device with triton: pip install triton"
+        return None
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        return "torch.compile needs a C++ compiler on the CPU: apt install g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "torch.compile needs Python.h on the CPU: apt install python3-dev"
+    return None
+
+
+def _increment(x: Any) -> Any:
+    return x + 1

@@ -1,0 +1,150 @@
+"""A benchmark in a worker: its routine, verified before and after it is timed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lnbench import registry
+from lnbench.backend import Backend, Routine
+from lnbench.measure import messages, sampling, shared, verify
+from lnbench.measure.timing import iterations_for
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case, Output, Work
+from lnbench.record.outcome import Agreement
+
+
+class WrongResultError(Exception):
+    """A routine's outputs are not the operation's."""
+
+
+class Bench:
+    """One routine and its clock."""
+
+    def __init__(self, request: messages.Prepare) -> None:
+        self.case: Case = request.benchmark.case
+        self._folder = Path(request.folder)
+        self._backend = registry.backend(request.benchmark.backend)
+        self._operation = registry.operation(self.case.operation)
+        self._inputs = shared.read(self._folder / "inputs")
+        self._routine = make_routine(
+            self._backend, self._operation, self.case, self._inputs, request.threads
+        )
+        self._timer = self._backend.timer(self.case)
+        self._iterations = request.iterations or 1
+        self._first: Any = None
+        self._first_call_s = 0.0
+
+    def first_call(self) -> None:
+        """Make the very first call; compilation is in its time."""
+
+        def call() -> Any:
+            results = self._routine.run()
+            self._timer.synchronize()
+            return results
+
+        self._first, self._first_call_s = sampling.stopwatch(call)
+
+    def ready(self, request: messages.Prepare) -> messages.Prepared:
+        """Verify as far as asked, then find how many calls make a sample."""
+        outputs = dict(self._routine.host(self._first))
+        agreement = None if request.peer is None else self._agree(outputs, request.peer)
+        digest = verify.checksum(outputs)
+        is_limit = self._backend.bulk(self._operation, self.case) is not None
+        if self.case.options.output is Output.ALLOCATED and not is_limit:
+            refuse_shared_memory(outputs, self._routine)
+        del outputs
+        self._first = None
+        peak = None
+        if request.iterations is None:
+            peak = sampling.peak_extra_bytes(self._routine.run, self.case.device)
+            self._iterations = iterations_for(self._timer, self._routine.run)
+        return messages.Prepared(
+            first_call_s=self._first_call_s,
+            iterations=self._iterations,
+            checksum=digest,
+            agreement=agreement,
+            peak_extra_bytes=peak,
+            work=work(self._backend, self._operation, self.case),
+            details=dict(self._routine.details()),
+        )
+
+    def sample(self) -> messages.Sampled:
+        """Take one sample."""
+        seconds, faults = sampling.take_sample(
+            self._routine.run, self._timer, self._iterations, self.case.options.cache
+        )
+        return messages.Sampled(seconds, faults)
+
+    def checksum(self) -> int:
+        """Return the digest of one more call's outputs."""
+        return verify.checksum(self._routine.host(self._routine.run()))
+
+    def verify(self, peer: Mapping[str, float]) -> messages.Verified:
+        """Compare one more call's outputs with the truth."""
+        outputs = self._routine.host(self._routine.run())
+        return messages.Verified(self._agree(outputs, peer), verify.checksum(outputs))
+
+    def _agree(self, outputs: Arrays, peer: Mapping[str, float]) -> Agreement:
+        truths = self._backend.truth(self._operation, self.case, self._inputs)
+        if truths is None:
+            truths = shared.read_truths(self._folder / "truth")
+        return judged(self._backend, verify.agreement(outputs, truths, peer), peer)
+
+
+def work(backend: Backend, operation: Operation, case: Case) -> Work:
+    """Return the compulsory work of a case, or what the speed limit moves in its stead."""
+    bulk = backend.bulk(operation, case)
+    if bulk is None:
+        return operation.work(case)
+    return Work(bulk.arrays_moved * case.rows * case.columns * case.dtype.itemsize, 0)
+
+
+def make_routine(
+    backend: Backend, operation: Operation, case: Case, inputs: Arrays, threads: int
+) -> Routine:
+    """Return a backend's routine, on all the CPUs that the session may use where it has threads."""
+    if case.device == "cpu" and backend.framework != "torch" and "LNBENCH_CPUS" in os.environ:
+        # torch's OpenMP has bound the process to one CPU; whoever brings threads needs them all.
+        cpus = [int(cpu) for cpu in os.environ["LNBENCH_CPUS"].split(",")]
+        os.sched_setaffinity(0, cpus[:threads])
+    return backend.routine(operation, case, inputs, threads)
+
+
+def judged(backend: Backend, found: Agreement, peer: Mapping[str, float]) -> Agreement:
+    """Return the agreement if it may be timed; WrongResultError where it may not.
+
+    A peer's kernel may exceed the ceiling, not twice torch's own error.
+    """
+    if found.passed or (backend.peer and as_good_as_torch(found, peer)):
+        return found
+    raise WrongResultError(wrong_text(found))
+
+
+def as_good_as_torch(found: Agreement, peer: Mapping[str, float]) -> bool:
+    """Return whether no output is further off than twice torch's own error, ceiling or not."""
+    return all(
+        each.passed or each.max_relative <= 2 * peer.get(each.name, 0.0) for each in found.outputs
+    )
+
+
+def wrong_text(found: Agreement) -> str:
+    """Return which outputs are off, and by how much."""
+    return "; ".join(
+        f"{each.name} is off by {each.max_error:.3g} "
+        f"({each.max_relative:.2g} of its scale, {each.allowed:.2g} allowed)"
+        for each in found.outputs
+        if not each.passed
+    )
+
+
+def refuse_shared_memory(outputs: Arrays, routine: Routine) -> None:
+    """Raise where the next call hands back memory that this call's results still use."""
+    import numpy as np
+
+    following = routine.host(routine.run())
+    for name, array in outputs.items():
+        if np.may_share_memory(array, following[name]):
+            raise WrongResultError(
+                f"{name} shares memory with the {name} of the call before, which a user still holds"
+            )

@@ -1,0 +1,135 @@
+"""What the session and its workers say to each other.
+
+Every message is one JSON text behind a length; both sides check it against these types.
+"""
+
+import msgspec
+
+from lnbench.plan.case import Benchmark, Case, Work
+from lnbench.record.outcome import Agreement, Scalar, Stage
+
+PROTOCOL = 1
+"""Raised with every change of a message; both sides must have the same."""
+
+
+class MakeInputs(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the inputs of a case, and for their truth where outputs will be verified whole."""
+
+    case: Case
+    seed: int
+    folder: str
+    """Where the arrays go."""
+    truth: bool
+    """Whether the float64 truth, and torch's own error against it, are wanted."""
+
+
+class InputsMade(msgspec.Struct, frozen=True, tag=True):
+    """The arrays are there."""
+
+    peer: dict[str, float] = {}
+    """`max_relative` of torch in the same types, by output; empty without truth."""
+
+
+class Prepare(msgspec.Struct, frozen=True, tag=True):
+    """Ask for a routine that is ready to be timed."""
+
+    benchmark: Benchmark
+    folder: str
+    """Where `MakeInputs` put the arrays."""
+    threads: int
+    peer: dict[str, float] | None
+    """As in `InputsMade`; None where no truth is there and the checksum must do."""
+    iterations: int | None
+    """Calls a sample, as found by the first process; None to find out."""
+    memory_bytes: int | None
+    """Most memory that the process may take; None for no limit."""
+
+
+class Prepared(msgspec.Struct, frozen=True, tag=True):
+    """The routine is ready, and right as far as was asked."""
+
+    first_call_s: float
+    iterations: int
+    checksum: int
+    agreement: Agreement | None
+    peak_extra_bytes: int | None
+    work: Work
+    details: dict[str, Scalar]
+
+
+class Verify(msgspec.Struct, frozen=True, tag=True):
+    """Ask for a call whose outputs are compared with the truth in the folder."""
+
+    peer: dict[str, float]
+
+
+class Verified(msgspec.Struct, frozen=True, tag=True):
+    """How close that call was."""
+
+    agreement: Agreement
+    checksum: int
+
+
+class TakeSample(msgspec.Struct, frozen=True, tag=True):
+    """Ask for one sample."""
+
+
+class Sampled(msgspec.Struct, frozen=True, tag=True):
+    """One sample."""
+
+    time_s: float
+    """Seconds per iteration."""
+    page_faults: float
+    """Page faults an iteration."""
+
+
+class Finish(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the checksum of one more call, after the last sample."""
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """The digest of the last call's outputs."""
+
+    checksum: int
+
+
+class Check(msgspec.Struct, frozen=True, tag=True):
+    """Ask for a benchmark to be verified on its own inputs and on hostile ones, not timed."""
+
+    benchmark: Benchmark
+    seed: int
+    threads: int
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one set of inputs showed."""
+
+    inputs: str
+    """Name of the inputs."""
+    agreement: Agreement | None
+    """How close the outputs were; None where there were none."""
+    error: str
+    """What is wrong; empty where nothing is."""
+    tolerable: bool
+    """Whether it is a peer's failing that torch shares."""
+
+
+class Checked(msgspec.Struct, frozen=True, tag=True):
+    """What every set of inputs showed."""
+
+    findings: tuple[Finding, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The worker could not do what was asked."""
+
+    stage: Stage
+    error: str
+
+
+Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Check
+Reply = InputsMade | Prepared | Verified | Sampled | Finished | Checked | Refused
+
+encode = msgspec.json.Encoder().encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_reply = msgspec.json.Decoder(Reply).decode

@@ -1,0 +1,176 @@
+"""What this machine can run, found out in a child process, so that the session loads no framework.
+
+The child asks CUDA, imports every plug-in and survives none of their crashes; its parent does.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from lnbench import registry
+from lnbench.backend import Available, Unavailable
+from lnbench.errors import LnbenchError
+from lnbench.record.environment import Device
+
+_LIMIT_S = 300.0  # a first import of torch from a cold disk
+_LAST_BREATH_S = 0.2
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Whether one backend runs on one device."""
+
+    backend: str
+    device: str
+    available: bool
+    text: str
+    """The note of an available backend, the reason of another."""
+    broken: bool = False
+    """Whether the plug-in itself is at fault: it cannot be loaded, or raised where it must not."""
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What was found."""
+
+    auto: str
+    """The device that `auto` means here."""
+    devices: tuple[tuple[str, Device], ...]
+    """Accelerators by name, such as `cuda:0`."""
+    backends: tuple[Found, ...]
+    """One entry a pair of backend and device that was asked about."""
+
+    def find(self, backend: str, device: str) -> Found:
+        """Return what was found for a pair."""
+        for found in self.backends:
+            if (found.backend, found.device) == (backend, device):
+                return found
+        raise KeyError((backend, device))
+
+
+class _Devices(msgspec.Struct, frozen=True):
+    auto: str
+    devices: tuple[tuple[str, Device], ...]
+
+
+def probe(
+    backends: Sequence[str], devices: Iterable[str], environment: Mapping[str, str]
+) -> Machine:
+    """Return what runs where; a plug-in that kills its child is found broken."""
+    pairs = list(dict.fromkeys((name, device) for device in devices for name in backends))
+    found: list[Found] = []
+    while True:
+        rest = pairs[len(found) :]
+        answers, end = _ask(rest, environment)
+        if not answers:
+            raise LnbenchError(
+                f"torch cannot be asked for its devices ({end})",
+                f"see what it says: {sys.executable} -c 'import torch; torch.cuda.is_available()'",
+            )
+        news = msgspec.json.decode(answers[0], type=_Devices)
+        found += [msgspec.json.decode(answer, type=Found) for answer in answers[1:]]
+        if len(found) == len(pairs):
+            return Machine(news.auto, news.devices, tuple(found))
+        backend, device = pairs[len(found)]  # the child died over this one
+        text = f"its plug-in ended the process that loaded it ({end})"
+        device = news.auto if device == "auto" else device
+        found.append(Found(backend, device, available=False, text=text, broken=True))
+
+
+def _ask(
+    pairs: Sequence[tuple[str, str]], environment: Mapping[str, str]
+) -> tuple[list[bytes], str]:
+    """Return what a child answered before it ended, the devices first, and how it ended."""
+    ours, theirs = socket.socketpair()
+    words = [f"{backend}={device}" for backend, device in pairs]
+    with theirs:
+        child = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "lnbench.measure.probe", str(theirs.fileno()), *words],
+            env=dict(environment),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    answers: list[bytes] = []
+    try:
+        with Connection(ours.detach()) as connection:
+            while len(answers) <= len(pairs) and connection.poll(_LIMIT_S):
+                answers.append(connection.recv_bytes())
+    except (EOFError, OSError):
+        pass
+    finally:
+        if len(answers) <= len(pairs):
+            time.sleep(_LAST_BREATH_S)  # a crash takes a moment to be one
+            child.kill()
+        code = child.wait()
+    return answers, signal.Signals(-code).name if code < 0 else f"exit {code}"
+
+
+def _devices() -> _Devices:
+    """Return torch's accelerators; asked in the child only."""
+    import torch
+
+    found = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            found.append(
+                (
+                    f"cuda:{index}",
+                    Device(
+                        name=properties.name,
+                        driver=_driver(),
+                        compute_capability=f"{properties.major}.{properties.minor}",
+                        memory_bytes=properties.total_memory,
+                    ),
+                )
+            )
+    return _Devices("cuda" if found else "cpu", tuple(found))
+
+
+def _driver() -> str:
+    """Return the version of NVIDIA's kernel driver, or what can be said without it."""
+    try:
+        with open("/proc/driver/nvidia/version", encoding="utf-8") as file:  # noqa: PTH123
+            return file.readline().split("Kernel Module")[-1].split()[0]
+    except (OSError, IndexError):
+        return "unknown"
+
+
+def _backend(name: str, device: str) -> Found:
+    try:
+        backend = registry.backend(name)
+        answer = backend.availability(device)
+        if isinstance(answer, Available):
+            return Found(name, device, available=True, text=answer.note)
+    # A plug-in may raise anything here; the table says what.
+    except Exception as error:  # noqa: BLE001
+        text = getattr(error, "message", f"{type(error).__name__}: {error}")
+        return Found(name, device, available=False, text=text, broken=True)
+    if isinstance(answer, Unavailable):
+        return Found(name, device, available=False, text=answer.reason)
+    text = f"availability() returned {type(answer).__name__}"
+    return Found(name, device, available=False, text=text, broken=True)
+
+
+def main(descriptor: int, pairs: Sequence[str]) -> None:
+    """Answer on a descriptor of its own: the devices, then one message a pair."""
+    connection = Connection(descriptor)
+    news = _devices()
+    connection.send_bytes(msgspec.json.encode(news))
+    for pair in pairs:
+        backend, _, device = pair.partition("=")
+        device = news.auto if device == "auto" else device
+        connection.send_bytes(msgspec.json.encode(_backend(backend, device)))
+    os._exit(0)  # a plug-in's threads and exit handlers are none of our business
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

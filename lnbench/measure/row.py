@@ -1,0 +1,151 @@
+"""What a session knows of one benchmark so far."""
+
+import statistics
+from dataclasses import dataclass, field
+
+from lnbench.measure import messages
+from lnbench.plan.case import Benchmark, Work
+from lnbench.record.outcome import (
+    Agreement,
+    Caveat,
+    CaveatKind,
+    Failed,
+    Measured,
+    Outcome,
+    Scalar,
+    Skipped,
+    Stage,
+    Stopped,
+)
+
+_LOSSES_ALLOWED = 2
+
+
+@dataclass
+class Row:
+    """Grows by one list of times a pass, until it is decided."""
+
+    benchmark: Benchmark
+    is_limit: bool
+    """Whether it is the speed limit, which goes on as long as any row of its case does."""
+    times_s: list[list[float]] = field(default_factory=list)
+    rounds: list[list[int]] = field(default_factory=list)
+    page_faults: list[float] = field(default_factory=list)
+    caveats: list[Caveat] = field(default_factory=list)
+    details: dict[str, Scalar] = field(default_factory=dict)
+    iterations: int | None = None
+    first_call_s: float = 0.0
+    work: Work | None = None
+    agreement: Agreement | None = None
+    checksum: int | None = None
+    peak_extra_bytes: int | None = None
+    spent_s: float = 0.0
+    """Seconds that its own workers took."""
+    stopped: Stopped | None = None
+    ended: Skipped | Failed | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether another pass is wanted."""
+        return self.stopped is None and self.ended is None
+
+    @property
+    def passes(self) -> int:
+        """How many passes have been taken."""
+        return len(self.times_s)
+
+    def outcome(self) -> Outcome | None:
+        """Return what is known; None before the first pass."""
+        if self.ended is not None:
+            return self.ended
+        if self.agreement is None or self.work is None or not any(self.times_s):
+            return None
+        return Measured(
+            benchmark=self.benchmark,
+            iterations=self.iterations or 1,
+            first_call_s=self.first_call_s,
+            times_s=tuple(map(tuple, self.times_s)),
+            rounds=tuple(map(tuple, self.rounds)),
+            work=self.work,
+            agreement=self.agreement,
+            page_faults=statistics.fmean(self.page_faults) if self.page_faults else None,
+            peak_extra_bytes=self.peak_extra_bytes,
+            stopped=self.stopped,
+            details=tuple(sorted(self.details.items())),
+            caveats=tuple(self.caveats),
+        )
+
+    def prepared(self, found: messages.Prepared) -> None:
+        """Take what the first process, or a later one, found before its samples."""
+        self.work = found.work
+        if self.iterations is None:
+            self.iterations = found.iterations
+            self.first_call_s = found.first_call_s
+            self.peak_extra_bytes = found.peak_extra_bytes
+            self.details = dict(found.details)
+            if found.details.get("interpreted"):
+                self.caution(CaveatKind.INTERPRETED)
+
+    def agreed(self, agreement: Agreement, checksum: int) -> None:
+        """Take a verification of whole outputs."""
+        if self.agreement is None:
+            self.agreement = agreement
+            if not agreement.passed:
+                worst = agreement.worst
+                detail = f"{worst.name} off by {worst.max_error:.2g}" if worst else ""
+                self.caution(CaveatKind.PEER_INACCURATE, detail)
+        self.checksum = checksum
+
+    def sampled(self, round_number: int, sample: messages.Sampled, *, on_cpu: bool) -> None:
+        """Take one sample of the current pass."""
+        self.times_s[-1].append(sample.time_s)
+        self.rounds[-1].append(round_number)
+        if on_cpu:
+            self.page_faults.append(sample.page_faults)
+
+    def begin_pass(self, number: int) -> None:
+        """Open the lists of a pass; passes that the row missed stay empty."""
+        while self.passes <= number:
+            self.times_s.append([])
+            self.rounds.append([])
+
+    def caution(self, kind: CaveatKind, detail: str = "") -> None:
+        """Add a caveat, once a kind."""
+        if all(caveat.kind is not kind for caveat in self.caveats):
+            self.caveats.append(Caveat(kind, detail))
+
+    def skip(self, reason: str) -> None:
+        """End the row as one that cannot run here."""
+        self.ended = Skipped(self.benchmark, reason)
+
+    def fail(self, stage: Stage, error: str) -> None:
+        """End the row as one that went wrong."""
+        self.ended = Failed(self.benchmark, stage, error)
+
+    def lose_pass(self, stage: Stage, error: str) -> None:
+        """Forget a pass whose process died; a row that dies often, or at once, has failed."""
+        if self.times_s:
+            self.times_s[-1], self.rounds[-1] = [], []
+        lost = sum(not times for times in self.times_s)
+        if not any(self.times_s) or lost > _LOSSES_ALLOWED:
+            self.fail(stage, error)
+        else:
+            self.caution(CaveatKind.LOST_PASSES, error)
+
+
+def restored(benchmark: Benchmark, *, is_limit: bool, outcome: Outcome | None) -> Row:
+    """Return the row of a benchmark as an earlier session left it."""
+    row = Row(benchmark, is_limit)
+    if isinstance(outcome, Skipped | Failed):
+        row.ended = outcome
+    elif outcome is not None:
+        row.times_s = [list(times) for times in outcome.times_s]
+        row.rounds = [list(rounds) for rounds in outcome.rounds]
+        row.caveats = list(outcome.caveats)
+        row.details = dict(outcome.details)
+        row.iterations, row.first_call_s = outcome.iterations, outcome.first_call_s
+        row.work, row.agreement = outcome.work, outcome.agreement
+        row.peak_extra_bytes, row.stopped = outcome.peak_extra_bytes, outcome.stopped
+        if outcome.page_faults is not None:
+            row.page_faults = [outcome.page_faults] * sum(map(len, row.times_s))
+    return row

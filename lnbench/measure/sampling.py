@@ -1,0 +1,84 @@
+"""One sample, taken so that nothing but the routine is in it, and what it cost in memory."""
+
+import gc
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lnbench.backend import Timer
+from lnbench.plan.case import Cache
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def take_sample(
+    run: Callable[[], object], timer: Timer, iterations: int, cache: Cache
+) -> tuple[float, float]:
+    """Return seconds and page faults per iteration of one sample.
+
+    One untimed call comes before a hot sample, since the process may have been stopped.
+    """
+    with no_collection():
+        if cache is Cache.HOT:
+            run()
+            timer.synchronize()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        seconds = timer.time(run, iterations)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    return seconds / iterations, faults / iterations
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of a timed stretch."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def peak_extra_bytes(run: Callable[[], object], device: str) -> int | None:
+    """Return the peak memory of one call beyond what was there before it, or None if unreadable.
+
+    On the CPU that is the peak resident size of the process, on CUDA torch's own count.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        before: int = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return int(torch.cuda.max_memory_allocated(device)) - before
+    if device != "cpu" or not sys.platform.startswith("linux"):
+        run()
+        return None
+    try:
+        _CLEAR_REFS.write_text("5")  # resets the peak (proc(5))
+        before = _status_bytes("VmRSS")
+        run()
+        return max(0, _status_bytes("VmHWM") - before)
+    except (OSError, KeyError):
+        return None
+
+
+def _status_bytes(field: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise KeyError(field)
+
+
+def stopwatch(run: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what a call returns and the host seconds that it took."""
+    start = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - start

@@ -1,0 +1,218 @@
+"""Cases in, outcomes out: passes as the outer loop, so that each row sees every state of the machine."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from lnbench import registry
+from lnbench.errors import LnbenchError
+from lnbench.measure import memory, shared
+from lnbench.measure.crew import Nursery
+from lnbench.measure.row import Row, restored
+from lnbench.measure.visit import Setting, Visit, clear
+from lnbench.plan.budget import Budget
+from lnbench.plan.case import Benchmark, Case
+from lnbench.record.outcome import Outcome, Stopped
+
+NURSERY_PASSES = 4
+"""Passes before a new nursery: forks share their parent's luck with addresses and heap."""
+
+Stop = Callable[[tuple[tuple[float, ...], ...], Budget], bool]
+"""Whether the times of a row, one tuple a pass, are precise enough."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where a session stands after a case."""
+
+    outcomes: tuple[Outcome, ...]
+    """What is known of every benchmark, in the order given; unknown ones are missing."""
+    done: int
+    """Rows that want no further pass."""
+    total: int
+    """Rows in all."""
+    passes: int
+    """Passes begun."""
+    case: Case | None
+    """The case that was just visited; None at the start."""
+    left_s: float
+    """Seconds that the rest may take, from the cases so far; an upper bound."""
+
+
+def run(
+    benchmarks: Sequence[Benchmark],
+    setting: Setting,
+    stop: Stop,
+    *,
+    spawn: bool = False,
+    unable: Iterable[Outcome] = (),
+    resume: Iterable[Outcome] = (),
+) -> Iterator[Progress]:
+    """Measure benchmarks, yielding all outcomes so far after each case.
+
+    Args:
+        benchmarks: what to time, the backends of one case side by side.
+        setting: what holds for the whole session.
+        stop: whether a row is precise enough.
+        spawn: start each worker anew instead of forking it.
+        unable: outcomes known beforehand, such as backends that are not available.
+        resume: outcomes of an earlier session to go on from.
+    """
+    session = _Session(benchmarks, setting, stop, [*resume, *unable])
+    yield session.progress(None)
+    with ExitStack() as stack:
+        folder = stack.enter_context(shared.folder(session.largest_bytes()))
+        home: Nursery | None = None
+        for number in itertools.count(session.first_pass()):
+            cases = session.open_cases()
+            if not cases:
+                return
+            if not spawn and (number - session.first_pass()) % NURSERY_PASSES == 0:
+                home = session.nursery(home, stack)
+            for case in cases:
+                session.visit(case, number, home, folder)
+                yield session.progress(case)
+
+
+class _Session:
+    """The rows of a session, and when each has had enough."""
+
+    def __init__(
+        self, benchmarks: Sequence[Benchmark], setting: Setting, stop: Stop, known: Iterable[Outcome]
+    ) -> None:
+        outcomes = {outcome.benchmark: outcome for outcome in known}
+        asked = {each.case for each in benchmarks if each.backend != registry.SPEED_LIMIT}
+        self._rows = [
+            restored(
+                each,
+                is_limit=each.backend == registry.SPEED_LIMIT and each.case in asked,
+                outcome=outcomes.get(each),
+            )
+            for each in benchmarks
+        ]
+        self._setting = setting
+        self._stop = stop
+        self._rng = random.Random(setting.seed)  # noqa: S311  (an order, not a secret)
+        self._started = time.monotonic()
+        self._spent: dict[Case, list[float]] = {}
+        self._cases: dict[Case, list[Row]] = {}
+        for row in self._rows:
+            self._cases.setdefault(row.benchmark.case, []).append(row)
+        self._close_limits()
+        self._first_pass = max((row.passes for row in self._rows), default=0)
+
+    def first_pass(self) -> int:
+        """Return the number of the first pass to take; above 0 where a session is resumed."""
+        return self._first_pass
+
+    def open_cases(self) -> list[Case]:
+        """Return the cases with a row that wants another pass, in a fresh random order."""
+        cases = [case for case, rows in self._cases.items() if any(row.open for row in rows)]
+        self._rng.shuffle(cases)
+        return cases
+
+    def nursery(self, old: Nursery | None, stack: ExitStack) -> Nursery | None:
+        """Return a new nursery for the backends that are left.
+
+        None where it must not fork, or dies over a plug-in: then each worker is spawned, and the
+        plug-in takes down its own worker only.
+        """
+        if old is not None:
+            old.close()
+        backends = tuple(sorted({row.benchmark.backend for row in self._rows if row.open}))
+        try:
+            new = Nursery(backends, self._setting.environment)
+        except LnbenchError:
+            return None
+        stack.callback(new.close)
+        return new if new.may_fork else None
+
+    def visit(self, case: Case, number: int, home: Nursery | None, folder: Path) -> None:
+        """Take one pass of a case, and close the rows that have had enough."""
+        if self._out_of_time():
+            self._close_all()
+            return
+        rows = [row for row in self._cases[case] if row.open]
+        size = registry.operation(case.operation).memory_bytes(case)
+        beside = memory.fitting(len(rows), size, memory.free_bytes())
+        start = time.monotonic()
+        if beside == 0:
+            for row in rows:
+                row.skip(memory.refusal(size))
+        else:
+            try:
+                Visit(self._setting, rows, home, folder, self._rng).take(number, beside)
+            finally:
+                clear(folder)
+        self._spent.setdefault(case, []).append(time.monotonic() - start)
+        for row in rows:
+            self._close(row)
+        self._close_limits()
+
+    def progress(self, case: Case | None) -> Progress:
+        """Return where the session stands."""
+        outcomes = [row.outcome() for row in self._rows]
+        return Progress(
+            outcomes=tuple(outcome for outcome in outcomes if outcome is not None),
+            done=sum(not row.open for row in self._rows),
+            total=len(self._rows),
+            passes=max((row.passes for row in self._rows), default=0),
+            case=case,
+            left_s=self._left_s(),
+        )
+
+    def largest_bytes(self) -> int:
+        """Return what the largest case needs in shared arrays, as an order of magnitude."""
+        return max(
+            (registry.operation(case.operation).memory_bytes(case) for case in self._cases), default=0
+        )
+
+    def _close(self, row: Row) -> None:
+        """Say why a row wants no further pass, if it does not."""
+        budget = self._setting.budget
+        if not row.open or row.is_limit:
+            return
+        if self._stop(tuple(map(tuple, row.times_s)), budget):
+            row.stopped = Stopped.PRECISION
+        elif row.passes >= budget.passes:
+            row.stopped = Stopped.PASSES
+        elif row.spent_s >= budget.time_s or self._out_of_time():
+            row.stopped = Stopped.TIME
+
+    def _close_limits(self) -> None:
+        """Close the speed limit of each case in which no other row is open, once it has times."""
+        for rows in self._cases.values():
+            others = [row for row in rows if not row.is_limit]
+            for row in rows:
+                if row.is_limit and row.open and not any(each.open for each in others):
+                    reasons = [each.stopped for each in others if each.stopped is not None]
+                    if any(row.times_s):
+                        row.stopped = reasons[-1] if reasons else Stopped.PASSES
+
+    def _close_all(self) -> None:
+        for row in self._rows:
+            if row.open and any(row.times_s):
+                row.stopped = Stopped.TIME
+            elif row.open:
+                row.skip("the time of the whole run (--max-time) was spent before its turn")
+
+    def _out_of_time(self) -> bool:
+        limit = self._setting.budget.max_time_s
+        return limit is not None and time.monotonic() - self._started >= limit
+
+    def _left_s(self) -> float:
+        budget = self._setting.budget
+        known = [sum(spent) / len(spent) for spent in self._spent.values()]
+        typical = sum(known) / len(known) if known else 0.0
+        left = 0.0
+        for case, rows in self._cases.items():
+            passes = max((budget.passes - row.passes for row in rows if row.open), default=0)
+            spent = self._spent.get(case)
+            left += passes * (sum(spent) / len(spent) if spent else typical)
+        if budget.max_time_s is not None:
+            left = min(left, budget.max_time_s - (time.monotonic() - self._started))
+        return max(0.0, left)

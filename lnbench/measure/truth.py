@@ -1,0 +1,49 @@
+"""The inputs of a case, their float64 truth, and how far torch itself is from it."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from lnbench import registry
+from lnbench.arrays import to_host, to_torch
+from lnbench.measure import messages, shared
+from lnbench.measure.verify import agreement
+from lnbench.operation import Arrays, Operation, Truth
+from lnbench.plan.case import Case
+
+
+def make_inputs(request: messages.MakeInputs) -> messages.InputsMade:
+    """Write the inputs of a case, and its truth, where the workers will read them."""
+    operation = registry.operation(request.case.operation)
+    folder = Path(request.folder)
+    inputs = operation.inputs(request.case, request.seed)
+    shared.write(folder / "inputs", inputs)
+    if not request.truth:
+        return messages.InputsMade()
+    truths = operation.reference(request.case, inputs)
+    shared.write_truths(folder / "truth", truths)
+    return messages.InputsMade(torch_errors(operation, request.case, inputs, truths))
+
+
+def torch_errors(
+    operation: Operation, case: Case, inputs: Arrays, truths: Mapping[str, Truth]
+) -> dict[str, float]:
+    """Return the error of torch's own kernels by output; empty where they have none to show."""
+    module = operation.kernels.get("torch")
+    if module is None:
+        return {}
+    try:
+        return _torch_errors(importlib.import_module(module), operation, case, inputs, truths)
+    # What torch cannot compute it gives no allowance for; its own row says what is wrong.
+    except Exception:  # noqa: BLE001
+        return {}
+
+
+def _torch_errors(
+    kernels: object, operation: Operation, case: Case, inputs: Arrays, truths: Mapping[str, Truth]
+) -> dict[str, float]:
+    arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
+    results = operation.bind(kernels, case, arrays, None)()
+    named = zip(operation.outputs(case), results, strict=True)
+    outputs = {name: to_host(result) for name, result in named if result is not None}
+    return {each.name: each.max_relative for each in agreement(outputs, truths, {}).outputs}

@@ -1,0 +1,169 @@
+"""One case, once: every backend in a process of its own, side by side, sampled in rounds."""
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from lnbench.measure import crew, messages, shared
+from lnbench.measure.crew import Nursery, WorkerError, WorkerHandle
+from lnbench.measure.row import Row
+from lnbench.plan.budget import Budget
+from lnbench.plan.case import Case
+from lnbench.record.outcome import CaveatKind, Stage
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What holds for a whole session."""
+
+    budget: Budget
+    seed: int
+    threads: int
+    environment: Mapping[str, str]
+    """Variables of the nursery and of every worker."""
+    memory_bytes: int | None = None
+    """Most memory that one worker may take on the CPU; None for no limit."""
+
+
+class Visit:
+    """Takes one pass of one case; a worker's failure ends its row, not the visit."""
+
+    def __init__(
+        self, setting: Setting, rows: Sequence[Row], home: Nursery | None, folder: Path, rng: random.Random
+    ) -> None:
+        self._setting = setting
+        self._rows = list(rows)
+        self._case: Case = rows[0].benchmark.case
+        self._home = home
+        self._folder = folder
+        self._rng = rng
+        self._peer: dict[str, float] | None = None
+
+    def take(self, number: int, beside: int) -> None:
+        """Take pass `number`, with at most `beside` workers alive together."""
+        self._rng.shuffle(self._rows)
+        for row in self._rows:
+            row.begin_pass(number)
+        # Whole outputs are compared in a row's first process; later ones are held to its checksum.
+        if not self._make_inputs(truth=any(row.checksum is None for row in self._rows)):
+            return
+        together = beside >= len(self._rows)
+        groups = [self._rows] if together else [[row] for row in self._rows]
+        for group in groups:
+            if not together:
+                for row in group:
+                    row.caution(CaveatKind.SEQUENTIAL)
+            self._take_group(group)
+
+    def _take_group(self, rows: Sequence[Row]) -> None:
+        with ExitStack() as stack:
+            workers: dict[str, tuple[Row, WorkerHandle]] = {}
+            for row in rows:
+                worker = self._ready(row, stack)
+                if worker is not None:
+                    workers[row.benchmark.backend] = (row, worker)
+            for number in range(self._setting.budget.rounds):
+                order = [pair for pair in workers.values() if pair[0].ended is None]
+                self._rng.shuffle(order)
+                for row, worker in order:
+                    if row.benchmark.backend in workers and not self._sample(row, worker, number):
+                        del workers[row.benchmark.backend]
+            for row, worker in workers.values():
+                self._finish(row, worker)
+
+    def _make_inputs(self, *, truth: bool) -> bool:
+        """Write inputs, and truth where asked; a failure there fails every row."""
+        request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
+        with ExitStack() as stack:
+            try:
+                worker = self._start(stack, "inputs")
+                made = worker.ask(request, messages.InputsMade, self._setting.budget.timeout_s)
+            except WorkerError as error:
+                for row in self._rows:
+                    row.fail(Stage.PREPARE, f"inputs: {error}")
+                return False
+        self._peer = made.peer if truth else None
+        return True
+
+    def _start(self, stack: ExitStack, name: str) -> WorkerHandle:
+        log = self._folder / f"{name}.log"
+        worker = crew.start(self._home, log, self._setting.environment)
+        stack.callback(worker.end)
+        return worker
+
+    def _ready(self, row: Row, stack: ExitStack) -> WorkerHandle | None:
+        """Return a stopped worker whose routine is right; None where it is not."""
+        limit = self._setting.budget.timeout_s
+        with self._guard(row, Stage.PREPARE):
+            if self._home is None:
+                row.caution(CaveatKind.SPAWNED)
+            worker = self._start(stack, row.benchmark.backend)
+            whole = row.checksum is None
+            request = messages.Prepare(
+                benchmark=row.benchmark,
+                folder=str(self._folder),
+                threads=self._setting.threads,
+                peer=self._peer if whole else None,
+                iterations=row.iterations,
+                memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
+            )
+            prepared = worker.ask(request, messages.Prepared, limit)
+            row.prepared(prepared)
+            if prepared.agreement is not None:
+                row.agreed(prepared.agreement, prepared.checksum)
+            elif prepared.checksum != row.checksum:
+                self._verify(row, worker)
+            worker.stop()
+            return worker
+        return None
+
+    def _sample(self, row: Row, worker: WorkerHandle, number: int) -> bool:
+        with self._guard(row, Stage.MEASURE):
+            sample = worker.ask(
+                messages.TakeSample(), messages.Sampled, self._setting.budget.timeout_s
+            )
+            worker.stop()
+            row.sampled(number, sample, on_cpu=self._case.device == "cpu")
+            return True
+        return False
+
+    def _finish(self, row: Row, worker: WorkerHandle) -> None:
+        """Compare one more call with what was verified; a result that drifted fails the row."""
+        with self._guard(row, Stage.VERIFY):
+            limit = self._setting.budget.timeout_s
+            finished = worker.ask(messages.Finish(), messages.Finished, limit)
+            if finished.checksum != row.checksum:
+                self._verify(row, worker)
+            worker.stop()
+
+    def _verify(self, row: Row, worker: WorkerHandle) -> None:
+        """Have whole outputs compared, after making the truth where it is gone."""
+        if self._peer is None and not self._make_inputs(truth=True):
+            return
+        verified = worker.ask(
+            messages.Verify(self._peer or {}), messages.Verified, self._setting.budget.timeout_s
+        )
+        row.agreed(verified.agreement, verified.checksum)
+
+    @contextmanager
+    def _guard(self, row: Row, stage: Stage) -> Iterator[None]:
+        """Count the row's time, and turn its worker's failure into the row's."""
+        start = time.monotonic()
+        try:
+            yield
+        except WorkerError as error:
+            if error.refused is not None and error.refused.stage is not Stage.MEASURE:
+                row.fail(error.refused.stage, str(error))
+            else:
+                row.lose_pass(error.refused.stage if error.refused else stage, str(error))
+        finally:
+            row.spent_s += time.monotonic() - start
+
+
+def clear(folder: Path) -> None:
+    """Remove the arrays of a case, so that the memory is free for the next one."""
+    shared.clear(folder / "inputs")
+    shared.clear(folder / "truth")

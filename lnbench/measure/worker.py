@@ -1,0 +1,123 @@
+"""The child process: it owns the arrays and answers the session's messages, one at a time."""
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lnbench.measure import messages
+from lnbench.measure.messages import Reply, Request
+from lnbench.record.outcome import Stage
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Worker:
+    """Answers requests until the session hangs up."""
+
+    def __init__(self) -> None:
+        self._stage = Stage.PREPARE
+        self._bench: Any = None
+
+    def serve(self, connection: Connection) -> None:
+        """Answer every request; a failure is an answer too."""
+        while True:
+            try:
+                request = messages.decode_request(connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            connection.send_bytes(messages.encode(self._answer(request)))
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return self._dispatch(request)
+        # Whatever a plug-in raises, SystemExit too, becomes its row's last words.
+        except BaseException as error:  # noqa: BLE001
+            return messages.Refused(self._stage, _last_words(error))
+
+    def _dispatch(self, request: Request) -> Reply:
+        from lnbench.measure.bench import Bench
+        from lnbench.measure.check import check
+        from lnbench.measure.truth import make_inputs
+
+        match request:
+            case messages.MakeInputs():
+                self._stage = Stage.PREPARE
+                return make_inputs(request)
+            case messages.Prepare():
+                self._stage = Stage.PREPARE
+                _limit_memory(request.memory_bytes)
+                self._bench = Bench(request)
+                self._bench.first_call()
+                self._stage = Stage.VERIFY
+                return self._bench.ready(request)
+            case messages.Verify(peer):
+                self._stage = Stage.VERIFY
+                return self._bench.verify(peer)
+            case messages.TakeSample():
+                self._stage = Stage.MEASURE
+                return self._bench.sample()
+            case messages.Finish():
+                self._stage = Stage.MEASURE
+                return messages.Finished(self._bench.checksum())
+            case messages.Check():
+                self._stage = Stage.PREPARE
+                return check(request)
+
+
+def run(descriptor: int, log: str, parent: int) -> NoReturn:
+    """Be a worker on an inherited descriptor, and leave without ceremony at the end."""
+    status = 1
+    try:
+        _settle(log, parent)
+        Worker().serve(Connection(descriptor))
+        status = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A plug-in's exit handlers and threads are none of the session's business.
+        os._exit(status)
+
+
+def _settle(log: str, parent: int) -> None:
+    """Send what a plug-in prints to a log, leave Ctrl-C to the session, and die with the parent."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    faulthandler.enable(all_threads=False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(parent)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # the first that the kernel kills
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere the session does)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+
+def _limit_memory(size: int | None) -> None:
+    """Let an allocation beyond the limit fail, before the machine starts to swap or kill."""
+    if size is not None and sys.platform.startswith("linux"):
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _last_words(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:400]}"
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
