@@ -1,5 +1,6 @@
 """Seconds, bytes, rates and ratios as text; inside lnbench only base units exist."""
 
+import math
 import re
 
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -47,10 +48,12 @@ def format_duration(seconds: float) -> str:
 
 def significant(value: float, digits: int) -> str:
     """Return `value` with `digits` significant figures and no exponent below a million."""
-    text = f"{value:.{digits}g}"
-    if "e" in text and abs(value) < 1e6:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    text = f"{value:#.{digits}g}"
+    if "e" in text and 1 <= abs(value) < 1e6:
         text = f"{float(text):.0f}"
-    return text
+    return text.removesuffix(".")
 
 
 def parse_percent(text: str | float) -> float:

@@ -75,5 +75,10 @@ def _transfer(read: list[Any]) -> Callable[[], Any]:
 def _sum(arrays: list[Any], case: Case) -> Truth:
     with np.errstate(invalid="ignore"):
         values = sum((array.astype(np.float64) for array in arrays[1:]), arrays[0].astype(np.float64))
-    size = sum(np.abs(array.astype(np.float64)).mean() if array.size else 0.0 for array in arrays)
-    return Truth(values, (np.float64(size),), case.dtype)
+    return Truth(values, (np.float64(sum(map(_size, arrays))),), case.dtype)
+
+
+def _size(array: Any) -> float:
+    """Return the mean magnitude of the finite elements."""
+    finite = np.abs(array.astype(np.float64))[np.isfinite(array.astype(np.float64))]
+    return float(finite.mean()) if finite.size else 0.0

@@ -112,11 +112,20 @@ class WorkerHandle:
 
     def _log_tail(self) -> str:
         try:
-            text = self._log.read_bytes()[-2000:].decode(errors="replace")
+            text = self._log.read_bytes()[-8000:].decode(errors="replace")
         except OSError:
             return ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f"; it printed: {' | '.join(lines[-3:])[:400]}" if lines else ""
+        words = last_words([line.strip() for line in text.splitlines() if line.strip()])
+        return f"; it printed: {' | '.join(words)[:400]}" if words else ""
+
+
+def last_words(lines: list[str]) -> list[str]:
+    """Return the lines that tell most: around Python's crash report if there is one, else the last."""
+    for place, line in enumerate(lines):
+        if line.startswith("Fatal Python error:"):
+            frames = [each for each in lines[place:] if each.startswith("File ")]
+            return [*lines[max(0, place - 2) : place], line, *frames[:1]]
+    return lines[-3:]
 
 
 class Nursery:
@@ -127,7 +136,7 @@ class Nursery:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [
-                    *(sys.executable, "-m", "lnbench.measure.nursery"),
+                    *(sys.executable, "-P", "-m", "lnbench.measure.nursery"),
                     *(str(theirs.fileno()), str(os.getpid()), *backends),
                 ],
                 env=dict(environment),
@@ -193,7 +202,7 @@ def start(home: Nursery | None, log: Path, environment: Mapping[str, str]) -> Wo
 def _spawn(theirs: socket.socket, log: Path, environment: Mapping[str, str]) -> int:
     process = subprocess.Popen(  # noqa: S603
         [
-            *(sys.executable, "-m", "lnbench.measure.worker"),
+            *(sys.executable, "-P", "-m", "lnbench.measure.worker"),
             *(str(theirs.fileno()), str(log), str(os.getpid())),
         ],
         env=dict(environment),

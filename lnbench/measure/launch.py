@@ -29,3 +29,8 @@ def variables(threads: int, cpus: Sequence[int], cache: Path) -> dict[str, str]:
         "TORCHINDUCTOR_CACHE_DIR": str(cache),
         "LNBENCH_CPUS": ",".join(map(str, cpus)),
     }
+
+
+def plain_variables() -> dict[str, str]:
+    """Return the environment as it is, for a child that only answers questions."""
+    return dict(os.environ)

@@ -90,7 +90,7 @@ def _ask(
     words = [f"{backend}={device}" for backend, device in pairs]
     with theirs:
         child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "lnbench.measure.probe", str(theirs.fileno()), *words],
+            [sys.executable, "-P", "-m", "lnbench.measure.probe", str(theirs.fileno()), *words],
             env=dict(environment),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

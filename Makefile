@@ -1,0 +1,48 @@
+# Two commands on a fresh machine: `make bench` measures it, `make test` tests lnbench.
+# Everything else is pip, lnbench and pytest, spelled out below.
+
+PYTHON ?= python3
+VENV ?= .venv
+# `make test INSTALL=wheel` tests the built wheel, as CI does; the default is an editable install.
+INSTALL ?= editable
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
+SOURCES := pyproject.toml .ci/constraints.txt
+
+.PHONY: bench test lint clean
+
+bench: $(VENV)/.bench
+	$(BIN)/lnbench run
+
+test: $(VENV)/.test-$(INSTALL)
+	$(BIN)/pytest
+
+lint: $(VENV)/.test-$(INSTALL)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.bench: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.test-editable: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) -e ".[test,triton]"
+	rm -f $(VENV)/.test-wheel
+	touch $@ $(VENV)/.bench
+
+$(VENV)/.test-wheel: $(SOURCES) $(shell git ls-files lnbench benchmarks.yaml 2>/dev/null) | $(VENV)/bin/python
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(PIP) --force-reinstall --no-deps build/wheel/*.whl
+	$(PIP) "lnbench[test,triton] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)"
+	rm -f $(VENV)/.test-editable $(VENV)/.bench
+	touch $@

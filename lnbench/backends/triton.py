@@ -1,0 +1,85 @@
+"""lnbench's own Triton kernels."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+
+from lnbench import registry
+from lnbench.arrays import device_problem, to_host, to_torch
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Routine,
+    Timer,
+    Unavailable,
+    bound_call,
+)
+from lnbench.measure.timing import device_timer
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case
+
+_INTERPRETER = "TRITON_INTERPRET"
+
+
+class Triton(Backend):
+    """Kernels compiled by Triton for the device, or interpreted on the CPU."""
+
+    name = "triton"
+    framework = "triton"
+    summary = "lnbench's Triton kernels"
+
+    def availability(self, device: str) -> Availability:
+        """Return whether triton is installed and the device is one that it compiles for."""
+        if not _installed():
+            return Unavailable("triton is not installed: pip install 'lnbench[triton]'")
+        kind = device.partition(":")[0]
+        if kind == "cpu":
+            return _on_cpu()
+        if kind != "cuda":
+            return Unavailable(f"triton compiles for CUDA devices, not for {device}")
+        problem = device_problem(device)
+        return Available() if problem is None else Unavailable(problem)
+
+    def preload(self) -> None:
+        """Import torch and triton; an operation's kernels come with its first case."""
+        import torch  # noqa: F401
+
+        if _installed():
+            import triton  # noqa: F401
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return a call of the operation's kernels on tensors of torch's own allocator."""
+        import torch
+
+        kernels = registry.kernels(self, operation)
+        if kernels is None:
+            raise LookupError(f"{operation.name} has no triton kernels")
+        torch.set_num_threads(threads)
+        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
+        call = bound_call(operation, kernels, case, arrays, torch.empty_like)
+        return BoundRoutine(call, operation.outputs(case), to_host, _details(kernels, case))
+
+    def timer(self, case: Case) -> Timer:
+        """Return the device's clock."""
+        return device_timer(case)
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def _on_cpu() -> Availability:
+    if os.environ.get(_INTERPRETER) == "1":
+        return Available(note="interpreted")
+    return Unavailable(
+        f"triton needs a CUDA device; {_INTERPRETER}=1 interprets it on the CPU, slowly"
+    )
+
+
+def _details(kernels: object, case: Case) -> Mapping[str, str | int | float | bool]:
+    """Return the configuration that the kernels' module names, and whether it is interpreted."""
+    configuration = getattr(kernels, "details", None)
+    found = dict(configuration(case)) if configuration is not None else {}
+    return found | {"interpreted": True} if os.environ.get(_INTERPRETER) == "1" else found

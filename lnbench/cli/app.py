@@ -1,0 +1,89 @@
+"""The commands, and the one place where a user's mistake becomes a sentence and an exit code."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import click
+import typer
+import typer.core
+
+from lnbench import __version__
+from lnbench.cli.check import check_command
+from lnbench.cli.diff import diff_command
+from lnbench.cli.list import list_app
+from lnbench.cli.run import run_command
+from lnbench.cli.schema import schema_command
+from lnbench.cli.show import show_command
+from lnbench.errors import LnbenchError
+
+INTERRUPTED = 130
+
+
+class _Group(typer.core.TyperGroup):
+    """Commands whose known errors end as one sentence."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; a user's mistake exits with its code, Ctrl-C with 130."""
+        try:
+            return super().invoke(context)
+        except LnbenchError as error:
+            say_error(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    name="lnbench",
+    cls=_Group,
+    help="Which LayerNorm is fastest on this machine, is it right, and did a change make it slower?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # anything but an LnbenchError is a bug and keeps its traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lnbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _lnbench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run_command,
+    "check": check_command,
+    "show": show_command,
+    "diff": diff_command,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+app.add_typer(list_app, name="list")
+app.command("schema")(schema_command)
+
+
+def say_error(error: LnbenchError) -> None:
+    """Print an error and its hint to stderr."""
+    typer.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"hint: {error.hint}", err=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    # A terminal in another encoding must not turn µ into a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()

@@ -1,0 +1,43 @@
+"""`lnbench check`: every benchmark once, verified on random and hostile inputs, not timed."""
+
+import typer
+
+from lnbench.cli import options
+
+WRONG, NOTHING = 3, 5
+
+
+def check_command(
+    suite: options.SuiteName = "quick",
+    config: options.Config = None,
+    operation: options.Operations = [],  # noqa: B006  (Typer copies it)
+    direction: options.Directions = [],  # noqa: B006
+    shape: options.Shapes = [],  # noqa: B006
+    dtype: options.DTypes = [],  # noqa: B006
+    device: options.Devices = [],  # noqa: B006
+    backend: options.Backends = [],  # noqa: B006
+    filter_: options.Filters = [],  # noqa: B006
+    timeout: options.Timeout = None,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    start_method: options.StartMethod = None,
+    format_: options.Format = "table",
+    quiet: options.Quiet = False,
+) -> None:
+    """Verify every benchmark against float64, hostile inputs too, without timing it."""
+    flags = dict(locals())
+    from lnbench.cli import selection, showing
+    from lnbench.measure.inspection import inspect
+
+    showing.check_format(format_)
+    with selection.choose(suite, flags) as chosen:
+        checks = []
+        for check in inspect(chosen.benchmarks, chosen.setting, chosen.unable, spawn=chosen.spawn):
+            checks.append(check)
+            if not quiet:
+                typer.echo(f"checked {len(checks)} of {len(chosen.benchmarks)}", err=True)
+    if not quiet:
+        showing.show_checks(tuple(checks), format_)
+    if any(check.failed for check in checks):
+        raise typer.Exit(WRONG)
+    raise typer.Exit(0 if any(check.findings for check in checks) else NOTHING)

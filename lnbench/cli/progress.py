@@ -1,0 +1,59 @@
+"""How far a session is, on stderr; drawn only when the session speaks, never while it samples."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from lnbench.measure.session import Progress
+from lnbench.units import format_duration
+
+
+class ProgressLine:
+    """One line with a bar on a terminal, one line a pass elsewhere, nothing where quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._passes = 0
+        self._bar: Bar | None = None
+        if not quiet and self._console.is_terminal:
+            columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
+            self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
+            self._task = self._bar.add_task("starting", total=1.0)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.refresh()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave nothing on the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, progress: Progress, elapsed_s: float) -> None:
+        """Draw where the session is."""
+        left = f"about {format_duration(progress.left_s)} left" if progress.case else "starting"
+        rows = f"{progress.done} of {progress.total} rows done"
+        if self._bar is not None:
+            where = progress.case.id if progress.case else ""
+            text = f"pass {progress.passes} · {rows} · {left} · {where}"
+            share = elapsed_s / max(elapsed_s + progress.left_s, 1e-9)
+            self._bar.update(
+                self._task, completed=share, description=text[: self._console.width - 20]
+            )
+            self._bar.refresh()
+        elif not self._quiet and progress.passes > self._passes and progress.case:
+            self._passes = progress.passes
+            print(f"pass {progress.passes} · {rows} · {left}", file=sys.stderr, flush=True)

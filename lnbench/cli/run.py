@@ -1,0 +1,177 @@
+"""`lnbench run`: measure, show, and write a report."""
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lnbench.cli import options
+from lnbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lnbench.cli.selection import Chosen
+    from lnbench.record.outcome import Outcome
+    from lnbench.record.report import Report
+
+WRONG, NOTHING, INTERRUPTED = 3, 5, 130
+
+
+def run_command(
+    suite: options.SuiteName = "quick",
+    config: options.Config = None,
+    operation: options.Operations = [],  # noqa: B006  (Typer copies it)
+    direction: options.Directions = [],  # noqa: B006
+    shape: options.Shapes = [],  # noqa: B006
+    dtype: options.DTypes = [],  # noqa: B006
+    device: options.Devices = [],  # noqa: B006
+    backend: options.Backends = [],  # noqa: B006
+    cache: options.Caches = [],  # noqa: B006
+    outputs: options.Outputs = [],  # noqa: B006
+    filter_: options.Filters = [],  # noqa: B006
+    fast: options.Fast = False,
+    rigorous: options.Rigorous = False,
+    precision: options.Precision = None,
+    time: options.Time = None,
+    max_time: options.MaxTime = None,
+    timeout: options.Timeout = None,
+    passes: options.Passes = None,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    start_method: options.StartMethod = None,
+    output: options.OutputPath = None,
+    format_: options.Format = "table",
+    relative_to: options.RelativeTo = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    resume: options.Resume = None,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Measure a suite on this machine, show tables, write a report."""
+    flags = dict(locals())
+    from lnbench.cli import selection, showing
+
+    showing.check_format(format_)
+    with selection.choose(suite, flags) as chosen:
+        if dry_run:
+            showing.dry_run(chosen)
+            return
+        earlier = _earlier(resume, chosen)
+        path = _path(output, resume, force=force)
+        report, interrupted = _measure(chosen, path, earlier, flags)
+    if not quiet:
+        showing.show(report, format_, relative_to=relative_to)
+        typer.echo(f"report: {path}", err=True)
+    raise typer.Exit(INTERRUPTED if interrupted else exit_code(report.outcomes))
+
+
+def exit_code(outcomes: "tuple[Outcome, ...]") -> int:
+    """Return 3 where a benchmark failed, 5 where nothing was measured, else 0."""
+    from lnbench.record.outcome import Failed, Measured
+
+    if any(isinstance(outcome, Failed) for outcome in outcomes):
+        return WRONG
+    return 0 if any(isinstance(outcome, Measured) for outcome in outcomes) else NOTHING
+
+
+def _measure(
+    chosen: "Chosen", path: Path, earlier: "Report | None", flags: Mapping[str, Any]
+) -> "tuple[Report, bool]":
+    """Return the report, and whether Ctrl-C cut it short; it is on disk after every case."""
+    from lnbench.cli.progress import ProgressLine
+    import msgspec
+
+    from lnbench.judge.stopping import precise
+    from lnbench.measure import session
+    from lnbench.record import report
+
+    empty = _blank(chosen, earlier)
+    made = empty
+    started = _clock()
+    try:
+        with ProgressLine(quiet=flags["quiet"]) as line:
+            for progress in session.run(
+                chosen.benchmarks,
+                chosen.setting,
+                precise,
+                spawn=chosen.spawn,
+                unable=chosen.unable,
+                resume=earlier.outcomes if earlier else (),
+            ):
+                made = msgspec.structs.replace(empty, outcomes=progress.outcomes)
+                report.write(made, path)
+                line.show(progress, _clock() - started)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; go on with: lnbench run … --resume {path}", err=True)
+        return made, True
+    return made, False
+
+
+def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
+    """Return a report without outcomes: the earlier one's head, or a new one."""
+    import msgspec
+
+    from lnbench import __version__
+    from lnbench.record.environment import collect
+    from lnbench.record.report import Report
+    from lnbench.record.revision import revision
+    from lnbench.record.wire import Tool
+
+    if earlier is not None:
+        return msgspec.structs.replace(earlier, outcomes=())
+    setting = chosen.setting
+    return Report(
+        created=datetime.now(UTC).replace(microsecond=0),
+        tool=Tool(name="lnbench", version=__version__, arguments=tuple(sys.argv[1:])),
+        revision=revision(),
+        suite=chosen.suite.name,
+        budget=setting.budget,
+        seed=setting.seed,
+        environment=collect(setting.threads, chosen.machine.devices, setting.environment),
+        outcomes=(),
+    )
+
+
+def _earlier(resume: Path | None, chosen: "Chosen") -> "Report | None":
+    """Return the report to go on with; ConfigError where machine or revision are others now."""
+    if resume is None:
+        return None
+    from lnbench.record import report
+    from lnbench.record.environment import collect, differences
+    from lnbench.record.revision import revision
+
+    earlier = report.read(resume)
+    setting = chosen.setting
+    now = collect(setting.threads, chosen.machine.devices, setting.environment)
+    changed = [each.name for each in differences(earlier.environment, now) if each.serious]
+    if earlier.revision != revision():
+        changed.append("revision")
+    if earlier.seed != setting.seed:
+        changed.append("seed")
+    if changed:
+        raise ConfigError(
+            f"{resume} cannot be resumed: {', '.join(changed)} changed since",
+            "start a new report: lnbench run -o NEW.json",
+        )
+    return earlier
+
+
+def _path(output: Path | None, resume: Path | None, *, force: bool) -> Path:
+    """Return where the report goes, after making sure that it can be written."""
+    from lnbench.record import report
+
+    if resume is not None:
+        if output not in (None, resume):
+            raise ConfigError("--resume goes on in place and takes no --output")
+        report.prepare_path(resume, force=True)
+        return resume
+    path = output or report.default_path(datetime.now(UTC))
+    report.prepare_path(path, force=force)
+    return path
+
+
+def _clock() -> float:
+    return time.monotonic()

@@ -1,0 +1,24 @@
+"""`lnbench schema`: the JSON Schema of a file."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class What(StrEnum):
+    """The files that have a schema."""
+
+    REPORT = "report"
+    SUITE = "suite"
+
+
+def schema_command(
+    what: Annotated[What, typer.Argument(help="The file: a report, or benchmarks.yaml.")],
+) -> None:
+    """Print the JSON Schema of a report or of benchmarks.yaml."""
+    from lnbench.record.schema import report_schema, suite_schema
+
+    schema = report_schema() if what is What.REPORT else suite_schema()
+    typer.echo(json.dumps(schema, indent=2, ensure_ascii=False))

@@ -1,0 +1,156 @@
+"""What commands print: data to stdout in the format asked for, everything else to stderr."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from lnbench.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from lnbench.cli.selection import Chosen
+    from lnbench.measure.inspection import Checked
+    from lnbench.measure.probe import Machine
+    from lnbench.record.report import Report
+    from lnbench.render.sheet import Sheet
+
+FORMATS = ("table", "markdown", "json")
+
+
+def check_format(name: str) -> str:
+    """Return the format if it is one; UnknownNameError with the near name where not."""
+    if name not in FORMATS:
+        raise UnknownNameError("format", name, FORMATS, "--format")
+    return name
+
+
+def check_pivot(by: str, metric: str) -> None:
+    """Raise UnknownNameError where an axis or metric of `show` is none."""
+    from lnbench.render import pivot
+
+    if by and by not in pivot.AXES:
+        raise UnknownNameError("axis", by, pivot.AXES, "--by")
+    if metric not in pivot.METRICS:
+        raise UnknownNameError("metric", metric, pivot.METRICS, "--metric")
+
+
+def show(
+    report: "Report",
+    format_: str,
+    *,
+    relative_to: str | None = None,
+    by: str = "",
+    metric: str = "time",
+) -> None:
+    """Print the tables of a report."""
+    from lnbench.judge import summary
+    from lnbench.render import pivot, sheet
+    from lnbench.render.json import rows_json
+
+    if not report.outcomes:
+        typer.echo("the report holds no outcome yet", err=True)
+        return
+    rows = summary.rows(report, relative_to or _usual(report))
+    if format_ == "json":
+        typer.echo(rows_json(rows), nl=False)
+        return
+    pivoted = by or (metric != "time" and "backend")
+    sheets = pivot.pivot_sheets(rows, pivoted, metric) if pivoted else sheet.report_sheets(rows)
+    _print(sheets, format_, head=sheet.head_lines(report))
+
+
+def _usual(report: "Report") -> str | None:
+    """Return what speedups are against where nobody says: eager, where it was measured."""
+    names = {outcome.benchmark.backend for outcome in report.outcomes}
+    return "torch-eager" if "torch-eager" in names else None
+
+
+def show_rows(head: Sequence[str], rows: Sequence[Sequence[str]], format_: str) -> None:
+    """Print plain rows under headings."""
+    if format_ == "json":
+        found = [dict(zip(head, row, strict=True)) for row in rows]
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    from lnbench.render.sheet import Column, Line, Sheet
+
+    columns = tuple(Column(name, right=False) for name in head)
+    _print([Sheet("", columns, tuple(Line(tuple(row)) for row in rows))], format_)
+
+
+def show_backends(machine: "Machine", owners: Mapping[str, str], format_: str) -> None:
+    """Print every backend with its availability and the reason why not."""
+    rows = [
+        (
+            each.backend,
+            each.device,
+            "yes" if each.available else "broken" if each.broken else "no",
+            each.text,
+            owners[each.backend],
+        )
+        for each in machine.backends
+    ]
+    show_rows(("backend", "device", "available", "why", "from"), rows, format_)
+
+
+def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
+    """Print what checking showed: one row a benchmark, failures with their words."""
+    rows, notes = [], []
+    for each in checks:
+        wrong = [finding for finding in each.findings if finding.error]
+        good = len(each.findings) - len(wrong)
+        rows.append((each.benchmark.id, _verdict(each), f"{good} of {len(each.findings)}"))
+        if each.skipped or each.error:
+            notes.append(f"{each.benchmark.id}: {each.skipped or each.error}")
+        for finding in wrong:
+            known = "known of torch" if finding.tolerable else "WRONG"
+            notes.append(f"{each.benchmark.id}: {known}: {finding.inputs}: {finding.error}")
+    show_rows(("benchmark", "verdict", "inputs right"), rows, format_)
+    for note in notes:
+        typer.echo(note, err=True)
+
+
+def _verdict(checked: "Checked") -> str:
+    if checked.skipped:
+        return "skipped"
+    if checked.failed:
+        return "wrong"
+    return "right" if all(not each.error for each in checked.findings) else "right, with caveats"
+
+
+def dry_run(chosen: "Chosen") -> None:
+    """Print what would run, to stdout, and about how long, to stderr."""
+    from lnbench.units import format_duration
+
+    for benchmark in chosen.benchmarks:
+        typer.echo(benchmark.id)
+    rows = len(chosen.benchmarks) - len(chosen.unable)
+    budget = chosen.setting.budget
+    # A small row takes its forks and ten samples; none takes more than its own time, save a pass.
+    least, most = rows * budget.passes * 0.15, rows * budget.time_s
+    longest = format_duration(min(max(least, most), budget.max_time_s or float("inf")))
+    typer.echo(
+        f"{rows} of {len(chosen.benchmarks)} rows can run here; "
+        f"between {format_duration(min(least, most))} and about {longest}",
+        err=True,
+    )
+
+
+def _print(sheets: "Sequence[Sheet]", format_: str, head: Sequence[str] = ()) -> None:
+    if format_ == "markdown":
+        from lnbench.render.markdown import sheets_markdown
+
+        top = "  \n".join(head)
+        typer.echo(f"{top}\n" if top else "")
+        typer.echo(sheets_markdown(sheets), nl=False)
+        return
+    if format_ != "table":
+        raise ConfigError(f"--format {format_} is not for this command")
+    from rich.console import Console
+
+    from lnbench.render.table import print_sheets
+
+    console = Console(highlight=False)
+    for line in head:
+        console.print(line, markup=False)
+    print_sheets(sheets, console)

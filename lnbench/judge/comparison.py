@@ -1,0 +1,140 @@
+"""The rows that both sides measured: ratios, the drift that the control saw, verdicts, caveats."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from lnbench.judge.ranks import row_level
+from lnbench.judge.side import units
+from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, Floats, estimates, locations, shifts
+from lnbench.judge.verdict import Band, Rule, Verdict, judge
+from lnbench.plan.case import Benchmark
+from lnbench.record.outcome import Caveat, CaveatKind, Measured
+
+CONTROL = "copy"
+"""The backend that no change of a kernel can change: it sees the drift between the reports."""
+
+DRIFT_FLOOR = 0.02
+"""Drift assumed even where the control shows less: it follows kernels at about half their size."""
+
+Pair: TypeAlias = tuple[tuple[Measured, ...], tuple[Measured, ...]]
+"""What the reports of the baseline and of the candidate measured of one benchmark."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A benchmark that both sides measured."""
+
+    benchmark: Benchmark
+    """What was timed, as the baseline has it."""
+    baseline: Estimate
+    """Seconds per iteration of the baseline, with a 95 % interval over its units."""
+    candidate: Estimate
+    """Seconds per iteration of the candidate, with a 95 % interval over its units."""
+    ratio: Estimate
+    """Candidate ÷ baseline, above 1 is slower; the interval is the one judged: drift is in it."""
+    detectable: float | None
+    """Smallest ratio that 80 of 100 such runs would call, inf where none; None for the control."""
+    verdict: Verdict | None
+    """What is shown; None for `copy`, the control."""
+    reason: str
+    """The next step where the row is inconclusive, else empty."""
+    caveats: tuple[Caveat, ...] = ()
+    """Reasons for care, of either side or of both together."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The rows, and what they were judged by."""
+
+    comparisons: tuple[Comparison, ...]
+    """One entry a row, in the order given."""
+    rule: Rule
+    """What they were judged by."""
+    tau: float
+    """Root mean square of the control's log ratios, at least `DRIFT_FLOOR`."""
+    controls: int
+    """How many rows of the control there are; with none, tau is a guess."""
+
+
+def judge_rows(
+    rows: Sequence[Pair],
+    *,
+    threshold: float,
+    alpha: float,
+    by_report: bool,
+    shared: tuple[Caveat, ...] = (),
+) -> Judged:
+    """Return every row's ratio and verdict, at one level for all of them.
+
+    Args:
+        rows: at least one measured outcome a side, each with times.
+        threshold: smallest change worth acting on, as a share.
+        alpha: chance, over all rows together, that any is called changed where none is.
+        by_report: whether the report replicates, not the pass.
+        shared: caveats of every row.
+    """
+    benchmarks = [before[0].benchmark for before, _ in rows]
+    controls = [benchmark.backend == CONTROL for benchmark in benchmarks]
+    level = row_level(alpha, controls.count(False))
+    before = units([row[0] for row in rows], by_report=by_report)
+    after = units([row[1] for row in rows], by_report=by_report)
+    bands = _bands(before, after, level)
+    tau = drift(band.value for band in itertools.compress(bands, controls))
+    if tau > DRIFT_FLOOR:
+        shared = (*shared, Caveat(CaveatKind.DRIFT, f"the copy moved by {math.expm1(tau):.0%}"))
+    rule = Rule(threshold, level, 2 * tau, "report" if by_report else "pass")
+    times = zip(_times(before), _times(after), strict=True)
+    comparisons = tuple(
+        _comparison(benchmark, time, band, rule, (*_caveats(row), *shared))
+        for benchmark, time, band, row in zip(benchmarks, times, bands, rows, strict=True)
+    )
+    return Judged(comparisons, rule, tau, sum(controls))
+
+
+def drift(log_ratios: Iterable[float]) -> float:
+    """Return τ, by which two reports of different hours may differ without a change."""
+    squares = [value * value for value in log_ratios]
+    # fsum is exact, so that the order of the rows cannot matter.
+    return max(DRIFT_FLOOR, math.sqrt(math.fsum(squares) / max(1, len(squares))))
+
+
+def _bands(before: Sequence[Floats], after: Sequence[Floats], level: float) -> list[Band]:
+    lines = shifts(before, after, level).tolist()
+    return [
+        Band(value, low, high, (one.size, other.size))
+        for (value, low, high), one, other in zip(lines, before, after, strict=True)
+    ]
+
+
+def _times(logs: Sequence[Floats]) -> list[Estimate]:
+    return estimates(locations(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
+
+
+def _comparison(
+    benchmark: Benchmark,
+    times: tuple[Estimate, Estimate],
+    band: Band,
+    rule: Rule,
+    caveats: tuple[Caveat, ...],
+) -> Comparison:
+    before, after = times
+    if benchmark.backend == CONTROL:
+        ratio = band.estimate(0, rule.level)
+        return Comparison(benchmark, before, after, ratio, None, None, "", caveats)
+    verdict, reason, reach = judge(band, rule)
+    ratio = band.estimate(rule.drift, rule.level)
+    return Comparison(benchmark, before, after, ratio, reach, verdict, reason, caveats)
+
+
+def _caveats(row: Pair) -> tuple[Caveat, ...]:
+    """Return the caveats of both sides, each once, and what the passes of a side say."""
+    outcomes = [outcome for side in row for outcome in side]
+    found = dict.fromkeys(caveat for outcome in outcomes for caveat in outcome.caveats)
+    lost = any(not times for outcome in outcomes for times in outcome.times_s)
+    if lost and all(caveat.kind is not CaveatKind.LOST_PASSES for caveat in found):
+        found[Caveat(CaveatKind.LOST_PASSES)] = None
+    if any(sum(bool(t) for outcome in side for t in outcome.times_s) == 1 for side in row):
+        found[Caveat(CaveatKind.SINGLE_PROCESS)] = None
+    return tuple(found)

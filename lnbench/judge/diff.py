@@ -1,0 +1,204 @@
+"""Two sides in, what changed out: one verdict a benchmark, and what only one side has."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from lnbench.judge.comparison import Comparison, judge_rows
+from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
+from lnbench.judge.verdict import Rule, Verdict
+from lnbench.plan.case import Benchmark
+from lnbench.record.environment import Difference, differences
+from lnbench.record.outcome import Caveat, CaveatKind
+from lnbench.record.report import Report
+
+EXIT_REGRESSED, EXIT_FAILING, EXIT_UNDECIDED, EXIT_NOTHING = 1, 3, 4, 5
+"""See docs: a failure comes before a regression, a regression before what `--strict` minds."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A benchmark that the baseline measured and the candidate did not."""
+
+    benchmark: Benchmark
+    """What the baseline measured."""
+    detail: str
+    """Why the candidate did not: its error or its reason."""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The rows of one backend over shapes and options: for orientation, without a verdict."""
+
+    operation: str
+    """Name of the operation."""
+    direction: str
+    """Forward, backward or step."""
+    dtype: str
+    """Element type of the input."""
+    device_type: str
+    """The device without its index."""
+    backend: str
+    """Name of the backend."""
+    ratio: float
+    """Geometric mean of candidate ÷ baseline."""
+    rows: int
+    """How many rows are in it; at least 1."""
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """What changed between two sides."""
+
+    baseline: Side
+    """Where the baseline's numbers come from."""
+    candidate: Side
+    """Where the candidate's numbers come from."""
+    comparisons: tuple[Comparison, ...]
+    """What both measured, `copy` with it, in the baseline's order; empty where not comparable."""
+    groups: tuple[Group, ...]
+    """Geometric means over shapes, in the order of the rows."""
+    newly_failing: tuple[Change, ...]
+    """What the baseline measured, without a failure, and the candidate failed."""
+    newly_skipped: tuple[Change, ...]
+    """What the baseline measured and the candidate skipped."""
+    removed: tuple[Benchmark, ...]
+    """What the baseline measured and the candidate does not know."""
+    added: tuple[Benchmark, ...]
+    """What only the candidate measured."""
+    environment: tuple[Difference, ...]
+    """What differs between the environments, the serious first."""
+    comparable: bool
+    """Whether the environments are alike enough, or any will do."""
+    rule: Rule
+    """Threshold, level, drift and unit that every row was judged by."""
+    alpha: float
+    """Chance, over all rows together, that any is called changed where none is."""
+    tau: float
+    """Root mean square of the control's log ratios, at least 0.02; intervals grow by twice it."""
+    controls: int
+    """How many rows of `copy` tell of the drift; with none, tau is a guess."""
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many rows have this verdict."""
+        return sum(comparison.verdict is verdict for comparison in self.comparisons)
+
+
+def compare(
+    baseline: Sequence[Report],
+    candidate: Sequence[Report],
+    *,
+    threshold: float = 0.05,
+    alpha: float = 0.01,
+    any_environment: bool = False,
+) -> Diff:
+    """Return what changed from the baseline's reports to the candidate's.
+
+    Args:
+        baseline: at least one report.
+        candidate: at least one report.
+        threshold: smallest change worth acting on, as a share.
+        alpha: chance, over all rows together, that any is called changed where none is.
+        any_environment: whether to judge across machines, devices and versions.
+    """
+    baseline, candidate = distinct(baseline), distinct(candidate)
+    before, after = gather(baseline), gather(candidate)
+    gone = _gone(before, after)
+    environment = _environment(baseline, candidate)
+    serious = any(difference.serious for difference in environment)
+    comparable = any_environment or not serious
+    names = [name for name in before.measured if comparable and name in after.measured]
+    judged = judge_rows(
+        [(before.measured[name], after.measured[name]) for name in names],
+        threshold=threshold,
+        alpha=alpha,
+        by_report=min(len(baseline), len(candidate)) >= REPORTS_AS_UNITS,
+        shared=(Caveat(CaveatKind.ENVIRONMENT),) if serious else (),
+    )
+    return Diff(
+        baseline=describe(baseline),
+        candidate=describe(candidate),
+        comparisons=judged.comparisons,
+        groups=_groups(judged.comparisons),
+        newly_failing=_newly_failing(before, after),
+        newly_skipped=tuple(
+            Change(after.skipped[name].benchmark, after.skipped[name].reason)
+            for name in gone
+            if name in after.skipped
+        ),
+        removed=_benchmarks(before, (name for name in gone if name not in after.skipped)),
+        added=_benchmarks(after, (name for name in after.measured if name not in before.measured)),
+        environment=environment,
+        comparable=comparable,
+        rule=judged.rule,
+        alpha=alpha,
+        tau=judged.tau,
+        controls=judged.controls,
+    )
+
+
+def exit_code(diff: Diff, *, strict: bool = False, detect: float | None = None) -> int:
+    """Return the exit code that the diff deserves.
+
+    Args:
+        diff: what changed.
+        strict: whether what is not known counts as bad.
+        detect: with `strict`, only inconclusive rows that could not have shown this share count.
+    """
+    if diff.newly_failing:
+        return EXIT_FAILING
+    if not any(comparison.verdict for comparison in diff.comparisons):
+        return EXIT_NOTHING
+    if diff.count(Verdict.REGRESSED):
+        return EXIT_REGRESSED
+    if strict and (diff.removed or diff.newly_skipped or undecided(diff, detect)):
+        return EXIT_UNDECIDED
+    return 0
+
+
+def undecided(diff: Diff, detect: float | None) -> tuple[Comparison, ...]:
+    """Return the inconclusive rows; with `detect`, those that could not have shown that share."""
+    return tuple(
+        row
+        for row in diff.comparisons
+        if row.verdict is Verdict.INCONCLUSIVE
+        and (detect is None or row.detectable is None or row.detectable > 1 + detect)
+    )
+
+
+def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tuple[Difference, ...]:
+    """Return how any report of one side differs from any of the other, the serious first."""
+    # Where reports of one side differ, at least one of them differs from the other side.
+    sides = ([*dict.fromkeys(r.environment for r in side)] for side in (baseline, candidate))
+    found = itertools.chain.from_iterable(differences(*pair) for pair in itertools.product(*sides))
+    return tuple(sorted(dict.fromkeys(found), key=lambda difference: not difference.serious))
+
+
+def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
+    """Return what failed in any report of the candidate and in none of the baseline."""
+    return tuple(
+        Change(failed.benchmark, f"{failed.stage}: {failed.error}")
+        for name, failed in after.failed.items()
+        if name in before.measured and name not in before.failed
+    )
+
+
+def _gone(before: Rows, after: Rows) -> list[str]:
+    """Return the names that only the baseline measured and the candidate did not even fail."""
+    return [n for n in before.measured if n not in after.measured and n not in after.failed]
+
+
+def _benchmarks(rows: Rows, names: Iterable[str]) -> tuple[Benchmark, ...]:
+    return tuple(rows.measured[name][0].benchmark for name in names)
+
+
+def _groups(comparisons: Sequence[Comparison]) -> tuple[Group, ...]:
+    """Return the geometric mean of each backend's ratios over shapes and options."""
+    logs: dict[tuple[str, str, str, str, str], list[float]] = {}
+    for row in comparisons:
+        case = row.benchmark.case
+        key = (case.operation, case.direction, case.dtype, case.device_type, row.benchmark.backend)
+        logs.setdefault(key, []).append(math.log(row.ratio.value))
+    return tuple(
+        Group(*key, ratio=math.exp(math.fsum(values) / len(values)), rows=len(values))
+        for key, values in logs.items()
+    )

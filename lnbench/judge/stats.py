@@ -1,0 +1,205 @@
+"""Estimates and intervals that assume no distribution: Hodges–Lehmann centres, exact rank tests."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lnbench.judge.ranks import rank_sum_cut, signed_rank_cut
+from lnbench.record.outcome import Measured
+
+Floats: TypeAlias = NDArray[np.float64]
+"""An array of numbers, mostly logarithms."""
+
+Times: TypeAlias = tuple[tuple[float, ...], ...]
+"""Seconds per iteration, one tuple a pass; empty where the process died."""
+
+SHOWN_CONFIDENCE = 0.95
+"""The confidence of an interval that is shown, not judged."""
+
+SHORTEST_S, LONGEST_S = 1e-12, 1e12
+"""What times beyond them count as: none is real, and each ratio of others has a logarithm."""
+
+_POWER = statistics.NormalDist().inv_cdf(0.8)
+"""Standard errors beyond the limit at which 80 of 100 repeats pass it: 0.84."""
+
+_LARGEST_LOG = math.log(1e300)
+"""Ratios beyond it are as good as infinite."""
+
+_CELLS = 4_000_000
+"""Most numbers held at once while rows are judged together: 32 MB."""
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A number and how well it is known."""
+
+    value: float
+    """The estimate."""
+    low: float
+    """Lower end of the interval; 0 (or -inf for a logarithm) where there are too few values."""
+    high: float
+    """Upper end of the interval; inf where there are too few values."""
+    confidence: float
+    """Share of such intervals that hold the truth, above 0 and below 1."""
+
+
+def location(values: Sequence[float], confidence: float) -> Estimate:
+    """Return the median of Walsh averages and its exact signed-rank interval."""
+    lines = locations([np.asarray(values, dtype=np.float64)], 1 - confidence)
+    value, low, high = lines[0].tolist()
+    return Estimate(value, low, high, confidence)
+
+
+def shift(baseline: Sequence[float], candidate: Sequence[float], confidence: float) -> Estimate:
+    """Return the median of the differences candidate - baseline and its exact interval.
+
+    The interval inverts the Mann–Whitney test; swapping the sides negates all of it exactly.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (baseline, candidate)]
+    value, low, high = shifts(sides[:1], sides[1:], 1 - confidence)[0].tolist()
+    return Estimate(value, low, high, confidence)
+
+
+def locations(rows: Sequence[Floats], level: float) -> Floats:
+    """Return `location` of many rows at once: one line a row, with value, low and high."""
+
+    def bands(sizes: tuple[int, int], chosen: list[int]) -> Floats:
+        first, second = np.triu_indices(sizes[0])
+        values = np.stack([rows[i] for i in chosen])
+        averages = (values[:, first] + values[:, second]) / 2
+        return _bands(averages, signed_rank_cut(sizes[0], level))
+
+    return _in_groups([(row.size, row.size) for row in rows], bands)
+
+
+def shifts(baseline: Sequence[Floats], candidate: Sequence[Floats], level: float) -> Floats:
+    """Return `shift` of many rows at once: one line a row, with value, low and high."""
+
+    def bands(sizes: tuple[int, int], chosen: list[int]) -> Floats:
+        before = np.stack([baseline[i] for i in chosen])
+        after = np.stack([candidate[i] for i in chosen])
+        differences = (after[:, :, None] - before[:, None, :]).reshape(len(chosen), -1)
+        return _bands(differences, rank_sum_cut(min(sizes), max(sizes), level))
+
+    sizes = [(row.size, other.size) for row, other in zip(baseline, candidate, strict=True)]
+    return _in_groups(sizes, bands)
+
+
+def estimates(logs: Floats, confidence: float) -> list[Estimate]:
+    """Return the lines of `locations` or `shifts` of logarithms as times or ratios."""
+    lines = np.exp(logs).tolist()
+    return [Estimate(value, low, high, confidence) for value, low, high in lines]
+
+
+def pass_logs(rows: Sequence[Times]) -> list[Floats]:
+    """Return the logarithm of each pass's median, one array a row; empty passes are left out."""
+    passes = [times for row in rows for times in row if times]
+    by_length: dict[int, list[int]] = {}
+    for index, times in enumerate(passes):
+        by_length.setdefault(len(times), []).append(index)
+    medians = np.empty(len(passes))
+    for chosen in by_length.values():
+        medians[chosen] = np.median(np.array([passes[i] for i in chosen]), axis=1)
+    counts = [sum(map(bool, row)) for row in rows]
+    if not counts:
+        return []
+    return np.split(np.log(np.clip(medians, SHORTEST_S, LONGEST_S)), np.cumsum(counts)[:-1])
+
+
+def time_estimate(times_s: Times, confidence: float = SHOWN_CONFIDENCE) -> Estimate:
+    """Return the time of an iteration, in seconds: the centre over the medians of the passes."""
+    return estimates(locations(pass_logs([times_s]), 1 - confidence), confidence)[0]
+
+
+def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = True) -> Floats:
+    """Return the logarithm of numerator ÷ denominator for each pass that both have.
+
+    Args:
+        numerator: one backend of a case.
+        denominator: another backend of the same case, in the same session.
+        by_round: whether samples of one round belong together; False compares medians of passes.
+    """
+    logs: list[float] = []
+    for above, below, rounds, others in zip(
+        numerator.times_s, denominator.times_s, numerator.rounds, denominator.rounds, strict=False
+    ):
+        if not by_round:
+            above, below = _middle(above), _middle(below)
+            rounds = others = (0,)
+        known = dict(zip(others, map(_log, below), strict=False))
+        pairs = [
+            _log(time) - known[number]
+            for number, time in zip(rounds, above, strict=False)
+            if number in known
+        ]
+        logs += _middle(pairs)
+    return np.array(logs, dtype=np.float64)
+
+
+def ratio_paired(
+    numerator: Measured,
+    denominator: Measured,
+    confidence: float = SHOWN_CONFIDENCE,
+    *,
+    by_round: bool = True,
+) -> Estimate | None:
+    """Return numerator's time ÷ denominator's, paired by round; None where no pass has both."""
+    logs = paired_logs(numerator, denominator, by_round=by_round)
+    return estimates(locations([logs], 1 - confidence), confidence)[0] if logs.size else None
+
+
+def detectable(half_width: float, threshold: float, level: float, drift: float = 0.0) -> float:
+    """Return the ratio that a row would have called in 80 of 100 repeats; inf where none.
+
+    Args:
+        half_width: half of the interval of the logarithm, before it is widened for drift.
+        threshold: smallest change worth acting on, as a share.
+        level: the level of the interval.
+        drift: by how much each end was widened, as a logarithm.
+    """
+    quantile = -statistics.NormalDist().inv_cdf(level / 2)
+    error = half_width / quantile
+    reach = max(math.log1p(threshold) + _POWER * error, (quantile + _POWER) * error + drift)
+    return math.exp(reach) if reach < _LARGEST_LOG else math.inf
+
+
+def _middle(values: Sequence[float]) -> list[float]:
+    """Return the median of values, alone in a list; an empty list of none."""
+    return [statistics.median(values)] if values else []
+
+
+def _log(time_s: float) -> float:
+    return math.log(min(max(time_s, SHORTEST_S), LONGEST_S))
+
+
+def _bands(values: Floats, cut: int) -> Floats:
+    """Return median and interval of each line of `values`, `cut` from either end; 0 has no end."""
+    values.sort(axis=1)
+    count = values.shape[1]
+    # The mean of the two middles, spelled so that negated values give the negated median exactly.
+    middle = (values[:, (count - 1) // 2] + values[:, count // 2]) / 2
+    if cut == 0:
+        return np.stack([middle, np.full_like(middle, -np.inf), np.full_like(middle, np.inf)], 1)
+    return np.stack([middle, values[:, cut - 1], values[:, count - cut]], axis=1)
+
+
+def _in_groups(
+    sizes: Sequence[tuple[int, int]], bands: Callable[[tuple[int, int], list[int]], Floats]
+) -> Floats:
+    """Return one line a row, from `bands` of the rows that have the same numbers of values."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        groups.setdefault(size, []).append(index)
+    lines = np.empty((len(sizes), 3))
+    for size, members in groups.items():
+        if 0 in size:
+            raise ValueError("an estimate needs at least one value")
+        step = max(1, _CELLS // math.prod(size))
+        for start in range(0, len(members), step):
+            chosen = members[start : start + step]
+            lines[chosen] = bands(size, chosen)
+    return lines

@@ -1,0 +1,81 @@
+"""Benchmarks in, findings out: each verified once in a worker of its own, nothing timed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from lnbench.errors import LnbenchError
+from lnbench.measure import crew, messages, shared
+from lnbench.measure.crew import Nursery, WorkerError
+from lnbench.measure.messages import Finding
+from lnbench.measure.visit import Setting
+from lnbench.plan.case import Benchmark
+from lnbench.record.outcome import Failed, Outcome, Skipped
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What checking one benchmark showed."""
+
+    benchmark: Benchmark
+    """What was checked."""
+    findings: tuple[Finding, ...] = ()
+    """One entry a set of inputs; none where the benchmark could not run."""
+    skipped: str = ""
+    """Why it cannot run here; empty where it did."""
+    error: str = ""
+    """The last words of a worker that ended before it had answered."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether results were wrong beyond what is known of a peer, or the worker ended."""
+        return bool(self.error) or any(each.error and not each.tolerable for each in self.findings)
+
+
+def inspect(
+    benchmarks: Sequence[Benchmark],
+    setting: Setting,
+    unable: Iterable[Outcome] = (),
+    *,
+    spawn: bool = False,
+) -> Iterator[Checked]:
+    """Yield what each benchmark showed, in the order given."""
+    known = {outcome.benchmark: outcome for outcome in unable}
+    names = tuple(sorted({each.backend for each in benchmarks if each not in known}))
+    with ExitStack() as stack:
+        folder = stack.enter_context(shared.folder(0))
+        home: Nursery | None = None
+        if not spawn and names:
+            home = _nursery(names, setting, stack)
+        for benchmark in benchmarks:
+            outcome = known.get(benchmark)
+            if isinstance(outcome, Skipped):
+                yield Checked(benchmark, skipped=outcome.reason)
+            elif isinstance(outcome, Failed):
+                yield Checked(benchmark, error=outcome.error)
+            else:
+                yield _inspect(benchmark, setting, home, folder)
+
+
+def _nursery(names: tuple[str, ...], setting: Setting, stack: ExitStack) -> Nursery | None:
+    try:
+        home = Nursery(names, setting.environment)
+    except LnbenchError:  # a plug-in takes down its own worker then, not all
+        return None
+    stack.callback(home.close)
+    return home if home.may_fork else None
+
+
+def _inspect(
+    benchmark: Benchmark, setting: Setting, home: Nursery | None, folder: Path
+) -> Checked:
+    request = messages.Check(benchmark, setting.seed, setting.threads)
+    with ExitStack() as stack:
+        try:
+            worker = crew.start(home, folder / "check.log", setting.environment)
+            stack.callback(worker.end)
+            checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
+        except WorkerError as error:
+            return Checked(benchmark, error=str(error))
+    return Checked(benchmark, checked.findings)

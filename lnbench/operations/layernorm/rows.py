@@ -1,0 +1,163 @@
+"""Rows of a NumPy array in blocks: shared out to threads, brought into the cache, summed.
+
+What is summed in one go, and in which order, depends on the array's shape alone.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+
+from lnbench.operations.layernorm.halves import narrow, widen
+
+WORK: dict[Any, Any] = {
+    np.dtype(np.float64): np.dtype(np.float64),
+    np.dtype(np.float32): np.dtype(np.float32),
+    np.dtype(np.float16): np.dtype(np.float32),
+    np.dtype(ml_dtypes.bfloat16): np.dtype(np.float32),
+}
+"""Type of an array → type that it is computed in."""
+
+Part: TypeAlias = Sequence[slice]
+"""Blocks of rows that one thread computes one after the other."""
+
+_BLOCK = 1 << 18  # elements of a block: 1 MiB of float32; below, calls cost more than cache misses
+_PARTS = 16  # the most parts that rows are shared out in, whatever the number of threads
+_RUN = 4096  # the most columns that are summed in float32, lest rounding errors pile up
+_STACK = 256  # the most rows that are
+_ROUNDOFFS = {np.dtype(np.float32): 2.0**-21, np.dtype(np.float64): 2.0**-50}  # a few each
+_BUFFERED = range(384, 8192)  # columns: see `share`
+
+
+def split(shape: tuple[int, int], least_rows: int = 1) -> Sequence[Part]:
+    """Return the rows of a matrix in blocks, and the blocks in parts of `least_rows` or more."""
+    rows, columns = shape
+    height = max(1, _BLOCK // max(1, columns))
+    blocks = [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
+    count = max(1, min(_PARTS, len(blocks), rows // least_rows))
+    edges = [len(blocks) * index // count for index in range(count + 1)]
+    return [blocks[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def share(
+    compute: Callable[[int, Part], None],
+    parts: Sequence[Part],
+    columns: int,
+    pool: Executor | None,
+) -> None:
+    """Call `compute` with the number and blocks of every part, in the threads of `pool` if any.
+
+    NumPy copies a column that it broadcasts along rows shorter than its buffer of 8192 elements
+    (numpy#13307): a buffer of one row halves the time, but is slower for rows below about 384.
+    """
+
+    def quietly(index: int) -> None:
+        with np.errstate(all="ignore"):  # restores the buffer too; both belong to the thread
+            if columns in _BUFFERED:
+                np.setbufsize(columns // 16 * 16)
+            compute(index, parts[index])
+
+    if pool is None or len(parts) == 1:
+        for index in range(len(parts)):
+            quietly(index)
+    else:
+        for _ in pool.map(quietly, range(len(parts))):
+            pass  # raises what the thread raised
+
+
+class _Scratch(threading.local):
+    """Blocks that a thread fills again and again; they live as long as the thread."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[int, Any], Any] = {}
+
+    def __call__(self, number: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        size = shape[0] * shape[1]
+        buffer = self._buffers.get((number, dtype))
+        if buffer is None or len(buffer) < size:
+            buffer = self._buffers[number, dtype] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+
+scratch = _Scratch()
+
+
+def load(block: Any, work: Any, number: int) -> Any:
+    """Return the block itself where sweeps are fast on it, else its values in scratch `number`."""
+    if _is_plain(block, work):
+        return block
+    buffer = scratch(number, block.shape, work)
+    widen(block, buffer)
+    return buffer
+
+
+def target(block: Any, work: Any, number: int) -> Any:
+    """Return where to compute what will be stored in the block: in place if possible."""
+    return block if _is_plain(block, work) else scratch(number, block.shape, work)
+
+
+def store(result: Any, block: Any, spare: tuple[int, int]) -> None:
+    """Store what was computed in `target(block, …)`; uses up the scratch of the numbers `spare`."""
+    if not _is_plain(block, result.dtype):
+        one, other = (scratch(number, result.shape, result.dtype) for number in spare)
+        narrow(result, block, (one, other))
+
+
+def _is_plain(block: Any, work: Any) -> bool:
+    return block.dtype == work and block.flags.c_contiguous and block.flags.aligned
+
+
+def row_means(a: Any, b: Any) -> Any:
+    """Return Σ a·b / N of each row, with a (R, N) and b (R, N) or (N,).
+
+    A dot product a row: unlike a matrix product it does not depend on the rows beside it.
+    """
+    columns = a.shape[1]
+    if columns <= _RUN:
+        return np.vecdot(a, b) / max(columns, 1)
+    whole = columns - columns % _RUN
+    runs = (each[..., :whole].reshape(*each.shape[:-1], -1, _RUN) for each in (a, b))
+    sums = np.vecdot(*runs).sum(axis=1, dtype=np.float64)
+    sums += np.vecdot(a[:, whole:], b[..., whole:])
+    return (sums / columns).astype(a.dtype)
+
+
+def column_sums(factors: Any, block: Any) -> Any:
+    """Return Σ factorsᵢ·blockᵢ over the rows, with factors (R,) and block (R, N)."""
+    rows, columns = block.shape
+    if rows == 1:
+        return factors * block[0]  # 20 times faster than the product below
+    if rows <= _STACK:
+        return factors @ block
+    whole = rows - rows % _STACK
+    stacks = np.vecmat(
+        factors[:whole].reshape(-1, _STACK), block[:whole].reshape(-1, _STACK, columns)
+    )
+    return stacks.sum(axis=0, dtype=np.float64) + factors[whole:] @ block[whole:]
+
+
+def recentre(centred: Any, rstd: Any, ones: Any) -> tuple[Any, bool]:
+    """Return the mean that is left in centred rows, and whether it was worth taking away.
+
+    It is where it exceeds a few roundoffs of the row's spread: a large mean's rounding does.
+    """
+    off = row_means(centred, ones)
+    wrong = np.abs(off * rstd) > _ROUNDOFFS[centred.dtype]
+    moved = np.count_nonzero(wrong) > 0
+    if moved:
+        centred -= np.where(wrong, off, 0)[:, None]
+    return off, moved
+
+
+def total(sums: Any, dtype: Any, out: Any) -> Any:
+    """Return sums of all parts added up in their order, rounded once; None where there are none."""
+    if sums is None:
+        return None
+    out = np.empty(sums.shape[1], dtype) if out is None else out
+    with np.errstate(all="ignore"):
+        np.copyto(out, sums.sum(axis=0), casting="same_kind")
+    return out

@@ -1,0 +1,84 @@
+"""JSON Schemas of the files, for editors and for other programs."""
+
+from typing import Any
+
+import msgspec
+
+from lnbench.plan.axes import BUDGET_KEYS
+from lnbench.plan.budget import Budget
+from lnbench.plan.case import Grid
+from lnbench.plan.suite import DEVICE_TYPES
+from lnbench.record.wire import ReportFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_SHAPE = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+        {"type": "string", "pattern": "^[0-9]+([x×][0-9]+)*$"},
+    ]
+}
+_PERCENT = {"type": "string", "pattern": "^ *[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)? *%? *$"}
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the schema of a report, with the number that `schema` has in it."""
+    return {
+        "$schema": DIALECT,
+        "title": "A report of lnbench, schema 1",
+        **_plain(msgspec.json.schema(ReportFile)),
+    }
+
+
+def suite_schema() -> dict[str, Any]:
+    """Return the schema of benchmarks.yaml, from the axes of a grid and the budget's fields."""
+    (_, _), found = msgspec.json.schema_components((Grid, Budget), ref_template="#/$defs/{name}")
+    grid, budget = found.pop("Grid"), found.pop("Budget")
+    return {
+        "$schema": DIALECT,
+        "title": "Suites of lnbench: benchmarks.yaml",
+        "type": "object",
+        "properties": {
+            "budget": _budget(budget),
+            "suites": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"$ref": "#/$defs/Grid"},
+                },
+            },
+        },
+        "required": ["suites"],
+        "additionalProperties": False,
+        "$defs": _plain({**found, "Grid": _grid(grid)}),
+    }
+
+
+def _grid(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a grid in which a scalar stands for a list of one."""
+    axes = {name: axis["items"] for name, axis in schema["properties"].items()}
+    axes |= {"shape": _SHAPE, "when": {"enum": list(DEVICE_TYPES)}}
+    axes["eps"] = {"type": "number", "minimum": 0}
+    axes["normalized_dims"] = {"type": "integer", "minimum": 1}
+    properties = {
+        name: {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+        for name, item in axes.items()
+    }
+    return {**schema, "properties": properties}
+
+
+def _budget(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the budget by the names that users know."""
+    fields = schema["properties"]
+    properties = {
+        key: {**fields[field], "exclusiveMinimum": 0} for key, field in BUDGET_KEYS.items()
+    }
+    properties["precision"] = {"anyOf": [properties["precision"], _PERCENT]}
+    return {**schema, "properties": properties}
+
+
+def _plain(value: Any) -> Any:
+    """Return a schema as JSON reads it, without Python's tuples and enums in its defaults."""
+    return msgspec.json.decode(msgspec.json.encode(value))

@@ -1,0 +1,176 @@
+"""The words and the order of a diff, the same on a terminal and in Markdown."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import TypeAlias
+
+from lnbench.judge.comparison import Comparison
+from lnbench.judge.diff import Diff, undecided
+from lnbench.judge.side import Side
+from lnbench.judge.stats import Estimate
+from lnbench.judge.verdict import Verdict, percent
+from lnbench.plan.case import shape_text
+from lnbench.record.outcome import CaveatKind
+from lnbench.render.sheet import group_title
+from lnbench.units import significant
+
+NONE = "–"
+"""What stands where a number is not known."""
+
+CONTROL = "control"
+"""What stands in the place of a verdict in a row of the copy."""
+
+_HASH_DIGITS = 7
+_TENTH, _TEN = 0.1, 10
+_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
+_OF_ALL_ROWS = (CaveatKind.DRIFT, CaveatKind.ENVIRONMENT)
+"""Caveats that the header has already said."""
+
+Block: TypeAlias = tuple[str, list[Comparison]]
+"""A title, and the rows below it."""
+
+
+def header(diff: Diff) -> list[tuple[str, str]]:
+    """Return what was compared and by which rule: names and texts."""
+    lines = [("baseline", _side(diff.baseline)), ("candidate", _side(diff.candidate))]
+    judged = sum(row.verdict is not None for row in diff.comparisons)
+    if judged:
+        rule = diff.rule
+        share = f"alpha {percent(diff.alpha)} ÷ {judged} rows = level {rule.level:.2g}"
+        lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share}"))
+        source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
+        widened = f"intervals widened by {percent(math.expm1(rule.drift))}"
+        lines.append(("drift", f"τ {percent(diff.tau)} · {widened} · {source}"))
+    return lines
+
+
+def environment(diff: Diff) -> list[tuple[str, bool]]:
+    """Return what differs between the environments, and whether it is serious."""
+    return [
+        (
+            f"{change.name} {one_line(change.baseline)} → {one_line(change.candidate)}",
+            change.serious,
+        )
+        for change in diff.environment
+    ]
+
+
+def refusal(diff: Diff) -> str:
+    """Return why nothing was compared, in one sentence; empty where something was."""
+    if any(row.verdict for row in diff.comparisons):
+        return ""
+    if diff.comparable:
+        return "nothing could be compared: the two sides have no benchmark in common"
+    names = ", ".join(change.name for change in diff.environment if change.serious)
+    return f"not comparable: {names} differ; --any-environment compares all the same"
+
+
+def summary(diff: Diff) -> str:
+    """Return the counts of a diff in one line."""
+    order = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
+    counts = [f"threshold {percent(diff.rule.threshold)}"]
+    counts += [f"{diff.count(verdict)} {verdict}" for verdict in order]
+    others = {
+        "newly failing": diff.newly_failing,
+        "newly skipped": diff.newly_skipped,
+        "removed": diff.removed,
+        "added": diff.added,
+    }
+    counts += [f"{len(found)} {name}" for name, found in others.items() if found]
+    return " · ".join(counts)
+
+
+def objection(diff: Diff, detect: float | None) -> str:
+    """Return what `--strict` minds, in one line."""
+    doubts = len(undecided(diff, detect))
+    text = "inconclusive" if detect is None else f"could not have shown {percent(detect)}"
+    counts = {text: doubts, "newly skipped": len(diff.newly_skipped), "removed": len(diff.removed)}
+    return "--strict: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def blocks(diff: Diff) -> list[Block]:
+    """Return the rows by all but shape and backend, what regressed first."""
+    found: dict[str, list[Comparison]] = {}
+    for row in diff.comparisons:
+        found.setdefault(group_title(row.benchmark.case), []).append(row)
+    return sorted(found.items(), key=lambda block: _worst(block[1]))
+
+
+def shapes(rows: Iterable[Comparison]) -> list[Block]:
+    """Return the rows of a block by shape, what regressed first and the control last."""
+    found: dict[str, list[Comparison]] = {}
+    for row in sorted(rows, key=_rank):
+        found.setdefault(shape_text(row.benchmark.case.shape), []).append(row)
+    return sorted(found.items(), key=lambda block: _worst(block[1]))
+
+
+def means(diff: Diff) -> list[tuple[str, str]]:
+    """Return geometric means of the ratios: a title, and the backends with theirs."""
+    found: dict[str, list[str]] = {}
+    for group in diff.groups:
+        parts = (group.operation, group.direction, group.dtype, group.device_type)
+        found.setdefault(" · ".join(parts), []).append(f"{group.backend} {_number(group.ratio)}")
+    return [(title, " · ".join(texts)) for title, texts in found.items()]
+
+
+def changes(diff: Diff) -> list[tuple[str, list[str]]]:
+    """Return what only one side measured: a title, and a line for each benchmark."""
+    found = {
+        "newly failing": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_failing],
+        "newly skipped": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_skipped],
+        "removed": [benchmark.id for benchmark in diff.removed],
+        "added": [benchmark.id for benchmark in diff.added],
+    }
+    return [(title, lines) for title, lines in found.items() if lines]
+
+
+def ratio(estimate: Estimate) -> str:
+    """Return a ratio with its interval: '1.15 [1.12, 1.18]'."""
+    low = _number(estimate.low) if math.isfinite(estimate.high) else NONE
+    return f"{_number(estimate.value)} [{low}, {_number(estimate.high)}]"
+
+
+def detects(row: Comparison) -> str:
+    """Return the smallest ratio that the row would have called."""
+    return NONE if row.detectable is None else _number(row.detectable)
+
+
+def note(row: Comparison) -> str:
+    """Return the next step and the caveats of a row in one line."""
+    caveats = (
+        f"{caveat.kind}: {one_line(caveat.detail)}" if caveat.detail else caveat.kind.value
+        for caveat in row.caveats
+        if caveat.kind not in _OF_ALL_ROWS
+    )
+    return " · ".join(filter(None, (row.reason, *caveats)))
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends and without what would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _side(side: Side) -> str:
+    """Return where a side's numbers come from: '1a2b3c4 · 2026-11-23 12:00 UTC · quick'."""
+    begun = [f"{date.astimezone(UTC):%Y-%m-%d %H:%M}" for date in side.created]
+    when = f"{begun[0]} UTC" if len(begun) == 1 else f"{begun[0]} to {begun[-1]} UTC"
+    commits = [commit[:_HASH_DIGITS] + "+" * commit.endswith("+") for commit in side.commits]
+    count = "1 report" if len(begun) == 1 else f"{len(begun)} reports"
+    parts = (", ".join(commits), when, ", ".join(side.suites), f"{count} of {side.passes} passes")
+    return one_line(" · ".join(filter(None, parts)))
+
+
+def _rank(row: Comparison) -> int:
+    return len(_RANK) if row.verdict is None else _RANK[row.verdict]
+
+
+def _worst(rows: Sequence[Comparison]) -> int:
+    return min(map(_rank, rows))
+
+
+def _number(value: float) -> str:
+    """Return a ratio with two decimals, or three figures where that says too little or too much."""
+    if not math.isfinite(value):
+        return NONE
+    return f"{value:.2f}" if _TENTH <= value < _TEN else significant(value, 3)

@@ -1,0 +1,175 @@
+"""The laws of the Triton kernels as compiled ahead of time for GPUs, on a machine without one.
+
+`test_layernorm_triton.py` runs this file by pytest in a process of its own. The host functions
+are called as usual, with a driver that has no device and launches that only compile: what
+compiles here, and into what, is what a GPU would run.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.jit import JITFunction
+
+from lnbench.operations.layernorm import triton as kernels
+from lnbench.operations.layernorm import triton_kernels
+from lnbench.operations.layernorm.triton import Configuration
+
+CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+KERNELS = ("forward_rows", "forward_looped", "backward_sums", "backward_tiles", "sum_parts")
+
+
+class NoDevice:
+    """A driver for whose target kernels are compiled, and which cannot launch."""
+
+    target = GPUTarget("cuda", 90, 32)
+
+    def get_current_target(self):
+        return self.target
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, device=None):
+        return 0
+
+
+class Compiled(NamedTuple):
+    name: str
+    ptx: str
+    stack_bytes: int
+    """Registers that did not fit, of one thread."""
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Return the list to which every launch adds what it compiled."""
+    found = []
+    run = JITFunction.run
+
+    def compile_only(self, *args, warmup, **options):
+        kernel = run(self, *args, warmup=True, **options)
+        found.append(Compiled(self.__name__, kernel.asm["ptx"], stack_bytes(kernel.asm["cubin"])))
+        return kernel
+
+    driver.set_active(NoDevice())
+    monkeypatch.setattr(JITFunction, "run", compile_only)
+    return found
+
+
+def stack_bytes(cubin, seen={}):  # noqa: B006  (a kernel is compiled once and launched often)
+    if cubin not in seen:
+        path = Path("kernel.cubin")
+        path.write_bytes(cubin)
+        command = [CUOBJDUMP, "--dump-resource-usage", path]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        seen[cubin] = int(re.search(r"STACK:(\d+)", text)[1])
+    return seen[cubin]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def launch(rows, columns, dtype, *, weight=True, bias=True, forward=None, backward=None):
+    x = torch.empty(rows, columns, dtype=dtype)
+    vector = x.new_empty(columns)
+    weight, shift = (vector if weight else None), (vector if bias else None)
+    y, mean, rstd = kernels.forward(x, weight, shift, 1e-5, configuration=forward)
+    kernels.backward(y, x, mean, rstd, weight, bias, configuration=backward)
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_kernel_compiles_without_atomics(compiled, monkeypatch, dtype, capability):
+    monkeypatch.setattr(NoDevice, "target", GPUTarget("cuda", capability, 32))
+    for columns in (1, 7, 1000, 65536):
+        launch(100, columns, dtype)
+    assert {each.name for each in compiled} == set(KERNELS)
+    for each in compiled:
+        assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE), each.name
+
+
+@pytest.mark.parametrize("weight", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_absent_weight_and_bias_compile(compiled, weight, bias):
+    launch(100, 300, torch.float32, weight=weight, bias=bias)
+    launch(4, 65536, torch.bfloat16, weight=weight, bias=bias)
+    assert ("sum_parts" in {each.name for each in compiled}) == (weight or bias)
+
+
+def test_what_needs_no_gradient_compiles_away(compiled):
+    x, weight, mean = torch.empty(9, 300), torch.empty(300), torch.empty(9)
+    for wanted in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1)):
+        shapes = (x, weight, weight)
+        out = tuple(each if want else None for each, want in zip(shapes, wanted, strict=True))
+        kernels.backward(x, x, mean, mean, weight, bool(wanted[2]), out)
+    sizes = [len(each.ptx) for each in compiled if each.name == "backward_tiles"]
+    assert len(set(sizes)) == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("columns", [300, 65536])
+def test_nothing_but_float64_computes_in_float64(compiled, dtype, columns):
+    launch(100, columns, dtype)
+    assert [each.name for each in compiled if ".f64" in each.ptx] == []
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [64, 256, 768, 1024, 4096, 5120, 8192, 16384, 65536])
+def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtype, columns):
+    launch(4096, columns, dtype)
+    assert [(each.name, each.stack_bytes) for each in compiled if each.stack_bytes] == []
+    wide = r"{}\.global(\.\w+::\w+)*\.(v4\.b32|v2\.b64)"
+    bulk = [each for each in compiled if each.name.startswith(("forward", "backward"))]
+    assert all(re.search(wide.format("ld"), each.ptx) for each in bulk)
+    assert all(re.search(wide.format("st"), each.ptx) for each in bulk if each.name != "backward_sums")
+
+
+@pytest.mark.parametrize("columns", [7, 1000, 1001, 65536])
+def test_another_number_of_rows_compiles_nothing(compiled, columns):
+    def variants():
+        return sum(len(getattr(triton_kernels, name).device_caches[0][0]) for name in KERNELS)
+
+    launch(100, columns, torch.bfloat16)
+    before = variants()
+    for rows in (1, 2, 15, 16, 17, 132, 1000, 1024):
+        launch(rows, columns, torch.bfloat16)
+    assert variants() == before
+
+
+@pytest.mark.parametrize("height", [1, 4, 64])
+def test_forced_tiles_compile(compiled, height):
+    rows = Configuration("rows", height, 64, 4)
+    launch(100, 50, torch.bfloat16, forward=rows, backward=rows)
+    columns = Configuration("columns", height, 64, 4)
+    launch(100, 500, torch.float32, forward=Configuration("looped", 1, 64, 4), backward=columns)
+    assert {each.name for each in compiled} == set(KERNELS)
+
+
+def test_a_width_of_one_compiles_in_every_tier(compiled):
+    launch(
+        100,
+        1,
+        torch.float32,
+        forward=Configuration("looped", 1, 64, 4),
+        backward=Configuration("columns", 2, 64, 4),
+    )
+    assert {each.name for each in compiled} == set(KERNELS) - {"forward_rows"}
+
+
+def test_strided_tensors_compile(compiled):
+    x, dy = torch.empty(64, 100, dtype=torch.bfloat16).T, torch.ones(()).expand(100, 64)
+    y, mean, rstd = kernels.forward(x, None, None, 1e-5)
+    kernels.backward(dy, x, mean, rstd, None, True)
+    assert compiled

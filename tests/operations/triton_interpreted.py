@@ -1,0 +1,368 @@
+"""The laws of the Triton kernels, interpreted on the CPU.
+
+`test_layernorm_triton.py` runs this file by pytest in processes of their own with
+TRITON_INTERPRET=1, which must be set before triton is imported.
+"""
+
+import itertools
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lnbench.arrays import to_host, to_torch
+from lnbench.measure.verify import agreement
+from lnbench.operations.layernorm import triton as kernels
+from lnbench.operations.layernorm.spec import LayerNorm as Specification
+from lnbench.operations.layernorm.triton import Configuration
+from lnbench.plan.case import Case, Direction, DType, Options
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")  # NaN and inf are meant
+
+OPERATION = Specification()
+
+TRUTH_IS_ROUNDED = {(DType.FLOAT64, "mean 1e4, spread 1e-2")}
+"""Where the float64 reference is no closer than the kernels; `TestNumbers` has a wider truth."""
+
+LARGE = 1 << 30  # elements between neighbours: the fourth lies beyond 2³¹
+
+
+@pytest.fixture(autouse=True)
+def unwritten_memory_is_nan():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def ladder(forward=None, backward=None):
+    """Return the kernels with forced configurations, each given as a function of the width."""
+
+    def forced_forward(x, *args, out=None):
+        chosen = forward and forward(x.shape[1])
+        return kernels.forward(x, *args, out=out, configuration=chosen)
+
+    def forced_backward(dy, *args, out=None):
+        chosen = backward and backward(dy.shape[1])
+        return kernels.backward(dy, *args, out=out, configuration=chosen)
+
+    return SimpleNamespace(forward=forced_forward, backward=forced_backward)
+
+
+def problems(case, inputs, module=kernels):
+    """Return what is wrong with the outputs of a case, as text; nothing where all is right."""
+    arrays = {name: to_torch(array, "cpu") for name, array in inputs.items()}
+    results = OPERATION.bind(module, case, arrays, None)()
+    named = zip(OPERATION.outputs(case), results, strict=True)
+    outputs = {name: to_host(result) for name, result in named if result is not None}
+    truths = OPERATION.reference(case, inputs)
+    assert set(truths) <= set(outputs)
+    return [
+        f"{each.name} is {each.max_relative:.1e} off, allowed are {each.allowed:.1e}"
+        for each in agreement(outputs, truths, {}).outputs
+        if not each.passed
+    ]
+
+
+def hostile_problems(case, module=kernels):
+    """Return what is wrong on hostile inputs, by their names."""
+    found = {
+        hostile.name: problems(hostile.case, hostile.inputs, module)
+        for hostile in OPERATION.hostile(case, seed=1)
+        if (case.dtype, hostile.name) not in TRUTH_IS_ROUNDED
+    }
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+def case_of(direction, dtype, shape=(67, 300), **options):
+    return Case("layernorm", direction, shape, dtype, "cpu", Options(**options))
+
+
+def normal(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def wide_normal(x):
+    """Return x̂ and rstd of rows in more digits than float64 has."""
+    centred = x.numpy().astype(np.longdouble)
+    for _ in range(2):  # the first mean is rounded too
+        centred -= centred.mean(axis=1, keepdims=True)
+    rstd = 1 / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + np.longdouble(1e-5))
+    return centred * rstd, rstd
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("dtype", DType)
+class TestAgreement:
+    def test_usual_inputs_come_out_right(self, dtype, direction):
+        case = case_of(direction, dtype)
+        assert problems(case, OPERATION.inputs(case, seed=0)) == []
+
+    def test_hostile_inputs_come_out_right(self, dtype, direction):
+        assert hostile_problems(case_of(direction, dtype)) == {}
+
+    def test_weight_and_bias_may_be_absent_or_of_another_type(self, dtype, direction):
+        other = DType.FLOAT64 if dtype is DType.FLOAT32 else DType.FLOAT32
+        for weight, bias, weight_dtype in itertools.product((True, False), (True, False), (None, other)):
+            options = {"weight": weight, "bias": bias, "weight_dtype": weight_dtype}
+            case = case_of(direction, dtype, **options)
+            assert problems(case, OPERATION.inputs(case, seed=2)) == [], options
+
+
+FORWARD_TIERS = {
+    "one row a program": lambda width: rows_of(1, width),
+    "four rows a program": lambda width: rows_of(4, width),
+    "64 rows a program": lambda width: rows_of(64, width),
+    "chunks of 128": lambda _: Configuration("looped", 1, 128, 4),
+    "chunks of 1024": lambda _: Configuration("looped", 1, 1024, 4),
+}
+
+BACKWARD_TIERS = {
+    "one row a tile": lambda width: rows_of(1, width),
+    "four rows a tile": lambda width: rows_of(4, width),
+    "64 rows a tile": lambda width: rows_of(64, width),
+    "columns of 128": lambda _: Configuration("columns", 2, 128, 16),
+    "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
+}
+
+
+def rows_of(height, width):
+    return Configuration("rows", height, 1 << (max(1, width) - 1).bit_length(), 16)
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
+class TestTiers:
+    @pytest.mark.parametrize("tier", FORWARD_TIERS)
+    def test_every_forward_tier_is_right_on_hostile_inputs(self, dtype, tier):
+        module = ladder(forward=FORWARD_TIERS[tier])
+        assert hostile_problems(case_of(Direction.FORWARD, dtype), module) == {}
+
+    @pytest.mark.parametrize("tier", BACKWARD_TIERS)
+    def test_every_backward_tier_is_right_on_hostile_inputs(self, dtype, tier):
+        module = ladder(backward=BACKWARD_TIERS[tier])
+        assert hostile_problems(case_of(Direction.BACKWARD, dtype), module) == {}
+
+    def test_rows_beyond_the_last_program_are_not_forgotten(self, dtype):
+        case = case_of(Direction.BACKWARD, dtype, shape=(203, 40))
+        for choose in BACKWARD_TIERS.values():
+            programs = kernels._program_count(203, 1, choose(40), torch.device("cpu"))
+            assert programs * choose(40).block_m < 203 or choose(40).block_m == 64
+            assert problems(case, OPERATION.inputs(case, 3), ladder(backward=choose)) == []
+
+    def test_the_default_tiers_of_wide_rows_are_right(self, dtype):
+        for columns in (8193, 16385):
+            for direction in (Direction.FORWARD, Direction.BACKWARD):
+                case = case_of(direction, dtype, shape=(3, columns))
+                assert problems(case, OPERATION.inputs(case, seed=4)) == []
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("tier", FORWARD_TIERS)
+    def test_a_large_mean_costs_no_digits(self, tier, dtype):
+        x = (1e4 + 1e-2 * normal(4, 500)).to(dtype)
+        y, _, _ = kernels.forward(x, None, None, 1e-5, configuration=FORWARD_TIERS[tier](500))
+        expected, _ = wide_normal(x)
+        assert np.abs(y.numpy() - expected).max() < 10 * torch.finfo(dtype).eps
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("tier", BACKWARD_TIERS)
+    def test_a_large_mean_costs_backward_no_digits(self, tier, dtype):
+        x, g = (1e4 + 1e-2 * normal(4, 500)).to(dtype), normal(4, 500, seed=1).to(dtype)
+        _, mean, rstd = kernels.forward(x, None, None, 1e-5)
+        weight = torch.ones(500, dtype=dtype)
+        configuration = BACKWARD_TIERS[tier](500)
+        dx, dw, _ = kernels.backward(g, x, mean, rstd, weight, False, configuration=configuration)
+        hat, factor = wide_normal(x)
+        g = g.numpy().astype(np.longdouble)
+        expected = g - g.mean(1, keepdims=True) - hat * (g * hat).mean(1, keepdims=True)
+        assert np.abs(dx.numpy() / factor - expected).max() < 20 * torch.finfo(dtype).eps
+        assert np.abs(dw.numpy() - (g * hat).sum(0)).max() < 40 * torch.finfo(dtype).eps
+
+    @pytest.mark.parametrize("eps", [0.0, 1e-12, 1e-5, 0.1, 1])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_eps_has_the_precision_of_the_sums(self, dtype, eps):
+        x = 1e-3 * normal(8, 64, dtype=dtype)
+        _, _, rstd = kernels.forward(x, None, None, eps)
+        expected = (x.double().var(1, correction=0) + eps).rsqrt()
+        torch.testing.assert_close(rstd, expected.to(dtype), rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+    @pytest.mark.parametrize("tier", FORWARD_TIERS)
+    def test_a_rows_result_does_not_depend_on_its_neighbours(self, tier):
+        x = normal(131, 300, dtype=torch.float32)
+        configuration = FORWARD_TIERS[tier](300)
+        together = kernels.forward(x, None, None, 1e-5, configuration=configuration)
+        alone = kernels.forward(x[77:78], None, None, 1e-5, configuration=configuration)
+        for many, one in zip(together, alone, strict=True):
+            assert torch.equal(many[77:78], one)
+
+    def test_the_same_call_gives_the_same_bits(self):
+        x, weight, dy = (normal(*shape, dtype=torch.float32) for shape in ((203, 77), (77,), (203, 77)))
+        first, second = (kernels.step(x, weight, weight, 1e-5, dy) for _ in range(2))
+        for one, other in zip(first, second, strict=True):
+            assert torch.equal(one, other)
+
+    def test_a_sum_over_many_rows_is_kept_in_float32(self):
+        x = normal(4099, 3, dtype=torch.bfloat16)
+        _, mean, rstd = kernels.forward(x, None, None, 1e-5)
+        _, _, db = kernels.backward(torch.ones_like(x), x, mean, rstd, None, True)
+        assert db.float().tolist() == [4096.0] * 3  # 4099, rounded; bfloat16 would stop at 256
+
+
+class TestInterface:
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+    def test_statistics_are_float32_or_float64_and_gradients_have_the_weights_type(self, dtype):
+        x, weight = normal(5, 8, dtype=dtype), normal(8, dtype=torch.float16)
+        y, mean, rstd = kernels.forward(x, weight, None, 1e-5)
+        wide = torch.float64 if dtype is torch.float64 else torch.float32
+        assert (y.dtype, mean.dtype, rstd.dtype) == (dtype, wide, wide)
+        dx, dw, db = kernels.backward(y, x, mean, rstd, weight, True)
+        assert (dx.dtype, dw.dtype, db.dtype) == (dtype, torch.float16, torch.float16)
+        _, dw, db = kernels.backward(y, x, mean, rstd, None, True)
+        assert (dw, db.dtype) == (None, dtype)
+
+    @pytest.mark.parametrize("forward", FORWARD_TIERS)
+    @pytest.mark.parametrize("backward", BACKWARD_TIERS)
+    def test_ready_buffers_of_any_strides_are_filled(self, forward, backward):
+        x, dy, weight = normal(9, 65), normal(9, 65, seed=1), normal(65, seed=2)
+        chosen = (FORWARD_TIERS[forward](65), BACKWARD_TIERS[backward](65))
+        expected = kernels.forward(x, weight, weight, 1e-5)
+        ready = (x.new_empty(65, 9).T, *(x.new_empty(9) for _ in range(2)))
+        got = kernels.forward(x, weight, weight, 1e-5, out=ready, configuration=chosen[0])
+        assert all(one is other for one, other in zip(got, ready, strict=True))
+        torch.testing.assert_close(got, expected)
+        arguments = (dy, x, *expected[1:], weight, True)
+        ready = (x.new_empty(65, 18).T[::2], *(x.new_empty(65) for _ in range(2)))
+        got = kernels.backward(*arguments, out=ready, configuration=chosen[1])
+        assert all(one is other for one, other in zip(got, ready, strict=True))
+        torch.testing.assert_close(got, kernels.backward(*arguments))
+
+    def test_a_strided_weight_is_read_by_its_strides(self):
+        x, weight = normal(4, 10), normal(20)[::2]
+        straight = kernels.forward(x, weight.clone(), weight.clone(), 1e-5)
+        assert torch.equal(kernels.forward(x, weight, weight, 1e-5)[0], straight[0])
+
+    def test_a_strided_buffer_for_a_vector_is_refused(self):
+        x = normal(4, 10)
+        ready = (torch.empty_like(x), x.new_empty(8)[::2], x.new_empty(4))
+        with pytest.raises(ValueError, match=r"strides \(2,\); mean, rstd, dw and db must be contig"):
+            kernels.forward(x, None, None, 1e-5, out=ready)
+
+    @pytest.mark.parametrize("strides", [(LARGE, 1), (1, LARGE)])
+    @pytest.mark.parametrize("tier", ["rows", "wide"])
+    def test_offsets_may_pass_two_to_the_31(self, strides, tier):
+        sparse = partial(torch.empty, 4 * LARGE, dtype=torch.bfloat16)
+        torch.use_deterministic_algorithms(False)  # unwritten pages of these take no memory
+        x, dy, y, dx = (sparse().as_strided((4, 4), strides) for _ in range(4))
+        for each, seed in ((x, 0), (dy, 1)):
+            each.copy_(normal(4, 4, seed=seed))
+        wide = {"forward": Configuration("looped", 1, 2, 4), "backward": Configuration("columns", 2, 2, 4)}
+        chosen = {"forward": None, "backward": None} if tier == "rows" else wide
+        ready = (y, torch.empty(4), torch.empty(4))
+        _, mean, rstd = kernels.forward(x, None, None, 1e-5, ready, chosen["forward"])
+        assert torch.equal(y.contiguous(), kernels.forward(x.contiguous(), None, None, 1e-5)[0])
+        kernels.backward(dy, x, mean, rstd, None, False, (dx, None, None), chosen["backward"])
+        straight = kernels.backward(dy.contiguous(), x.contiguous(), mean, rstd, None, False)
+        torch.testing.assert_close(dx.contiguous(), straight[0], rtol=1e-2, atol=1e-2)
+
+    def test_the_report_names_the_configuration(self):
+        found = kernels.details(case_of(Direction.STEP, DType.FLOAT32, shape=(4, 1 << 20)))
+        assert found["forward tier"] == "looped"
+        assert found["backward tier"] == "columns"
+        found = kernels.details(case_of(Direction.FORWARD, DType.BFLOAT16, shape=(4, 3, 100)))
+        assert found == {"forward tier": "rows", "forward tile": "32x128", "forward warps": 4}
+
+    @pytest.mark.parametrize(
+        ("call", "error", "sentence"),
+        [
+            (lambda x: kernels.layer_norm(x.int(), (8,)), TypeError, "x has type torch.int32; layer_norm takes float64"),
+            (lambda x: kernels.layer_norm(x, (8,), x[0].int()), TypeError, "weight has type torch.int32"),
+            (lambda x: kernels.layer_norm(x, (4,)), ValueError, "x has shape (4, 8), which must end in the normalized shape (4,)"),
+            (lambda x: kernels.layer_norm(x, ()), ValueError, "at least one dimension"),
+            (lambda x: kernels.layer_norm(x, (2, 4, 8)), ValueError, "normalized shape (2, 4, 8)"),
+            (lambda x: kernels.layer_norm(x, 8, x), ValueError, "weight has shape (4, 8), which must be the normalized shape (8,)"),
+            (lambda x: kernels.layer_norm(x, 8, None, x[:, 0]), ValueError, "bias has shape (4,)"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_argument_is_named_in_a_sentence(self, call, error, sentence):
+        with pytest.raises(error) as raised:
+            call(normal(4, 8))
+        assert sentence in str(raised.value)
+
+
+def gradients(function, shape, *leaves):
+    """Return y and the gradients of the leaves that are there."""
+    leaves = [each if each is None else each.clone().requires_grad_() for each in leaves]
+    y = function(leaves[0], shape, *leaves[1:], eps=1e-5)
+    wanted = [each for each in leaves if each is not None]
+    return y, *torch.autograd.grad(y, wanted, normal(*y.shape, dtype=y.dtype, seed=9))
+
+
+class TestAutograd:
+    @pytest.mark.parametrize("affine", [(True, True), (True, False), (False, True), (False, False)])
+    @pytest.mark.parametrize(
+        ("lead", "shape"),
+        [((7,), (5,)), ((2, 3), (4, 5)), ((), (6,)), ((), (3, 2, 2)), ((2, 1, 3, 2), (1, 1)),
+         ((0, 3), (4,)), ((3,), (0,)), ((2,), (3, 0))],
+    )  # fmt: skip
+    def test_it_agrees_with_torch_on_any_normalized_shape(self, lead, shape, affine):
+        vectors = (normal(*shape, seed=seed) if has else None for seed, has in enumerate(affine, 1))
+        leaves = (normal(*lead, *shape), *vectors)
+        expected = gradients(torch.nn.functional.layer_norm, shape, *leaves)
+        torch.testing.assert_close(gradients(kernels.layer_norm, shape, *leaves), expected)
+
+    def test_gradients_pass_the_finite_difference_check(self):
+        leaves = [normal(3, 5).requires_grad_(), normal(5).requires_grad_(), normal(5).requires_grad_()]
+        assert torch.autograd.gradcheck(lambda x, w, b: kernels.layer_norm(x, (5,), w, b), leaves)
+
+    @pytest.mark.parametrize("needed", [*itertools.product((True, False), repeat=3)])
+    def test_only_the_gradients_that_are_needed_are_computed(self, needed, monkeypatch):
+        asked = []
+        backward = kernels.backward
+        monkeypatch.setattr(
+            kernels, "backward", lambda *args, out: asked.append(out) or backward(*args, out=out)
+        )
+        leaves = [normal(4, 6), normal(6), normal(6)]
+        for leaf, needs in zip(leaves, needed, strict=True):
+            leaf.requires_grad_(needs)
+        y = kernels.layer_norm(leaves[0], (6,), *leaves[1:])
+        assert y.requires_grad == any(needed)
+        if any(needed):
+            y.sum().backward()  # dy has strides of 0
+            assert tuple(each is not None for each in asked[0]) == needed
+        assert tuple(leaf.grad is not None for leaf in leaves) == needed
+
+    def test_views_and_transposes_go_through(self):
+        x, weight = normal(6, 4, 10)[:, ::2].transpose(0, 1), normal(6, 10, seed=1)
+        expected = gradients(torch.nn.functional.layer_norm, (6, 10), x, weight)
+        torch.testing.assert_close(gradients(kernels.layer_norm, (6, 10), x, weight), expected)
+
+    def test_a_bias_alone_keeps_the_precision_of_its_own_type(self):
+        x, bias = normal(300, 4, dtype=torch.bfloat16), normal(4, dtype=torch.float32).requires_grad_()
+        dy = normal(300, 4, dtype=torch.bfloat16, seed=1)
+        kernels.layer_norm(x, (4,), None, bias).backward(dy)
+        torch.testing.assert_close(bias.grad, dy.float().sum(0))
+
+    def test_the_module_loads_the_state_of_torchs_and_computes_the_same(self):
+        for arguments in ({}, {"bias": False}, {"elementwise_affine": False}):
+            theirs = torch.nn.LayerNorm((3, 5), eps=1e-3, dtype=torch.float64, **arguments)
+            for seed, parameter in enumerate(theirs.parameters()):
+                torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(seed))
+            ours = kernels.LayerNorm((3, 5), eps=1e-3, dtype=torch.float64, **arguments)
+            ours.load_state_dict(theirs.state_dict(), strict=True)
+            x = normal(4, 3, 5)
+            torch.testing.assert_close(ours(input=x), theirs(x))
+
+    def test_torchs_own_samples_pass(self):
+        samples = pytest.importorskip("torch_samples")
+        samples.check(kernels.layer_norm)
+
+
+def test_random_shapes_agree_with_the_reference():
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        shape = tuple(int(each) for each in rng.integers(1, 200, 2))
+        direction = Direction.BACKWARD if rng.integers(2) else Direction.FORWARD
+        case = case_of(direction, DType.FLOAT32, shape=shape)
+        assert problems(case, OPERATION.inputs(case, seed=6)) == [], shape

@@ -1,0 +1,5 @@
+"""A plug-in whose import ends the process."""
+
+import ctypes
+
+ctypes.string_at(0)

@@ -1,0 +1,3 @@
+"""A plug-in whose import fails."""
+
+raise ImportError("libmissing.so is missing")
