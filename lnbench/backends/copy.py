@@ -74,7 +74,9 @@ def _transfer(read: list[Any]) -> Callable[[], Any]:
 
 def _sum(arrays: list[Any], case: Case) -> Truth:
     with np.errstate(invalid="ignore"):
-        values = sum((array.astype(np.float64) for array in arrays[1:]), arrays[0].astype(np.float64))
+        values = sum(
+            (array.astype(np.float64) for array in arrays[1:]), arrays[0].astype(np.float64)
+        )
     return Truth(values, (np.float64(sum(map(_size, arrays))),), case.dtype)
 
 

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -23,10 +22,10 @@ INTERRUPTED = 130
 class _Group(typer.core.TyperGroup):
     """Commands whose known errors end as one sentence."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; a user's mistake exits with its code, Ctrl-C with 130."""
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except LnbenchError as error:
             say_error(error)
             raise typer.Exit(error.exit_code) from None
@@ -38,7 +37,7 @@ class _Group(typer.core.TyperGroup):
 app = typer.Typer(
     name="lnbench",
     cls=_Group,
-    help="Which LayerNorm is fastest on this machine, is it right, and did a change make it slower?",
+    help="Which LayerNorm is fastest here, is it right, and did a change make it slower?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # anything but an LnbenchError is a bug and keeps its traceback
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -32,9 +32,7 @@ def list_operations(format_: options.Format = "table") -> None:
     from lnbench.cli import showing
 
     operations = [registry.operation(name) for name in registry.operation_names()]
-    rows = [
-        (each.name, each.summary, ", ".join(sorted(each.kernels))) for each in operations
-    ]
+    rows = [(each.name, each.summary, ", ".join(sorted(each.kernels))) for each in operations]
     showing.show_rows(("operation", "what", "kernels for"), rows, showing.check_format(format_))
 
 

@@ -128,7 +128,7 @@ Fast = Annotated[
     typer.Option(
         "--fast",
         envvar="LNBENCH_FAST",
-        help="Five short passes: for a look, too few for a verdict.",
+        help="Six short passes: for a look, too few for a verdict.",
         rich_help_panel=_BUDGET,
     ),
 ]

@@ -1,6 +1,5 @@
 """How far a session is, on stderr; drawn only when the session speaks, never while it samples."""
 
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -56,4 +55,4 @@ class ProgressLine:
             self._bar.refresh()
         elif not self._quiet and progress.passes > self._passes and progress.case:
             self._passes = progress.passes
-            print(f"pass {progress.passes} · {rows} · {left}", file=sys.stderr, flush=True)
+            self._console.print(f"pass {progress.passes} · {rows} · {left}", highlight=False)

@@ -81,9 +81,9 @@ def _measure(
     chosen: "Chosen", path: Path, earlier: "Report | None", flags: Mapping[str, Any]
 ) -> "tuple[Report, bool]":
     """Return the report, and whether Ctrl-C cut it short; it is on disk after every case."""
-    from lnbench.cli.progress import ProgressLine
     import msgspec
 
+    from lnbench.cli.progress import ProgressLine
     from lnbench.judge.stopping import precise
     from lnbench.measure import session
     from lnbench.record import report

@@ -116,6 +116,6 @@ def _spawns(flags: Mapping[str, Any]) -> bool:
         raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")
     if method == "fork" and not hasattr(os, "fork"):
         raise ConfigError("--start-method fork: this system cannot fork", "use spawn")
-    # Elsewhere a forked child that touches the system's frameworks is not safe (Python's own default
-    # on macOS is spawn since 3.8).
+    # Elsewhere a forked child that touches the system's frameworks is not safe: Python itself
+    # spawns on macOS since 3.8.
     return method == "spawn" or (method is None and not sys.platform.startswith("linux"))

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -123,20 +123,12 @@ def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = 
         denominator: another backend of the same case, in the same session.
         by_round: whether samples of one round belong together; False compares medians of passes.
     """
-    logs: list[float] = []
-    for above, below, rounds, others in zip(
-        numerator.times_s, denominator.times_s, numerator.rounds, denominator.rounds, strict=False
-    ):
-        if not by_round:
-            above, below = _middle(above), _middle(below)
-            rounds = others = (0,)
-        known = dict(zip(others, map(_log, below), strict=False))
-        pairs = [
-            _log(time) - known[number]
-            for number, time in zip(rounds, above, strict=False)
-            if number in known
-        ]
-        logs += _middle(pairs)
+    keyed = _by_round if by_round else _by_pass
+    logs = []
+    for above, below in zip(keyed(numerator), keyed(denominator), strict=False):
+        pairs = [log - below[number] for number, log in above.items() if number in below]
+        if pairs:
+            logs.append(statistics.median(pairs))
     return np.array(logs, dtype=np.float64)
 
 
@@ -167,9 +159,16 @@ def detectable(half_width: float, threshold: float, level: float, drift: float =
     return math.exp(reach) if reach < _LARGEST_LOG else math.inf
 
 
-def _middle(values: Sequence[float]) -> list[float]:
-    """Return the median of values, alone in a list; an empty list of none."""
-    return [statistics.median(values)] if values else []
+def _by_round(outcome: Measured) -> Iterator[dict[int, float]]:
+    """Yield the logarithms of each pass's times by round."""
+    for rounds, times in zip(outcome.rounds, outcome.times_s, strict=False):
+        yield dict(zip(rounds, map(_log, times), strict=False))
+
+
+def _by_pass(outcome: Measured) -> Iterator[dict[int, float]]:
+    """Yield the logarithm of each pass's median as its only round."""
+    for times in outcome.times_s:
+        yield {0: _log(statistics.median(times))} if times else {}
 
 
 def _log(time_s: float) -> float:

@@ -100,7 +100,7 @@ def _next_step(band: Band, rule: Rule) -> str:
         return f"needs {smallest_units(rule.level)} {units} a side, has {has}"
     if band.low - rule.drift > 0 or band.high + rule.drift < 0:
         word = "slower" if band.value > 0 else "faster"
-        return f"{word} by less than {percent(rule.threshold)}: lower the threshold to call it"
+        return f"{word} by less than {threshold}: lower the threshold to call it"
     if band.verdict(rule.limit, 0) is not Verdict.INCONCLUSIVE:
         return f"not told from drift (±{drift}): measure both sides in one session"
     advised = _advised_units(band, rule.limit, rule.drift)
@@ -116,8 +116,6 @@ def _advised_units(band: Band, limit: float, drift: float) -> int | None:
     size = abs(band.value)
     # Either the interval must leave 1 behind, or it must fit within the threshold.
     room = size - drift if size > limit else limit - drift - size
-    if room <= 0:
-        return None
     most = max(band.units)
-    needed = max(most + 1, most * (band.half_width / room) ** 2)
-    return next((units for units in UNITS_TO_ADVISE if units >= needed), None)
+    enough = (n for n in UNITS_TO_ADVISE if band.half_width <= room * math.sqrt(n / most))
+    return next((units for units in enough if units > most), None)

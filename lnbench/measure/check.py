@@ -1,5 +1,7 @@
 """A benchmark verified once on its own inputs and on hostile ones, not timed."""
 
+import itertools
+
 from lnbench import registry
 from lnbench.backend import Backend
 from lnbench.measure import messages, verify
@@ -16,10 +18,10 @@ def check(request: messages.Check) -> messages.Checked:
     operation = registry.operation(benchmark.case.operation)
     inputs = operation.inputs(benchmark.case, request.seed)
     plain = Hostile("random", benchmark.case, inputs)
-    findings = [_finding(backend, operation, plain, request.threads)]
-    for hostile in operation.hostile(benchmark.case, request.seed):
-        findings.append(_finding(backend, operation, hostile, request.threads))
-    return messages.Checked(tuple(findings))
+    given = itertools.chain([plain], operation.hostile(benchmark.case, request.seed))
+    return messages.Checked(
+        tuple(_finding(backend, operation, each, request.threads) for each in given)
+    )
 
 
 def _finding(backend: Backend, operation: Operation, given: Hostile, threads: int) -> Finding:
@@ -37,5 +39,5 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
         truths = operation.reference(given.case, given.inputs)
     peer = torch_errors(operation, given.case, given.inputs, truths)
     found = verify.agreement(outputs, truths, peer)
-    error = "" if found.passed else wrong_text(found)
-    return Finding(given.name, found, error, backend.peer and as_good_as_torch(found, peer))
+    words = "" if found.passed else wrong_text(found)
+    return Finding(given.name, found, words, backend.peer and as_good_as_torch(found, peer))

@@ -120,7 +120,7 @@ class WorkerHandle:
 
 
 def last_words(lines: list[str]) -> list[str]:
-    """Return the lines that tell most: around Python's crash report if there is one, else the last."""
+    """Return the lines that tell most: those of Python's crash report, or else the last."""
     for place, line in enumerate(lines):
         if line.startswith("Fatal Python error:"):
             frames = [each for each in lines[place:] if each.startswith("File ")]
@@ -185,7 +185,8 @@ class Nursery:
             raise LnbenchError(
                 "the nursery of workers died", "try --start-method spawn, or fewer backends"
             )
-        return nursery.decode_news(message)
+        news: nursery.Forked | nursery.Ended | nursery.Ready = nursery.decode_news(message)
+        return news
 
 
 def start(home: Nursery | None, log: Path, environment: Mapping[str, str]) -> WorkerHandle:

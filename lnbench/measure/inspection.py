@@ -67,9 +67,7 @@ def _nursery(names: tuple[str, ...], setting: Setting, stack: ExitStack) -> Nurs
     return home if home.may_fork else None
 
 
-def _inspect(
-    benchmark: Benchmark, setting: Setting, home: Nursery | None, folder: Path
-) -> Checked:
+def _inspect(benchmark: Benchmark, setting: Setting, home: Nursery | None, folder: Path) -> Checked:
     request = messages.Check(benchmark, setting.seed, setting.threads)
     with ExitStack() as stack:
         try:

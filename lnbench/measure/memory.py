@@ -54,4 +54,4 @@ def _available() -> int:
 def refusal(backend_bytes: int) -> str:
     """Return why a case is skipped, and what it would need."""
     needed, free = format_bytes(needed_bytes(backend_bytes)), format_bytes(free_bytes())
-    return f"needs about {needed} of memory, half of the free {free} is allowed: take a smaller shape"
+    return f"needs about {needed} of memory, half of the free {free} may be used: take less"

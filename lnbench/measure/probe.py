@@ -127,7 +127,7 @@ def _devices() -> _Devices:
                     Device(
                         name=properties.name,
                         driver=_driver(),
-                        compute_capability=f"{properties.major}.{properties.minor}",
+                        capability=f"{properties.major}.{properties.minor}",
                         memory_bytes=properties.total_memory,
                     ),
                 )
@@ -147,13 +147,13 @@ def _driver() -> str:
 def _backend(name: str, device: str) -> Found:
     try:
         backend = registry.backend(name)
-        answer = backend.availability(device)
-        if isinstance(answer, Available):
-            return Found(name, device, available=True, text=answer.note)
+        answer: object = backend.availability(device)
     # A plug-in may raise anything here; the table says what.
     except Exception as error:  # noqa: BLE001
         text = getattr(error, "message", f"{type(error).__name__}: {error}")
         return Found(name, device, available=False, text=text, broken=True)
+    if isinstance(answer, Available):
+        return Found(name, device, available=True, text=answer.note)
     if isinstance(answer, Unavailable):
         return Found(name, device, available=False, text=answer.reason)
     text = f"availability() returned {type(answer).__name__}"

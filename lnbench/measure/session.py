@@ -1,4 +1,4 @@
-"""Cases in, outcomes out: passes as the outer loop, so that each row sees every state of the machine."""
+"""Cases in, outcomes out: passes around cases, so that each row sees every state of the machine."""
 
 import itertools
 import random
@@ -82,7 +82,11 @@ class _Session:
     """The rows of a session, and when each has had enough."""
 
     def __init__(
-        self, benchmarks: Sequence[Benchmark], setting: Setting, stop: Stop, known: Iterable[Outcome]
+        self,
+        benchmarks: Sequence[Benchmark],
+        setting: Setting,
+        stop: Stop,
+        known: Iterable[Outcome],
     ) -> None:
         outcomes = {outcome.benchmark: outcome for outcome in known}
         asked = {each.case for each in benchmarks if each.backend != registry.SPEED_LIMIT}
@@ -168,7 +172,8 @@ class _Session:
     def largest_bytes(self) -> int:
         """Return what the largest case needs in shared arrays, as an order of magnitude."""
         return max(
-            (registry.operation(case.operation).memory_bytes(case) for case in self._cases), default=0
+            (registry.operation(case.operation).memory_bytes(case) for case in self._cases),
+            default=0,
         )
 
     def _close(self, row: Row) -> None:

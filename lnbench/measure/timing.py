@@ -86,7 +86,7 @@ class CudaTimer:
             end.record()
             pairs.append((start, end))
         self.synchronize()
-        return sum(start.elapsed_time(end) for start, end in pairs) * 1e-3
+        return float(sum(start.elapsed_time(end) for start, end in pairs) * 1e-3)
 
 
 def device_timer(case: Case) -> Timer:
@@ -104,7 +104,7 @@ def device_timer(case: Case) -> Timer:
 
 
 def iterations_for(timer: Timer, run: Callable[[], object], error: float = 1e-3) -> int:
-    """Return how many calls a sample needs so that the clock's resolution is at most `error` of it."""
+    """Return how many calls make the clock's resolution at most `error` of a sample."""
     needed = timer.resolution_s / error
     iterations = 1
     while True:

@@ -29,13 +29,11 @@ _LARGEST = {
 """The largest true value that the type can hold, after rounding."""
 
 
-def agreement(
-    outputs: Arrays, truths: Mapping[str, Truth], peer: Mapping[str, float]
-) -> Agreement:
+def agreement(outputs: Arrays, truths: Mapping[str, Truth], peer: Mapping[str, float]) -> Agreement:
     """Return how close outputs are to the truth.
 
     Args:
-        outputs: host arrays by name; a missing one, or one of a wrong shape, counts as infinitely off.
+        outputs: host arrays by name; a missing or misshapen one counts as infinitely off.
         truths: the truth of every output that must be there.
         peer: `max_relative` of torch in the same types; a missing one counts as 0.
     """

@@ -2,9 +2,10 @@
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 
 import msgspec
 
@@ -32,7 +33,12 @@ class Visit:
     """Takes one pass of one case; a worker's failure ends its row, not the visit."""
 
     def __init__(
-        self, setting: Setting, rows: Sequence[Row], home: Nursery | None, folder: Path, rng: random.Random
+        self,
+        setting: Setting,
+        rows: Sequence[Row],
+        home: Nursery | None,
+        folder: Path,
+        rng: random.Random,
     ) -> None:
         self._setting = setting
         self._rows = list(rows)
@@ -97,7 +103,7 @@ class Visit:
     def _ready(self, row: Row, stack: ExitStack) -> WorkerHandle | None:
         """Return a stopped worker whose routine is right; None where it is not."""
         limit = self._setting.budget.timeout_s
-        with self._guard(row, Stage.PREPARE):
+        with _Guard(row, Stage.PREPARE):
             if self._home is None:
                 row.caution(CaveatKind.SPAWNED)
             worker = self._start(stack, row.benchmark.backend)
@@ -121,7 +127,7 @@ class Visit:
         return None
 
     def _sample(self, row: Row, worker: WorkerHandle, number: int) -> bool:
-        with self._guard(row, Stage.MEASURE):
+        with _Guard(row, Stage.MEASURE):
             sample = worker.ask(
                 messages.TakeSample(), messages.Sampled, self._setting.budget.timeout_s
             )
@@ -132,7 +138,7 @@ class Visit:
 
     def _finish(self, row: Row, worker: WorkerHandle) -> None:
         """Compare one more call with what was verified; a result that drifted fails the row."""
-        with self._guard(row, Stage.VERIFY):
+        with _Guard(row, Stage.VERIFY):
             limit = self._setting.budget.timeout_s
             finished = worker.ask(messages.Finish(), messages.Finished, limit)
             if finished.checksum != row.checksum:
@@ -148,19 +154,32 @@ class Visit:
         )
         row.agreed(verified.agreement, verified.checksum)
 
-    @contextmanager
-    def _guard(self, row: Row, stage: Stage) -> Iterator[None]:
-        """Count the row's time, and turn its worker's failure into the row's."""
-        start = time.monotonic()
-        try:
-            yield
-        except WorkerError as error:
-            if error.refused is not None and error.refused.stage is not Stage.MEASURE:
-                row.fail(error.refused.stage, str(error))
-            else:
-                row.lose_pass(error.refused.stage if error.refused else stage, str(error))
-        finally:
-            row.spent_s += time.monotonic() - start
+
+class _Guard:
+    """Counts a row's time, and turns its worker's failure into the row's."""
+
+    def __init__(self, row: Row, stage: Stage) -> None:
+        self._row = row
+        self._stage = stage
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.monotonic()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._row.spent_s += time.monotonic() - self._start
+        if not isinstance(error, WorkerError):
+            return False
+        if error.refused is not None and error.refused.stage is not Stage.MEASURE:
+            self._row.fail(error.refused.stage, str(error))
+        else:
+            self._row.lose_pass(error.refused.stage if error.refused else self._stage, str(error))
+        return True
 
 
 def clear(folder: Path) -> None:

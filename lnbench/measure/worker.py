@@ -9,11 +9,14 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lnbench.measure import messages
 from lnbench.measure.messages import Reply, Request
 from lnbench.record.outcome import Stage
+
+if TYPE_CHECKING:
+    from lnbench.measure.bench import Bench
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -23,7 +26,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._stage = Stage.PREPARE
-        self._bench: Any = None
+        self._bench: Bench | None = None
 
     def serve(self, connection: Connection) -> None:
         """Answer every request; a failure is an answer too."""
@@ -42,7 +45,6 @@ class Worker:
             return messages.Refused(self._stage, _last_words(error))
 
     def _dispatch(self, request: Request) -> Reply:
-        from lnbench.measure.bench import Bench
         from lnbench.measure.check import check
         from lnbench.measure.truth import make_inputs
 
@@ -51,24 +53,35 @@ class Worker:
                 self._stage = Stage.PREPARE
                 return make_inputs(request)
             case messages.Prepare():
-                self._stage = Stage.PREPARE
-                _limit_memory(request.memory_bytes)
-                self._bench = Bench(request)
-                self._bench.first_call()
-                self._stage = Stage.VERIFY
-                return self._bench.ready(request)
+                return self._prepare(request)
             case messages.Verify(peer):
                 self._stage = Stage.VERIFY
-                return self._bench.verify(peer)
+                return self._prepared.verify(peer)
             case messages.TakeSample():
                 self._stage = Stage.MEASURE
-                return self._bench.sample()
+                return self._prepared.sample()
             case messages.Finish():
                 self._stage = Stage.MEASURE
-                return messages.Finished(self._bench.checksum())
+                return messages.Finished(self._prepared.checksum())
             case messages.Check():
                 self._stage = Stage.PREPARE
                 return check(request)
+
+    def _prepare(self, request: messages.Prepare) -> messages.Prepared:
+        from lnbench.measure.bench import Bench
+
+        self._stage = Stage.PREPARE
+        _limit_memory(request.memory_bytes)
+        self._bench = Bench(request)
+        self._bench.first_call()
+        self._stage = Stage.VERIFY
+        return self._bench.ready(request)
+
+    @property
+    def _prepared(self) -> "Bench":
+        if self._bench is None:
+            raise RuntimeError("asked to measure before it was asked to prepare")
+        return self._bench
 
 
 def run(descriptor: int, log: str, parent: int) -> NoReturn:
@@ -99,7 +112,7 @@ def _settle(log: str, parent: int) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux; elsewhere the session does)."""
+    """Have Linux kill this process when its parent dies; elsewhere only the session does."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked

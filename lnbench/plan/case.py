@@ -156,7 +156,7 @@ class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """Stable, parseable text form: `layernorm/forward/4096x1024/bfloat16/cuda/triton;cache=cold`."""
+        """Stable, parseable text: `layernorm/forward/4096x1024/bfloat16/cuda/triton;cache=cold`."""
         path = self.case.id.removesuffix(self.case.suffix)
         return f"{path}/{self.backend}{self.case.suffix}"
 
@@ -164,14 +164,8 @@ class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def parse(cls, text: str) -> "Benchmark":
         """Return the benchmark whose `id` is `text`; ConfigError where it is none."""
         path, *options = text.split(";")
-        parts = path.split("/")
-        if len(parts) != 6:
-            raise ConfigError(
-                f"'{text}' is not a benchmark id",
-                "it reads operation/direction/shape/dtype/device/backend, then ;option=value",
-            )
-        operation, direction, shape, dtype, device, backend = parts
         try:
+            operation, direction, shape, dtype, device, backend = path.split("/")
             pairs = dict(option.split("=", 1) for option in options)
             case = Case(
                 operation,
@@ -182,7 +176,10 @@ class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 msgspec.convert(pairs, Options, strict=False),
             )
         except (ValueError, msgspec.ValidationError) as error:
-            raise ConfigError(f"'{text}' is not a benchmark id: {error}") from None
+            raise ConfigError(
+                f"'{text}' is not a benchmark id: {error}",
+                "it reads operation/direction/shape/dtype/device/backend, then ;option=value",
+            ) from None
         return cls(case, backend)
 
 

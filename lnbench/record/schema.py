@@ -12,12 +12,8 @@ from lnbench.record.wire import ReportFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_SHAPE = {
-    "anyOf": [
-        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-        {"type": "string", "pattern": "^[0-9]+([x×][0-9]+)*$"},
-    ]
-}
+_SHAPE_TEXT = {"type": "string", "pattern": "^[0-9]+([x×][0-9]+)*$"}
+_SIZES = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
 _PERCENT = {"type": "string", "pattern": "^ *[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)? *%? *$"}
 
 
@@ -59,13 +55,15 @@ def suite_schema() -> dict[str, Any]:
 def _grid(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a grid in which a scalar stands for a list of one."""
     axes = {name: axis["items"] for name, axis in schema["properties"].items()}
-    axes |= {"shape": _SHAPE, "when": {"enum": list(DEVICE_TYPES)}}
+    axes |= {"shape": {"anyOf": [_SIZES, _SHAPE_TEXT]}, "when": {"enum": list(DEVICE_TYPES)}}
     axes["eps"] = {"type": "number", "minimum": 0}
     axes["normalized_dims"] = {"type": "integer", "minimum": 1}
     properties = {
         name: {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
         for name, item in axes.items()
     }
+    # A list of numbers alone could be one shape or several: the reader wants [[128, 768]].
+    properties["shape"]["anyOf"][0] = _SHAPE_TEXT
     return {**schema, "properties": properties}
 
 

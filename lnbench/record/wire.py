@@ -197,11 +197,13 @@ _FOLDERS = re.compile(
 
 def harmless(text: str) -> str:
     """Return a text without folders of the machine, and such that a file can hold it."""
-    home = os.path.expanduser("~")  # noqa: PTH111  (Path.home raises where there is none)
-    if len(home) > 1:
-        text = text.replace(home, "~")
-    while (shorter := _FOLDERS.sub("", text)) != text:
-        text = shorter
+    if any(mark in text for mark in "/\\~"):
+        home = os.path.expanduser("~")  # noqa: PTH111  (Path.home raises where there is none)
+        if len(home) > 1:
+            text = re.sub(re.escape(home) + r"(?![\w-])", "~", text)
+        while (shorter := _FOLDERS.sub("", text)) != text:
+            text = shorter
+    # An undecodable file name has halves of surrogates, for which UTF-8 has no bytes.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

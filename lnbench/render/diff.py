@@ -206,7 +206,7 @@ def diff_json(diff: Diff) -> str:
         "added": [benchmark.id for benchmark in diff.added],
     }
     # msgspec writes null for a float that is not finite.
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
 
 
 def _comparison(row: Comparison) -> dict[str, Any]:

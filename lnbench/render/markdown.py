@@ -13,9 +13,11 @@ def sheets_markdown(sheets: Iterable[Sheet]) -> str:
 def _sheet_markdown(sheet: Sheet) -> str:
     head = [column.name for column in sheet.columns]
     rule = ["--:" if column.right else ":--" for column in sheet.columns]
-    lines = [_row(head), _row(rule)]
-    for line in sheet.lines:
-        lines.append(_row([f"**{cell}**" if line.best and cell else cell for cell in line.cells]))
+    body = (
+        [f"**{cell}**" if line.best and cell else cell for cell in line.cells]
+        for line in sheet.lines
+    )
+    lines = [_row(cells) for cells in (head, rule, *body)]
     title = [f"### {sheet.title}", ""] if sheet.title else []
     notes = ["", *(f"- {note}" for note in sheet.notes)] if sheet.notes else []
     return "\n".join([*title, *lines, *notes])

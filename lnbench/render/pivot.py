@@ -28,7 +28,9 @@ def pivot_sheets(rows: Sequence[Row], by: str, metric: str) -> tuple[Sheet, ...]
         title = " · ".join(part for part in fixed if part)
         tables.setdefault(title, {}).setdefault(tuple(values.values()), {})[column] = row
     names = tuple(axis for axis in AXES if axis != by)
-    return tuple(_sheet(f"{title} · {metric}", names, lines, metric) for title, lines in tables.items())
+    return tuple(
+        _sheet(f"{title} · {metric}", names, lines, metric) for title, lines in tables.items()
+    )
 
 
 def _sheet(

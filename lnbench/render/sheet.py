@@ -9,6 +9,7 @@ from lnbench.judge.summary import Row
 from lnbench.plan.case import Case, shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped
 from lnbench.record.report import Report
+from lnbench.registry import SPEED_LIMIT
 from lnbench.units import format_bytes, format_percent, format_rate, format_time, significant
 
 BEST = "★"
@@ -74,10 +75,13 @@ def head_lines(report: Report) -> tuple[str, ...]:
     if revision is not None:
         commit = f" · {revision.commit[:9]}{' (dirty)' if revision.dirty else ''}"
     devices = ", ".join(device.name for _, device in environment.devices)
-    machine = f"{environment.cpu.model}, {environment.threads} threads"
-    passes = max((len(each.times_s) for each in report.outcomes if isinstance(each, Measured)), default=0)
+    threads = f"{environment.threads} thread{'s' if environment.threads != 1 else ''}"
+    machine = f"{environment.cpu.model}, {threads}"
+    measured = (each for each in report.outcomes if isinstance(each, Measured))
+    passes = max((len(each.times_s) for each in measured), default=0)
+    tool = f"lnbench {report.tool.version}{torch}"
     return (
-        f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · lnbench {report.tool.version}{torch}",
+        f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · {tool}",
         f"{machine}{f' · {devices}' if devices else ''} · {passes} passes",
     )
 
@@ -115,7 +119,7 @@ def _order(row: Row) -> tuple[int, float]:
     """Sort the speed limit first, then the fastest, then what was not measured."""
     if row.time is None:
         return (2, 0.0)
-    return (1 if row.share_of_copy is not None or row.benchmark.backend != "copy" else 0, row.time.value)
+    return (0 if row.benchmark.backend == SPEED_LIMIT else 1, row.time.value)
 
 
 def _line(shape: str, row: Row, *, speedups: bool, first: bool) -> Line:
@@ -138,7 +142,7 @@ def _line(shape: str, row: Row, *, speedups: bool, first: bool) -> Line:
         ABSENT if outcome.page_faults is None else significant(outcome.page_faults, 3),
         format_time(outcome.first_call_s),
     )
-    return Line(cells, best=row.best, dim=name == "copy", first=first)
+    return Line(cells, best=row.best, dim=name == SPEED_LIMIT, first=first)
 
 
 def row_notes(row: Row) -> Iterable[str]:
@@ -189,14 +193,20 @@ def ulp_text(outcome: Measured) -> str:
 
 def metric_text(row: Row, metric: str) -> str:
     """Return one metric of a row: time, speedup, bandwidth, copy, error or memory."""
-    if row.time is None or not isinstance(row.outcome, Measured):
-        return "skipped" if isinstance(row.outcome, Skipped) else "failed"
-    memory = row.outcome.peak_extra_bytes
-    return {
-        "time": lambda time: format_time(time.value),
-        "speedup": lambda _: speedup_text(row.speedup),
-        "bandwidth": lambda _: ABSENT if row.bandwidth is None else format_rate(row.bandwidth),
-        "copy": lambda _: share_text(row.share_of_copy),
-        "error": lambda _: f"{ulp_text(row.outcome)} ulp" if isinstance(row.outcome, Measured) else "",
-        "memory": lambda _: ABSENT if memory is None else format_bytes(memory),
-    }[metric](row.time)
+    outcome = row.outcome
+    if row.time is None or not isinstance(outcome, Measured):
+        return "skipped" if isinstance(outcome, Skipped) else "failed"
+    match metric:
+        case "time":
+            return format_time(row.time.value)
+        case "speedup":
+            return speedup_text(row.speedup)
+        case "bandwidth":
+            return ABSENT if row.bandwidth is None else format_rate(row.bandwidth)
+        case "copy":
+            return share_text(row.share_of_copy)
+        case "error":
+            return f"{ulp_text(outcome)} ulp"
+        case _:
+            size = outcome.peak_extra_bytes
+            return ABSENT if size is None else format_bytes(size)

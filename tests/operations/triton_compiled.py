@@ -97,7 +97,9 @@ def test_every_kernel_compiles_without_atomics(compiled, monkeypatch, dtype, cap
         launch(100, columns, dtype)
     assert {each.name for each in compiled} == set(KERNELS)
     for each in compiled:
-        assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE), each.name
+        assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE), (
+            each.name
+        )
 
 
 @pytest.mark.parametrize("weight", [True, False])
@@ -133,7 +135,9 @@ def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtyp
     wide = r"{}\.global(\.\w+::\w+)*\.(v4\.b32|v2\.b64)"
     bulk = [each for each in compiled if each.name.startswith(("forward", "backward"))]
     assert all(re.search(wide.format("ld"), each.ptx) for each in bulk)
-    assert all(re.search(wide.format("st"), each.ptx) for each in bulk if each.name != "backward_sums")
+    assert all(
+        re.search(wide.format("st"), each.ptx) for each in bulk if each.name != "backward_sums"
+    )
 
 
 @pytest.mark.parametrize("columns", [7, 1000, 1001, 65536])
@@ -170,6 +174,6 @@ def test_a_width_of_one_compiles_in_every_tier(compiled):
 
 def test_strided_tensors_compile(compiled):
     x, dy = torch.empty(64, 100, dtype=torch.bfloat16).T, torch.ones(()).expand(100, 64)
-    y, mean, rstd = kernels.forward(x, None, None, 1e-5)
+    _, mean, rstd = kernels.forward(x, None, None, 1e-5)
     kernels.backward(dy, x, mean, rstd, None, True)
     assert compiled

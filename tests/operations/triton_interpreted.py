@@ -104,7 +104,9 @@ class TestAgreement:
 
     def test_weight_and_bias_may_be_absent_or_of_another_type(self, dtype, direction):
         other = DType.FLOAT64 if dtype is DType.FLOAT32 else DType.FLOAT32
-        for weight, bias, weight_dtype in itertools.product((True, False), (True, False), (None, other)):
+        for weight, bias, weight_dtype in itertools.product(
+            (True, False), (True, False), (None, other)
+        ):
             options = {"weight": weight, "bias": bias, "weight_dtype": weight_dtype}
             case = case_of(direction, dtype, **options)
             assert problems(case, OPERATION.inputs(case, seed=2)) == [], options
@@ -186,7 +188,9 @@ class TestNumbers:
         x = 1e-3 * normal(8, 64, dtype=dtype)
         _, _, rstd = kernels.forward(x, None, None, eps)
         expected = (x.double().var(1, correction=0) + eps).rsqrt()
-        torch.testing.assert_close(rstd, expected.to(dtype), rtol=4 * torch.finfo(dtype).eps, atol=0)
+        torch.testing.assert_close(
+            rstd, expected.to(dtype), rtol=4 * torch.finfo(dtype).eps, atol=0
+        )
 
     @pytest.mark.parametrize("tier", FORWARD_TIERS)
     def test_a_rows_result_does_not_depend_on_its_neighbours(self, tier):
@@ -198,7 +202,9 @@ class TestNumbers:
             assert torch.equal(many[77:78], one)
 
     def test_the_same_call_gives_the_same_bits(self):
-        x, weight, dy = (normal(*shape, dtype=torch.float32) for shape in ((203, 77), (77,), (203, 77)))
+        x, weight, dy = (
+            normal(*shape, dtype=torch.float32) for shape in ((203, 77), (77,), (203, 77))
+        )
         first, second = (kernels.step(x, weight, weight, 1e-5, dy) for _ in range(2))
         for one, other in zip(first, second, strict=True):
             assert torch.equal(one, other)
@@ -246,7 +252,9 @@ class TestInterface:
     def test_a_strided_buffer_for_a_vector_is_refused(self):
         x = normal(4, 10)
         ready = (torch.empty_like(x), x.new_empty(8)[::2], x.new_empty(4))
-        with pytest.raises(ValueError, match=r"strides \(2,\); mean, rstd, dw and db must be contig"):
+        with pytest.raises(
+            ValueError, match=r"strides \(2,\); mean, rstd, dw and db must be contig"
+        ):
             kernels.forward(x, None, None, 1e-5, out=ready)
 
     @pytest.mark.parametrize("strides", [(LARGE, 1), (1, LARGE)])
@@ -257,7 +265,10 @@ class TestInterface:
         x, dy, y, dx = (sparse().as_strided((4, 4), strides) for _ in range(4))
         for each, seed in ((x, 0), (dy, 1)):
             each.copy_(normal(4, 4, seed=seed))
-        wide = {"forward": Configuration("looped", 1, 2, 4), "backward": Configuration("columns", 2, 2, 4)}
+        wide = {
+            "forward": Configuration("looped", 1, 2, 4),
+            "backward": Configuration("columns", 2, 2, 4),
+        }
         chosen = {"forward": None, "backward": None} if tier == "rows" else wide
         ready = (y, torch.empty(4), torch.empty(4))
         _, mean, rstd = kernels.forward(x, None, None, 1e-5, ready, chosen["forward"])
@@ -276,15 +287,31 @@ class TestInterface:
     @pytest.mark.parametrize(
         ("call", "error", "sentence"),
         [
-            (lambda x: kernels.layer_norm(x.int(), (8,)), TypeError, "x has type torch.int32; layer_norm takes float64"),
-            (lambda x: kernels.layer_norm(x, (8,), x[0].int()), TypeError, "weight has type torch.int32"),
-            (lambda x: kernels.layer_norm(x, (4,)), ValueError, "x has shape (4, 8), which must end in the normalized shape (4,)"),
+            (
+                lambda x: kernels.layer_norm(x.int(), (8,)),
+                TypeError,
+                "x has type torch.int32; layer_norm takes float64",
+            ),
+            (
+                lambda x: kernels.layer_norm(x, (8,), x[0].int()),
+                TypeError,
+                "weight has type torch.int32",
+            ),
+            (
+                lambda x: kernels.layer_norm(x, (4,)),
+                ValueError,
+                "x has shape (4, 8), which must end in the normalized shape (4,)",
+            ),
             (lambda x: kernels.layer_norm(x, ()), ValueError, "at least one dimension"),
             (lambda x: kernels.layer_norm(x, (2, 4, 8)), ValueError, "normalized shape (2, 4, 8)"),
-            (lambda x: kernels.layer_norm(x, 8, x), ValueError, "weight has shape (4, 8), which must be the normalized shape (8,)"),
+            (
+                lambda x: kernels.layer_norm(x, 8, x),
+                ValueError,
+                "weight has shape (4, 8), which must be the normalized shape (8,)",
+            ),
             (lambda x: kernels.layer_norm(x, 8, None, x[:, 0]), ValueError, "bias has shape (4,)"),
         ],
-    )  # fmt: skip
+    )
     def test_a_wrong_argument_is_named_in_a_sentence(self, call, error, sentence):
         with pytest.raises(error) as raised:
             call(normal(4, 8))
@@ -313,7 +340,11 @@ class TestAutograd:
         torch.testing.assert_close(gradients(kernels.layer_norm, shape, *leaves), expected)
 
     def test_gradients_pass_the_finite_difference_check(self):
-        leaves = [normal(3, 5).requires_grad_(), normal(5).requires_grad_(), normal(5).requires_grad_()]
+        leaves = [
+            normal(3, 5).requires_grad_(),
+            normal(5).requires_grad_(),
+            normal(5).requires_grad_(),
+        ]
         assert torch.autograd.gradcheck(lambda x, w, b: kernels.layer_norm(x, (5,), w, b), leaves)
 
     @pytest.mark.parametrize("needed", [*itertools.product((True, False), repeat=3)])
@@ -339,7 +370,10 @@ class TestAutograd:
         torch.testing.assert_close(gradients(kernels.layer_norm, (6, 10), x, weight), expected)
 
     def test_a_bias_alone_keeps_the_precision_of_its_own_type(self):
-        x, bias = normal(300, 4, dtype=torch.bfloat16), normal(4, dtype=torch.float32).requires_grad_()
+        x, bias = (
+            normal(300, 4, dtype=torch.bfloat16),
+            normal(4, dtype=torch.float32).requires_grad_(),
+        )
         dy = normal(300, 4, dtype=torch.bfloat16, seed=1)
         kernels.layer_norm(x, (4,), None, bias).backward(dy)
         torch.testing.assert_close(bias.grad, dy.float().sum(0))

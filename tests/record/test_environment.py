@@ -14,9 +14,19 @@ from lnbench.record.environment import Cpu, Device, Environment, collect, differ
 
 CPU = Cpu("Zen 5", "x86_64", 2, 4, 32 * 2**20)
 HERE = Environment(
-    "3.11.7", "Linux 6.1", CPU, 2**33, (("numpy", "2.4"), ("torch", "2.13.0"), ("msgspec", "0.22")),
-    (("cuda:0", Device("H200", "575")),), (("OMP_NUM_THREADS", "2"),), 2, "madvise", None, True, "a1",
-)  # fmt: skip
+    python="3.11.7",
+    os="Linux 6.1",
+    cpu=CPU,
+    memory_bytes=2**33,
+    packages=(("numpy", "2.4"), ("torch", "2.13.0"), ("msgspec", "0.22")),
+    devices=(("cuda:0", Device("H200", "575")),),
+    variables=(("OMP_NUM_THREADS", "2"),),
+    threads=2,
+    transparent_hugepages="madvise",
+    governor=None,
+    virtual=True,
+    machine_id="a1",
+)
 
 
 def changed(**fields):

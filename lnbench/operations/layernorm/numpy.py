@@ -15,7 +15,6 @@ import numpy as np
 
 from lnbench.arrays import to_host
 from lnbench.operations.layernorm.rows import (
-    WORK,
     Part,
     column_sums,
     load,
@@ -27,6 +26,7 @@ from lnbench.operations.layernorm.rows import (
     store,
     target,
     total,
+    work_type,
 )
 
 
@@ -49,7 +49,7 @@ def forward(
         out: ready (y, mean, rstd) of shapes (M, N), (M,) and (M,), or None to allocate.
         pool: threads to share the rows, or None to stay in the caller's.
     """
-    work = _work_type(x)
+    work = work_type(x)
     gain, shift = _vector(weight, "weight", x), _vector(bias, "bias", x)
     ones = np.ones(x.shape[1], work)
     if out is None:
@@ -59,7 +59,7 @@ def forward(
     def compute(_: int, part: Part) -> None:
         for block in part:
             rows, result = load(x[block], work, 0), target(y[block], work, 0)
-            mean[block], rstd[block] = _normalize(rows, ones, eps, result)
+            mean[block], rstd[block] = _normalize(rows, ones, float(eps), result)
             if gain is not None:
                 result *= gain
             if shift is not None:
@@ -97,8 +97,9 @@ def backward(
     """
     if dy.shape != x.shape:
         raise ValueError(f"dy has shape {dy.shape}, but x has {x.shape}")
-    work, gain = _work_type(x), _vector(weight, "weight", x)
+    work, gain = work_type(x), _vector(weight, "weight", x)
     mean, rstd = (each.astype(work, copy=False) for each in (mean, rstd))
+    ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     parts = split(x.shape, least_rows=8)  # a part holds sums over columns: few beside its rows
     dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
@@ -109,7 +110,7 @@ def backward(
         for block in part:
             given, rows = load(dy[block], work, 0), load(x[block], work, 1)
             result = target(dx[block], work, 2)
-            _differentiate(given, rows, mean[block], rstd[block], gain, sums, result)
+            _differentiate(given, rows, (mean[block], rstd[block]), gain, ones, sums, result)
             store(result, dx[block], spare=(0, 1))
 
     share(compute, parts, x.shape[1], pool)
@@ -186,11 +187,14 @@ class LayerNorm:
         own = self.state_dict()
         if state.keys() != own.keys():
             raise ValueError(f"the state has {sorted(state)}, but the module has {sorted(own)}")
-        for name, value in state.items():
-            array = np.array(to_host(value) if hasattr(value, "detach") else value)
+        arrays = {
+            name: np.array(to_host(value) if hasattr(value, "detach") else value)
+            for name, value in state.items()
+        }
+        for name, array in arrays.items():
             if array.shape != self.normalized_shape:
                 raise ValueError(f"{name} has shape {array.shape}, not {self.normalized_shape}")
-            setattr(self, name, array)
+        self.weight, self.bias = arrays.get("weight"), arrays.get("bias")
 
 
 def _normalize(rows: Any, ones: Any, eps: float, result: Any) -> tuple[Any, Any]:
@@ -206,10 +210,10 @@ def _normalize(rows: Any, ones: Any, eps: float, result: Any) -> tuple[Any, Any]
 
 
 def _differentiate(
-    dy: Any, x: Any, mean: Any, rstd: Any, weight: Any, sums: Sequence[Any], dx: Any
+    dy: Any, x: Any, statistics: Any, weight: Any, ones: Any, sums: Sequence[Any], dx: Any
 ) -> None:
     """Write dx of the rows, and add what they contribute to `sums`, dw and db, if not None."""
-    ones = np.ones(x.shape[1], x.dtype)
+    mean, rstd = statistics
     gain = ones if weight is None else weight
     centred = np.subtract(x, mean[:, None], out=scratch(1, x.shape, x.dtype))
     recentre(centred, rstd, ones)  # the mean lost digits when it was saved
@@ -232,21 +236,13 @@ def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
-def _work_type(array: Any) -> np.dtype[Any]:
-    """Return the type to compute an array in; TypeError where it is not floating point."""
-    if array.dtype not in WORK:
-        known = "float64, float32, float16 and bfloat16"
-        raise TypeError(f"LayerNorm takes {known}, not {array.dtype}: convert it with astype")
-    return WORK[array.dtype]
-
-
 def _vector(vector: Any, name: str, x: Any) -> Any:
     """Return weight or bias in the type that x is computed in, None where it is None."""
     if x.ndim != 2:  # noqa: PLR2004
         raise ValueError(f"x has shape {x.shape}, but rows and columns are needed: see layer_norm")
     if vector is None:
         return None
-    _work_type(vector)
+    work_type(vector)
     if vector.shape != x.shape[1:]:
         raise ValueError(f"{name} has shape {vector.shape}, but a row of x has {x.shape[1:]}")
-    return np.ascontiguousarray(vector, _work_type(x))
+    return np.ascontiguousarray(vector, work_type(x))

@@ -14,13 +14,12 @@ import numpy as np
 
 from lnbench.operations.layernorm.halves import narrow, widen
 
-WORK: dict[Any, Any] = {
+_WORK: dict[Any, np.dtype[Any]] = {
     np.dtype(np.float64): np.dtype(np.float64),
     np.dtype(np.float32): np.dtype(np.float32),
     np.dtype(np.float16): np.dtype(np.float32),
     np.dtype(ml_dtypes.bfloat16): np.dtype(np.float32),
-}
-"""Type of an array → type that it is computed in."""
+}  # type of an array → type that it is computed in
 
 Part: TypeAlias = Sequence[slice]
 """Blocks of rows that one thread computes one after the other."""
@@ -31,6 +30,14 @@ _RUN = 4096  # the most columns that are summed in float32, lest rounding errors
 _STACK = 256  # the most rows that are
 _ROUNDOFFS = {np.dtype(np.float32): 2.0**-21, np.dtype(np.float64): 2.0**-50}  # a few each
 _BUFFERED = range(384, 8192)  # columns: see `share`
+
+
+def work_type(array: Any) -> np.dtype[Any]:
+    """Return the type to compute an array in; TypeError where it is not floating point."""
+    if array.dtype not in _WORK:
+        known = "float64, float32, float16 and bfloat16"
+        raise TypeError(f"LayerNorm takes {known}, not {array.dtype}: convert it with astype")
+    return _WORK[array.dtype]
 
 
 def split(shape: tuple[int, int], least_rows: int = 1) -> Sequence[Part]:
@@ -147,7 +154,7 @@ def recentre(centred: Any, rstd: Any, ones: Any) -> tuple[Any, bool]:
     """
     off = row_means(centred, ones)
     wrong = np.abs(off * rstd) > _ROUNDOFFS[centred.dtype]
-    moved = np.count_nonzero(wrong) > 0
+    moved = bool(np.count_nonzero(wrong))
     if moved:
         centred -= np.where(wrong, off, 0)[:, None]
     return off, moved

@@ -77,16 +77,12 @@ class LayerNorm(Operation):
         # Per element: forward 8 (sum 1, centre 1, square and add 2, scale 1, affine 2, store 1
         # of the field's count), backward 14.
         forward = Work(2 * bulk + (weight + bias) * vector + statistics, 8 * rows * columns)
-        backward = Work(
-            3 * bulk + (2 * weight + bias) * vector + statistics, 14 * rows * columns
-        )
+        backward = Work(3 * bulk + (2 * weight + bias) * vector + statistics, 14 * rows * columns)
         if case.direction is Direction.FORWARD:
             return forward
         if case.direction is Direction.BACKWARD:
             return backward
-        return Work(
-            forward.bytes_moved + backward.bytes_moved, forward.flops + backward.flops
-        )
+        return Work(forward.bytes_moved + backward.bytes_moved, forward.flops + backward.flops)
 
     def bulk(self, case: Case) -> Bulk:
         """Return a copy of x forward, the sum of x and dy backward, both for a step."""
@@ -215,4 +211,3 @@ def _row_mean(values: Any) -> Any:
     if values.shape[1] == 0:
         return np.zeros((values.shape[0], 1))
     return values.mean(axis=1, keepdims=True)
-

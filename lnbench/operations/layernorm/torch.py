@@ -96,7 +96,8 @@ def step(
     layer_norm: Callable[..., Any] = layer_norm,
 ) -> tuple[Any, Any, Any, Any]:
     """Return y, dx, dw and db through autograd, as a user's training step computes them."""
-    leaves = [each if each is None else each.detach().requires_grad_() for each in (x, weight, bias)]
+    given = (x, weight, bias)
+    leaves = [None if each is None else each.detach().requires_grad_() for each in given]
     y = layer_norm(leaves[0], (x.shape[-1],), leaves[1], leaves[2], eps)
     wanted = [each for each in leaves if each is not None]
     found = iter(torch.autograd.grad(y, wanted, dy))

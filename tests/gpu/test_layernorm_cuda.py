@@ -1,0 +1,160 @@
+"""Triton's LayerNorm on a CUDA device: what neither the interpreter nor the compiler can show."""
+
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("triton")
+
+from lnbench.arrays import to_host, to_torch  # noqa: E402
+from lnbench.measure.verify import agreement  # noqa: E402
+from lnbench.operations.layernorm import torch as eager  # noqa: E402
+from lnbench.operations.layernorm import triton as kernels  # noqa: E402
+from lnbench.operations.layernorm import triton_kernels  # noqa: E402
+from lnbench.operations.layernorm.spec import LayerNorm as Specification  # noqa: E402
+from lnbench.operations.layernorm.triton import Configuration  # noqa: E402
+from lnbench.plan.case import Case, Direction, DType, Options  # noqa: E402
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+OPERATION = Specification()
+
+TRUTH_IS_ROUNDED = {(DType.FLOAT64, "mean 1e4, spread 1e-2")}  # see triton_interpreted.py
+
+JITTED = ("forward_rows", "forward_looped", "backward_sums", "backward_tiles", "sum_parts")
+
+FORCED = SimpleNamespace(
+    forward=lambda *args, out=None: kernels.forward(*args, out, Configuration("looped", 1, 128, 4)),
+    backward=lambda *args, out=None: kernels.backward(
+        *args, out, Configuration("columns", 2, 128, 4)
+    ),
+)
+
+
+def problems(case, inputs, module=kernels):
+    """Return what is wrong with the outputs of a case, as text; nothing where all is right."""
+    arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
+    results = OPERATION.bind(module, case, arrays, None)()
+    named = zip(OPERATION.outputs(case), results, strict=True)
+    outputs = {name: to_host(result) for name, result in named if result is not None}
+    return [
+        f"{each.name} is {each.max_relative:.1e} off, allowed are {each.allowed:.1e}"
+        for each in agreement(outputs, OPERATION.reference(case, inputs), {}).outputs
+        if not each.passed
+    ]
+
+
+def hostile_problems(case, module=kernels):
+    """Return what is wrong on hostile inputs, by their names."""
+    found = {
+        hostile.name: problems(hostile.case, hostile.inputs, module)
+        for hostile in OPERATION.hostile(case, seed=1)
+        if (case.dtype, hostile.name) not in TRUTH_IS_ROUNDED
+    }
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+def case_of(direction, dtype, shape=(67, 300), **options):
+    return Case("layernorm", direction, shape, dtype, "cuda", Options(**options))
+
+
+def normal(*shape, dtype=torch.float32, seed=0):
+    generator = torch.Generator("cuda").manual_seed(seed)
+    return torch.randn(shape, generator=generator, device="cuda", dtype=dtype)
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("dtype", DType)
+class TestAgreement:
+    @pytest.mark.parametrize("columns", [1, 64, 300, 1024, 5120, 8192, 16384, 20001, 65536])
+    def test_usual_inputs_come_out_right(self, dtype, direction, columns):
+        case = case_of(direction, dtype, shape=(523, columns))
+        assert problems(case, OPERATION.inputs(case, seed=0)) == []
+
+    def test_hostile_inputs_come_out_right(self, dtype, direction):
+        assert hostile_problems(case_of(direction, dtype)) == {}
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
+@pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
+def test_the_tiers_of_wide_rows_are_right_on_narrow_ones(dtype, direction):
+    assert hostile_problems(case_of(direction, dtype), FORCED) == {}
+
+
+@pytest.mark.parametrize("columns", [64, 1001, 4096, 16384, 65536])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_eager_and_triton_agree(columns, dtype):
+    x, dy = normal(1000, columns, dtype=dtype), normal(1000, columns, dtype=dtype, seed=1)
+    weight, bias = (normal(columns, dtype=dtype, seed=seed) for seed in (2, 3))
+    ours = kernels.step(x, weight, bias, 1e-5, dy)
+    theirs = eager.step(x, weight, bias, 1e-5, dy)
+    near = {torch.float32: 1e-4, torch.bfloat16: 2e-2}[dtype]
+    for mine, other in zip(ours, theirs, strict=True):
+        # dw and db are sums over the rows.
+        size = 1 if mine.ndim > 1 else 1000**0.5
+        torch.testing.assert_close(mine, other, rtol=near, atol=near * size)
+
+
+@pytest.mark.parametrize("columns", [64, 1000, 4096, 65536])
+def test_the_same_call_gives_the_same_bits(columns):
+    x, weight, dy = normal(5000, columns), normal(columns, seed=1), normal(5000, columns, seed=2)
+    first = kernels.step(x, weight, weight, 1e-5, dy)
+    for _ in range(20):
+        again = kernels.step(x, weight, weight, 1e-5, dy)
+        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("columns", [64, 1000, 8192, 65536])
+def test_a_rows_result_does_not_depend_on_its_neighbours(columns):
+    x = normal(300, columns)
+    together, alone = (kernels.forward(each, None, None, 1e-5) for each in (x, x[77:78]))
+    for many, one in zip(together, alone, strict=True):
+        assert torch.equal(many[77:78], one)
+
+
+@pytest.mark.parametrize("columns", [1000, 1001, 65536])
+def test_another_number_of_rows_compiles_nothing(columns):
+    def variants():
+        jitted = [getattr(triton_kernels, name) for name in JITTED]
+        return sum(len(cache[0]) for each in jitted for cache in each.device_caches.values())
+
+    def step(rows):
+        x, weight = normal(rows, columns), normal(columns)
+        kernels.step(x, weight, weight, 1e-5, x)
+
+    step(100)
+    before = variants()
+    assert before > 0
+    for rows in (1, 2, 15, 16, 17, 132, 1000, 4096):
+        step(rows)
+    assert variants() == before
+
+
+@pytest.mark.parametrize(("rows", "columns"), [((1 << 21) + 5, 1024), ((1 << 15) + 5, 65544)])
+def test_more_than_two_to_the_31_elements_are_right(rows, columns):
+    needed = 4 * rows * columns * 2 + (2 << 30)
+    if torch.cuda.mem_get_info()[0] < needed:
+        pytest.skip(f"needs {needed >> 30} GiB of free device memory")
+    x = torch.empty(rows, columns, dtype=torch.bfloat16, device="cuda").normal_()
+    y, mean, rstd = kernels.forward(x, None, None, 1e-5)
+    dx, _, db = kernels.backward(y, x, mean, rstd, None, True)
+    for part in (slice(0, 64), slice(-64, None)):
+        few = kernels.forward(x[part].clone(), None, None, 1e-5)
+        for many, one in zip((y, mean, rstd), few, strict=True):
+            assert torch.equal(many[part], one)
+        few = kernels.backward(y[part].clone(), x[part].clone(), *few[1:], None, False)
+        assert torch.equal(dx[part], few[0])
+    sums = sum(piece.sum(0, dtype=torch.float64) for piece in y.split((1 << 26) // columns))
+    torch.testing.assert_close(db.double(), sums, rtol=1e-2, atol=1e-3 * rows**0.5)
+
+
+def test_another_device_than_the_current_one_is_used():
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    x = normal(5, 7).to("cuda:1")
+    y, _, _ = kernels.forward(x, None, None, 1e-5)
+    torch.testing.assert_close(y, torch.nn.functional.layer_norm(x, (7,)))

@@ -1,0 +1,178 @@
+"""What the tables of one run say."""
+
+import pytest
+
+from lnbench.errors import UnknownNameError
+from lnbench.judge.summary import PAGE_FAULT_BOUND, rows
+from lnbench.plan.case import Work
+from lnbench.record.environment import Cpu
+from lnbench.record.outcome import Caveat, CaveatKind
+from tests.factories import environment, failed, measured, report, skipped
+
+INTERPRETED = (Caveat(CaveatKind.INTERPRETED),)
+MOVED = 2 * 4096 * 1024 * 4
+
+
+def summary(*outcomes, relative_to=None, **fields):
+    return {row.benchmark.backend: row for row in rows(report(*outcomes, **fields), relative_to)}
+
+
+def test_every_outcome_has_its_row_in_the_order_of_the_report():
+    outcomes = (measured("copy"), failed("triton"), measured("numpy"), skipped("torch-eager"))
+    found = rows(report(*outcomes))
+    assert [row.outcome for row in found] == list(outcomes)
+    assert [row.time is not None for row in found] == [True, False, True, False]
+    assert rows(report()) == ()
+
+
+def test_time_and_bandwidth_agree():
+    row = summary(measured("numpy", 2e-3, noise=0))["numpy"]
+    assert row.time.value == pytest.approx(2e-3, rel=0.01)
+    assert row.time.confidence == 0.95
+    assert row.bandwidth == pytest.approx(MOVED / row.time.value)
+
+
+def test_the_share_of_the_copy_counts_the_bytes_of_each():
+    copy = measured("copy", 1e-3, noise=0, work=Work(1000, 0))
+    found = summary(copy, measured("numpy", 2e-3, noise=0, work=Work(1500, 0)))
+    share = found["numpy"].share_of_copy
+    assert share.value == pytest.approx(0.75, rel=0.01)
+    assert 0.7 < share.low <= share.value <= share.high < 0.8
+    assert found["copy"].share_of_copy is None
+
+
+def test_the_share_of_the_copy_is_paired_by_round():
+    # The whole machine slows down eightfold within each pass, and from pass to pass.
+    drift = [[(k + 1) * 2.0**j for j in range(4)] for k in range(8)]
+    copy = measured("copy", times_s=drift)
+    slow = measured("numpy", times_s=[[2 * time for time in row] for row in drift])
+    share = summary(copy, slow)["numpy"].share_of_copy
+    assert (share.value, share.low, share.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_backends_that_ran_one_after_the_other_are_paired_by_pass():
+    caveats = (Caveat(CaveatKind.SEQUENTIAL),)
+    copy = measured("copy", times_s=[(1.0, 2.0, 9.0)] * 6, caveats=caveats)
+    slow = measured("numpy", times_s=[(8.0, 4.0, 1.0)] * 6, caveats=caveats)
+    assert summary(copy, slow)["numpy"].share_of_copy.value == pytest.approx(0.5)
+
+
+def test_a_case_without_a_copy_has_no_share():
+    assert summary(measured("numpy"))["numpy"].share_of_copy is None
+    assert summary(failed("copy"), measured("numpy"))["numpy"].share_of_copy is None
+
+
+def test_a_speedup_is_above_1_for_what_is_faster():
+    found = summary(
+        measured("copy", 1e-4),
+        measured("torch-eager", 3e-3, noise=0.001),
+        measured("triton", 1e-3, noise=0.001),
+        relative_to="torch-eager",
+    )
+    assert found["triton"].speedup.value == pytest.approx(3, rel=0.01)
+    assert found["torch-eager"].speedup.value == found["torch-eager"].speedup.low == 1
+    assert found["copy"].speedup is None
+    assert summary(measured("numpy"))["numpy"].speedup is None
+
+
+def test_a_case_that_the_reference_did_not_measure_has_no_speedup():
+    found = summary(failed("torch-eager"), measured("triton"), relative_to="torch-eager")
+    assert found["triton"].speedup is None
+
+
+def test_an_unknown_reference_is_named_with_its_neighbour():
+    with pytest.raises(UnknownNameError, match="torch-eage'") as caught:
+        rows(report(measured("torch-eager")), "torch-eage")
+    assert "torch-eager" in caught.value.hint
+
+
+def test_every_backend_that_is_not_shown_slower_is_best():
+    found = summary(
+        measured("copy", 1e-4),
+        measured("numpy", 1.0e-3, noise=0.05),
+        measured("triton", 1.002e-3, noise=0.05),
+        measured("torch-eager", 2e-3, noise=0.05),
+    )
+    assert {name for name, row in found.items() if row.best} == {"numpy", "triton"}
+
+
+def test_best_is_told_case_by_case():
+    other = "layernorm/backward/4096x1024/float32/cpu"
+    found = rows(
+        report(
+            measured("numpy", 1e-3),
+            measured("triton", 2e-3),
+            measured(f"{other}/numpy", 5e-3),
+            measured(f"{other}/triton", 1e-3),
+        )
+    )
+    assert [row.best for row in found] == [True, False, False, True]
+
+
+def test_too_few_passes_show_nobody_slower():
+    found = summary(measured("numpy", 1e-3, passes=3), measured("triton", 9e-3, passes=3))
+    assert all(row.best for row in found.values())
+
+
+@pytest.mark.parametrize("name", ["copy", "triton"])
+def test_the_copy_and_interpreted_rows_are_never_best_and_never_compared(name):
+    caveats = INTERPRETED if name == "triton" else ()
+    found = summary(
+        measured(name, 1e-6, caveats=caveats), measured("numpy", 1e-3), relative_to="numpy"
+    )
+    assert not found[name].best
+    assert found[name].speedup is None
+    assert found["numpy"].best
+    against = summary(
+        measured(name, 1e-6, caveats=caveats), measured("numpy", 1e-3), relative_to=name
+    )
+    assert against["numpy"].speedup is None
+
+
+def kinds(row):
+    return [caveat.kind for caveat in row.caveats]
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "caveats"), [(MOVED - 1, [CaveatKind.ABOVE_COPY]), (MOVED, [])]
+)
+def test_faster_than_the_copy_beyond_the_cache_is_a_measuring_error(cache_bytes, caveats):
+    machine = environment(cpu=Cpu("Zen 5", "x86_64", 2, 2, cache_bytes))
+    found = summary(measured("copy", 2e-3), measured("numpy", 1e-3), environment=machine)
+    assert kinds(found["numpy"]) == caveats
+    assert kinds(found["copy"]) == []
+
+
+def test_as_fast_as_the_copy_is_no_measuring_error():
+    machine = environment(cpu=Cpu("Zen 5", "x86_64", 2, 2, 1))
+    found = summary(
+        measured("copy", 1e-3, noise=0.1), measured("numpy", 1e-3, noise=0.1), environment=machine
+    )
+    assert kinds(found["numpy"]) == []
+
+
+def test_an_unknown_cache_counts_as_a_large_one():
+    machine = environment(cpu=Cpu("", "", 2, 2, 0))
+    outcomes = measured("copy", 2e-3), measured("numpy", 1e-3)
+    assert kinds(summary(*outcomes, environment=machine)["numpy"]) == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "direction", "regime"),
+    [
+        (0.0, "forward", ""),
+        (None, "forward", ""),
+        (2047.0, "forward", ""),
+        (2048.0, "forward", PAGE_FAULT_BOUND),  # half of the 4096 pages of 16 MiB
+        (2048.0, "step", ""),
+        (4096.0, "step", PAGE_FAULT_BOUND),
+    ],
+)
+def test_a_row_is_page_fault_bound_where_half_of_its_output_is_fresh(faults, direction, regime):
+    name = f"layernorm/{direction}/4096x1024/float32/cpu/numpy"
+    assert summary(measured(name, page_faults=faults))["numpy"].regime == regime
+
+
+def test_an_empty_case_has_no_regime():
+    name = "layernorm/forward/0x1024/float32/cpu/numpy"
+    assert summary(measured(name, page_faults=0.0))["numpy"].regime == ""

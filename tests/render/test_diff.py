@@ -1,0 +1,159 @@
+"""How a diff looks; LNBENCH_WRITE_GOLDEN=1 writes tests/golden anew."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lnbench.judge.diff import compare
+from lnbench.record.outcome import Caveat, CaveatKind
+from lnbench.render.diff import diff_json, diff_markdown, diff_table
+from tests.factories import environment, failed, measured, report, skipped
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+FORWARD = "layernorm/forward/4096x1024/float32/cpu"
+WIDE = "layernorm/forward/16x4194304/float32/cpu"
+BACKWARD = "layernorm/backward/2048x2048/bfloat16/cuda"
+
+
+def steady(name, time_s, spread=0.002, passes=12, **fields):
+    """Return a row whose passes spread evenly, the same on every machine and for ever."""
+    luck = [1 + spread * ((5 * k) % passes - (passes - 1) / 2) / passes for k in range(passes)]
+    return measured(name, times_s=[(time_s * factor,) * 3 for factor in luck], **fields)
+
+
+def side(day, factors, *others, **fields):
+    rows = [
+        steady(f"{FORWARD}/copy", 4.0e-4, 0.001),
+        steady(f"{FORWARD}/triton", 5.0e-4 * factors[0]),
+        steady(f"{FORWARD}/torch-eager", 6.5e-4 * factors[1]),
+        steady(f"{FORWARD}/numpy;cache=cold", 2e-2 * factors[2], 0.03),
+        steady(f"{WIDE}/torch-compile", 0.25 * factors[3], 0.4),
+        steady(f"{BACKWARD}/copy", 1.3e-5, 0.001, passes=4),
+        steady(f"{BACKWARD}/triton", 1.4e-5, passes=4, caveats=(Caveat(CaveatKind.SPAWNED),)),
+    ]
+    return report(*rows, *others, day=day, **fields)
+
+
+@pytest.fixture
+def diff():
+    before = side(
+        1,
+        (1.0, 1.0, 1.0, 1.0),
+        steady(f"{FORWARD}/old", 1e-3),
+        steady(f"{FORWARD}/broken", 1e-3),
+        steady(f"{FORWARD}/gone", 1e-3),
+    )
+    after = side(
+        2,
+        (1.3, 1 / 1.3, 1.0, 1.01),
+        steady(f"{FORWARD}/new", 1e-3),
+        failed(f"{FORWARD}/broken", "y is off by 3 | [bold]see\n\x1b[31mabove"),
+        skipped(f"{FORWARD}/gone", "gone needs a CUDA device"),
+        environment=environment(python="3.14.0"),
+    )
+    return compare([before], [after])
+
+
+def drawn(diff, width):
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(diff_table(diff))
+    return console.file.getvalue()
+
+
+def check(name, text):
+    path = GOLDEN / name
+    text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if os.environ.get("LNBENCH_WRITE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_diff_on_a_terminal(diff, width):
+    text = drawn(diff, width)
+    check(f"diff-{width}.txt", text)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_diff_in_markdown(diff):
+    check("diff.md", diff_markdown(diff))
+
+
+def test_a_diff_in_json(diff):
+    check("diff.json", diff_json(diff))
+
+
+def test_json_holds_finite_numbers_or_null(diff):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    data = json.loads(diff_json(diff), parse_constant=refuse)
+    unknown = next(row for row in data["comparisons"] if "bfloat16" in row["benchmark"])
+    assert unknown["ratio"]["high"] is None
+    assert unknown["detectable"] is None
+    assert list(data)[:3] == ["schema", "kind", "baseline"]
+
+
+def test_what_is_not_comparable_says_so_in_every_form():
+    other = environment(machine_id="ffff")
+    diff = compare([report(measured())], [report(measured(seed=1), environment=other)])
+    sentence = "not comparable: machine differ"
+    assert sentence in drawn(diff, 80)
+    assert sentence in diff_markdown(diff)
+    assert json.loads(diff_json(diff))["comparable"] is False
+
+
+def test_two_sides_without_a_common_row_say_so():
+    diff = compare([report(measured("numpy"))], [report(measured("triton"))])
+    assert "the two sides have no benchmark in common" in drawn(diff, 80)
+
+
+def test_a_regression_is_red_and_brackets_are_no_markup(diff):
+    console = Console(
+        file=io.StringIO(), width=100, force_terminal=True, color_system="standard", no_color=False
+    )
+    console.print(diff_table(diff))
+    text = console.file.getvalue()
+    assert "\x1b[1;31mregressed" in text
+    assert "[bold]see [31mabove" in text  # the error's own escape character is gone
+
+
+def test_what_regressed_comes_first(diff):
+    text = drawn(diff, 80)
+    words = ("regressed", "improved", "control", "16x4194304", "inconclusive", "cache=cold")
+    order = [text.index(word) for word in words]
+    assert order == sorted(order)
+
+
+def test_drift_and_environment_stand_in_the_header_not_in_every_row():
+    before = report(measured(), measured("copy"))
+    after = report(
+        measured(seed=1), measured("copy", 2e-3), environment=environment(machine_id="ffff")
+    )
+    diff = compare([before], [after], any_environment=True)
+    text = drawn(diff, 140)
+    assert "τ 69" in text
+    assert "machine a1b2c3d4 → ffff" in text
+    assert "drift:" not in text
+    assert "environment:" not in text
+
+
+def test_many_reports_have_one_line_a_side():
+    before = [report(measured(seed=day), day=day, suite="ci") for day in (3, 1, 2)]
+    diff = compare(before, [report(measured(seed=9), day=9, revision=None)])
+    text = drawn(diff, 140)
+    assert "2026-11-01 12:00 to 2026-11-03 12:00 UTC · ci · 3 reports of 12 passes" in text
+    assert "candidate  2026-11-09 12:00 UTC · quick · 1 report of 12 passes" in text
+
+
+def test_long_names_do_not_push_the_numbers_off_the_screen():
+    name = f"{FORWARD}/a-plug-in-with-a-very-long-name-indeed"
+    diff = compare([report(measured(name))], [report(measured(name, seed=1))])
+    text = drawn(diff, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "inconclusive" in text
