@@ -43,11 +43,12 @@ class ProgressLine:
 
     def show(self, progress: Progress, elapsed_s: float) -> None:
         """Draw where the session is."""
-        left = f"about {format_duration(progress.left_s)} left" if progress.case else "starting"
         rows = f"{progress.done} of {progress.total} rows done"
+        left = f"about {format_duration(progress.left_s)} left"
         if self._bar is not None:
-            where = progress.case.id if progress.case else ""
-            text = f"pass {progress.passes} · {rows} · {left} · {where}"
+            text = "loading backends and warming up the compiler, once"
+            if progress.case is not None:
+                text = f"pass {progress.passes} · {rows} · {left} · {progress.case.id}"
             share = elapsed_s / max(elapsed_s + progress.left_s, 1e-9)
             self._bar.update(
                 self._task, completed=share, description=text[: self._console.width - 20]

@@ -1,5 +1,6 @@
 """One sample, taken so that nothing but the routine is in it, and what it cost in memory."""
 
+import ctypes
 import gc
 import resource
 import sys
@@ -61,12 +62,20 @@ def peak_extra_bytes(run: Callable[[], object], device: str) -> int | None:
         run()
         return None
     try:
+        _release_free_memory()
         _CLEAR_REFS.write_text("5")  # resets the peak (proc(5))
         before = _status_bytes("VmRSS")
         run()
         return max(0, _status_bytes("VmHWM") - before)
     except (OSError, KeyError):
         return None
+
+
+def _release_free_memory() -> None:
+    """Give back what earlier calls left in glibc's heap: reused pages would hide in the peak."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _status_bytes(field: str) -> int:

@@ -102,7 +102,7 @@ class _Session:
         self._stop = stop
         self._rng = random.Random(setting.seed)  # noqa: S311  (an order, not a secret)
         self._started = time.monotonic()
-        self._spent: dict[Case, list[float]] = {}
+        self._spent: dict[Case, float] = {}
         self._cases: dict[Case, list[Row]] = {}
         for row in self._rows:
             self._cases.setdefault(row.benchmark.case, []).append(row)
@@ -152,7 +152,7 @@ class _Session:
                 Visit(self._setting, rows, home, folder, self._rng).take(number, beside)
             finally:
                 clear(folder)
-        self._spent.setdefault(case, []).append(time.monotonic() - start)
+        self._spent[case] = time.monotonic() - start
         for row in rows:
             self._close(row)
         self._close_limits()
@@ -211,13 +211,13 @@ class _Session:
 
     def _left_s(self) -> float:
         budget = self._setting.budget
-        known = [sum(spent) / len(spent) for spent in self._spent.values()]
+        # The last visit of a case counts: the first one also compiles and makes the truth.
+        known = list(self._spent.values())
         typical = sum(known) / len(known) if known else 0.0
         left = 0.0
         for case, rows in self._cases.items():
             passes = max((budget.passes - row.passes for row in rows if row.open), default=0)
-            spent = self._spent.get(case)
-            left += passes * (sum(spent) / len(spent) if spent else typical)
+            left += passes * self._spent.get(case, typical)
         if budget.max_time_s is not None:
             left = min(left, budget.max_time_s - (time.monotonic() - self._started))
         return max(0.0, left)

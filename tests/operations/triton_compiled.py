@@ -127,6 +127,12 @@ def test_nothing_but_float64_computes_in_float64(compiled, dtype, columns):
     assert [each.name for each in compiled if ".f64" in each.ptx] == []
 
 
+@pytest.mark.parametrize("columns", [300, 65536])
+def test_subnormal_numbers_are_not_taken_for_zero(compiled, columns):
+    launch(100, columns, torch.float32)
+    assert [each.name for each in compiled if ".ftz" in each.ptx] == []
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("columns", [64, 256, 768, 1024, 4096, 5120, 8192, 16384, 65536])
 def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtype, columns):
