@@ -89,19 +89,14 @@ def _share(option: str, text: str, *, zero: bool = False) -> float:
 
 
 def _reports(side: str) -> "tuple[Report, ...]":
+    """Return the reports that a side names; ReportError where there are none."""
     from lnbench.record import report
 
-    return tuple(report.read(path) for path in _paths(side))
-
-
-def _paths(side: str) -> tuple[Path, ...]:
-    """Return the files that a side names, each once; ReportError where there are none."""
-    parts = [side] if Path(side).exists() else [part for part in side.split(",") if part]
-    # Two names of one file are one report: its passes must not count twice.
-    found = {path.resolve(): path for part in parts for path in _matches(part.strip())}
-    if not found:
+    parts = [side] if Path(side).exists() else side.split(",")
+    paths = [path for part in parts if part.strip() for path in _matches(part.strip())]
+    if not paths:
         raise ReportError(f"'{side}' names no report", f"name {_SIDE}")
-    return tuple(found.values())
+    return tuple(map(report.read, paths))
 
 
 def _matches(part: str) -> list[Path]:

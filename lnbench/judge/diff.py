@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from lnbench.judge.comparison import Comparison, judge_rows
+from lnbench.judge.comparison import CONTROL, Comparison, judge_rows
+from lnbench.judge.ranks import row_level, smallest_units
 from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
 from lnbench.judge.verdict import Rule, Verdict
 from lnbench.plan.case import Benchmark
@@ -107,11 +108,15 @@ def compare(
     serious = any(difference.serious for difference in environment)
     comparable = any_environment or not serious
     names = [name for name in before.measured if comparable and name in after.measured]
+    level = row_level(
+        alpha, sum(before.measured[name][0].benchmark.backend != CONTROL for name in names)
+    )
+    enough = max(REPORTS_AS_UNITS, smallest_units(level))
     judged = judge_rows(
         [(before.measured[name], after.measured[name]) for name in names],
         threshold=threshold,
         alpha=alpha,
-        by_report=min(len(baseline), len(candidate)) >= REPORTS_AS_UNITS,
+        by_report=min(len(baseline), len(candidate)) >= enough,
         shared=(Caveat(CaveatKind.ENVIRONMENT),) if serious else (),
     )
     return Diff(
@@ -120,11 +125,7 @@ def compare(
         comparisons=judged.comparisons,
         groups=_groups(judged.comparisons),
         newly_failing=_newly_failing(before, after),
-        newly_skipped=tuple(
-            Change(after.skipped[name].benchmark, after.skipped[name].reason)
-            for name in gone
-            if name in after.skipped
-        ),
+        newly_skipped=_newly_skipped(gone, after),
         removed=_benchmarks(before, (name for name in gone if name not in after.skipped)),
         added=_benchmarks(after, (name for name in after.measured if name not in before.measured)),
         environment=environment,
@@ -180,6 +181,11 @@ def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
         for name, failed in after.failed.items()
         if name in before.measured and name not in before.failed
     )
+
+
+def _newly_skipped(gone: Iterable[str], after: Rows) -> tuple[Change, ...]:
+    skipped = (after.skipped[name] for name in gone if name in after.skipped)
+    return tuple(Change(outcome.benchmark, outcome.reason) for outcome in skipped)
 
 
 def _gone(before: Rows, after: Rows) -> list[str]:

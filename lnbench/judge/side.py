@@ -12,7 +12,8 @@ from lnbench.record.outcome import Failed, Measured, Skipped
 from lnbench.record.report import Report
 
 REPORTS_AS_UNITS = 4
-"""Reports a side from which on the report replicates, not the pass: hours differ more."""
+"""Reports a side from which on the report replicates, not the pass, since hours differ more; later
+where the level needs more units for any verdict at all."""
 
 
 class Side(msgspec.Struct, frozen=True):

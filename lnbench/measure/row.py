@@ -103,11 +103,10 @@ class Row:
         if on_cpu:
             self.page_faults.append(sample.page_faults)
 
-    def begin_pass(self, number: int) -> None:
-        """Open the lists of a pass; passes that the row missed stay empty."""
-        while self.passes <= number:
-            self.times_s.append([])
-            self.rounds.append([])
+    def begin_pass(self) -> None:
+        """Open the lists of a pass."""
+        self.times_s.append([])
+        self.rounds.append([])
 
     def caution(self, kind: CaveatKind, detail: str = "") -> None:
         """Add a caveat, once a kind."""

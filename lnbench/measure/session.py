@@ -67,14 +67,14 @@ def run(
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(session.largest_bytes()))
         home: Nursery | None = None
-        for number in itertools.count(session.first_pass()):
+        for number in itertools.count():
             cases = session.open_cases()
             if not cases:
                 return
-            if not spawn and (number - session.first_pass()) % NURSERY_PASSES == 0:
+            if not spawn and number % NURSERY_PASSES == 0:
                 home = session.nursery(home, stack)
             for case in cases:
-                session.visit(case, number, home, folder)
+                session.visit(case, home, folder)
                 yield session.progress(case)
 
 
@@ -107,11 +107,6 @@ class _Session:
         for row in self._rows:
             self._cases.setdefault(row.benchmark.case, []).append(row)
         self._close_limits()
-        self._first_pass = max((row.passes for row in self._rows), default=0)
-
-    def first_pass(self) -> int:
-        """Return the number of the first pass to take; above 0 where a session is resumed."""
-        return self._first_pass
 
     def open_cases(self) -> list[Case]:
         """Return the cases with a row that wants another pass, in a fresh random order."""
@@ -135,7 +130,7 @@ class _Session:
         stack.callback(new.close)
         return new if new.may_fork else None
 
-    def visit(self, case: Case, number: int, home: Nursery | None, folder: Path) -> None:
+    def visit(self, case: Case, home: Nursery | None, folder: Path) -> None:
         """Take one pass of a case, and close the rows that have had enough."""
         if self._out_of_time():
             self._close_all()
@@ -149,7 +144,7 @@ class _Session:
                 row.skip(memory.refusal(size))
         else:
             try:
-                Visit(self._setting, rows, home, folder, self._rng).take(number, beside)
+                Visit(self._setting, rows, home, folder, self._rng).take(beside)
             finally:
                 clear(folder)
         self._spent[case] = time.monotonic() - start

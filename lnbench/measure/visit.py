@@ -48,11 +48,11 @@ class Visit:
         self._rng = rng
         self._peer: dict[str, float] | None = None
 
-    def take(self, number: int, beside: int) -> None:
-        """Take pass `number`, with at most `beside` workers alive together."""
+    def take(self, beside: int) -> None:
+        """Take a pass, with at most `beside` workers alive together."""
         self._rng.shuffle(self._rows)
         for row in self._rows:
-            row.begin_pass(number)
+            row.begin_pass()
         # Whole outputs are compared in a row's first process; later ones are held to its checksum.
         if not self._make_inputs(truth=any(row.checksum is None for row in self._rows)):
             return

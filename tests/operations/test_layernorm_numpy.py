@@ -1,6 +1,7 @@
 """The laws of the NumPy kernels."""
 
 import itertools
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -246,6 +247,7 @@ class TestInterface:
         found = everything(*drawn(*shape))
         assert found["y"].shape == found["dx"].shape == shape
         assert found["mean"].shape == found["rstd"].shape == shape[:1]
+        assert np.isfinite(found["mean"]).all()
         np.testing.assert_array_equal(found["dw"], np.zeros(shape[1], np.float32), strict=True)
         np.testing.assert_array_equal(found["db"], np.zeros(shape[1], np.float32), strict=True)
 
@@ -268,6 +270,33 @@ class TestInterface:
             everything(x, dy, weight, bias, pool)
             assert np.geterr()["over"] == "raise"
         assert np.getbufsize() == before
+
+    @pytest.mark.usefixtures("small_blocks")
+    def test_the_pool_computes_all_rows(self):
+        """The caller only waits."""
+        workers = set()
+
+        class Recorder(ThreadPoolExecutor):
+            def map(self, function, *iterables):
+                def recorded(*arguments):
+                    workers.add(threading.get_ident())
+                    return function(*arguments)
+
+                return super().map(recorded, *iterables)
+
+        with Recorder(2) as pool:
+            everything(*drawn(300, 20), pool=pool)
+        assert workers
+        assert threading.get_ident() not in workers
+
+    @pytest.mark.parametrize("shape", [(0, 9), (1, 9), (64, 1 << 20), (10_001, 64), (1 << 21, 1)])
+    def test_every_row_is_in_one_part_and_a_part_has_rows_enough(self, shape):
+        """Sums over columns, one row a part in float64, stay small beside the matrix."""
+        parts = rows_module.split(shape, least_rows=8)
+        rows = [row for part in parts for block in part for row in (block.start, block.stop)]
+        assert rows[::2] == [0, *rows[1:-1:2]][: len(rows) // 2]
+        assert rows[-1:] == ([shape[0]] if shape[0] else [])
+        assert 1 <= len(parts) <= max(1, shape[0] // 8)
 
     def test_an_error_in_a_thread_reaches_the_caller(self, monkeypatch):
         """No result is silently missing."""
@@ -384,7 +413,8 @@ class TestHalves:
         """Subnormals and infinities bit by bit; NaN stays NaN."""
         patterns = np.arange(1 << 16, dtype=np.uint16).view(dtype)
         finite = patterns[np.isfinite(patterns.astype(np.float32))]
-        for halves in (patterns, finite, finite.reshape(2, -1).T, finite[::-3]):
+        signs = patterns[: 1 << 15], patterns[1 << 15 :]
+        for halves in (patterns, *signs, finite, finite.reshape(2, -1).T, finite[::-3]):
             wide = np.empty(halves.shape, np.float32)
             widen(halves, wide)
             assert_same(wide, halves.astype(np.float32))

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("triton") is None, reason="triton is not installed"
-    ),
-]
+from lnbench.backend import Available, Unavailable
+from lnbench.backends.triton import Triton
+
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="triton is not installed"
+)
 
 HERE = Path(__file__).parent
 
 INTERPRETED = {
     "agreement": "TestAgreement",
-    "tiers": "TestTiers",
-    "numbers, interface and autograd": "not TestAgreement and not TestTiers",
+    "forward tiers": "TestTiers and forward",
+    "backward tiers": "TestTiers and not forward",
+    "numbers, interface, backend and autograd": "not TestAgreement and not TestTiers",
 }
 
 
@@ -40,11 +41,40 @@ def run(file, *arguments, **environment):
         pytest.fail(done.stdout, pytrace=False)
 
 
+@needs_triton
+@pytest.mark.slow
 @pytest.mark.parametrize("group", INTERPRETED)
 def test_the_interpreted_kernels_keep_their_laws(group):
     run("triton_interpreted.py", "-k", INTERPRETED[group], TRITON_INTERPRET="1")
 
 
+@needs_triton
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="triton ships ptxas for Linux alone")
 def test_the_kernels_compile_for_gpus_without_one(tmp_path):
     run("triton_compiled.py", TRITON_CACHE_DIR=str(tmp_path))
+
+
+def test_without_triton_the_backend_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    expected = Unavailable("triton is not installed: pip install 'lnbench[triton]'")
+    assert Triton().availability("cpu") == Triton().availability("cuda:0") == expected
+    Triton().preload()
+
+
+@needs_triton
+def test_the_cpu_is_for_the_interpreter_alone(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    answer = Triton().availability("cpu")
+    assert isinstance(answer, Unavailable)
+    assert "TRITON_INTERPRET=1" in answer.reason
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert Triton().availability("cpu") == Available(note="interpreted")
+
+
+@needs_triton
+def test_a_device_that_is_not_there_is_unavailable_with_a_reason():
+    for device in ("cuda:99", "mps", "xpu:0"):
+        answer = Triton().availability(device)
+        assert isinstance(answer, Unavailable)
+        assert answer.reason

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from lnbench import registry
 from lnbench.arrays import to_host, to_torch
+from lnbench.backend import Available
 from lnbench.measure.verify import agreement
 from lnbench.operations.layernorm import triton as kernels
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
 from lnbench.operations.layernorm.triton import Configuration
-from lnbench.plan.case import Case, Direction, DType, Options
+from lnbench.plan.case import Case, Direction, DType, Options, Output
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")  # NaN and inf are meant
 
@@ -116,7 +118,7 @@ FORWARD_TIERS = {
     "one row a program": lambda width: rows_of(1, width),
     "four rows a program": lambda width: rows_of(4, width),
     "64 rows a program": lambda width: rows_of(64, width),
-    "chunks of 128": lambda _: Configuration("looped", 1, 128, 4),
+    "chunks of 256": lambda _: Configuration("looped", 1, 256, 4),
     "chunks of 1024": lambda _: Configuration("looped", 1, 1024, 4),
 }
 
@@ -124,7 +126,7 @@ BACKWARD_TIERS = {
     "one row a tile": lambda width: rows_of(1, width),
     "four rows a tile": lambda width: rows_of(4, width),
     "64 rows a tile": lambda width: rows_of(64, width),
-    "columns of 128": lambda _: Configuration("columns", 2, 128, 16),
+    "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
 }
 
@@ -152,12 +154,19 @@ class TestTiers:
         module = ladder(backward=BACKWARD_TIERS[tier])
         assert problems(case, OPERATION.inputs(case, seed=3), module) == []
 
-    @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
+    def test_parts_beyond_one_step_of_their_sum_are_not_forgotten(self, monkeypatch):
+        monkeypatch.setattr(kernels, "_PROCESSORS_OF_CPU", 3 * kernels._SUM_PARTS + 1)
+        case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
+        module = ladder(backward=BACKWARD_TIERS["one row a tile"])
+        assert problems(case, OPERATION.inputs(case, seed=7), module) == []
+
+    @pytest.mark.parametrize(
+        ("direction", "columns"), [(Direction.FORWARD, 16385), (Direction.BACKWARD, 8193)]
+    )
     @pytest.mark.parametrize("dtype", DType)
-    def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction):
-        for columns in (8193, 16385):
-            case = case_of(direction, dtype, shape=(3, columns))
-            assert problems(case, OPERATION.inputs(case, seed=4)) == []
+    def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction, columns):
+        case = case_of(direction, dtype, shape=(3, columns))
+        assert problems(case, OPERATION.inputs(case, seed=4)) == []
 
 
 class TestNumbers:
@@ -392,6 +401,25 @@ class TestAutograd:
     def test_torchs_own_samples_pass(self):
         samples = pytest.importorskip("torch_samples")
         samples.check(kernels.layer_norm)
+
+
+class TestBackend:
+    def test_a_routine_tells_its_configuration_and_that_it_is_interpreted(self):
+        backend = registry.backend("triton")
+        assert backend.availability("cpu") == Available(note="interpreted")
+        case = case_of(Direction.FORWARD, DType.FLOAT32, output=Output.READY)
+        inputs = OPERATION.inputs(case, seed=8)
+        routine = backend.routine(OPERATION, case, inputs, threads=1)
+        assert dict(routine.details()) == {**kernels.details(case), "interpreted": True}
+        outputs = routine.host(routine.run())
+        truths = OPERATION.reference(case, inputs)
+        assert all(each.passed for each in agreement(outputs, truths, {}).outputs)
+
+    def test_absent_outputs_have_no_host_array(self):
+        case = case_of(Direction.STEP, DType.BFLOAT16, shape=(5, 6), weight=False, bias=False)
+        inputs = OPERATION.inputs(case, seed=8)
+        routine = registry.backend("triton").routine(OPERATION, case, inputs, threads=1)
+        assert set(routine.host(routine.run())) == {"y", "dx"}
 
 
 def test_random_shapes_agree_with_the_reference():

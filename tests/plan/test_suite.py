@@ -147,7 +147,7 @@ def test_what_is_wrong_is_named_with_file_and_path(load_grids, grid, message, hi
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "benchmarks.yaml: expected a mapping"),
+        ("[]", "benchmarks.yaml: expected a mapping with keys such as 'budget'"),
         ("suites: {}", "benchmarks.yaml holds no suite"),
         ("budget: {}", "benchmarks.yaml holds no suite"),
         ("suites: []", "benchmarks.yaml: suites: expected a mapping"),

@@ -15,19 +15,19 @@ _ROUNDER = np.float32(1.5 * 2**13)  # times a power of two: its last place is th
 _INFINITY = 0x7C00  # bits of float16 from here on are infinite or NaN; 0xFC00 with the sign
 
 
-def widen(narrow: Any, out: Any) -> None:
-    """Write the values of `narrow`, of any strides, to the float array `out` of the same shape."""
-    if narrow.dtype != np.float16 or out.dtype != np.float32 or not narrow.size:
-        np.copyto(out, narrow)
+def widen(halves: Any, out: Any) -> None:
+    """Write the values of `halves`, of any strides, to the float array `out` of the same shape."""
+    if halves.dtype != np.float16 or out.dtype != np.float32 or not halves.size:
+        np.copyto(out, halves)
         return
     if (
-        narrow.view(np.int16).max() >= _INFINITY
-        or narrow.view(np.uint16).max() >= 0x8000 | _INFINITY
+        halves.view(np.int16).max() >= _INFINITY
+        or halves.view(np.uint16).max() >= 0x8000 | _INFINITY
     ):
-        np.copyto(out, narrow)  # an exponent of all ones would come out as 2**16
+        np.copyto(out, halves)  # an exponent of all ones would come out as 2**16
         return
     bits = out.view(np.int32)
-    np.copyto(bits, narrow.view(np.int16))  # repeats the sign upwards
+    np.copyto(bits, halves.view(np.int16))  # repeats the sign upwards
     np.left_shift(bits, 13, out=bits)
     np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # 0x8fffe000: sign, exponent, fraction
     np.multiply(out, _REBIAS, out=out)  # exact, and float16's subnormals become normal

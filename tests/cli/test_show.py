@@ -1,0 +1,288 @@
+"""`lnbench show`: tables of an invented report; LNBENCH_WRITE_GOLDEN=1 writes tests/golden anew."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lnbench.cli.app import app
+from lnbench.record import report as reports
+from lnbench.record.outcome import Agreement, Caveat, CaveatKind, OutputAgreement
+from tests.factories import failed, measured, report, skipped
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+NO_DEVICE = "triton needs a CUDA device; TRITON_INTERPRET=1 interprets it on the CPU, slowly"
+METRICS = ("time", "speedup", "bandwidth", "copy", "error", "memory")
+
+
+def rows(direction, shape, dtype, time_s):
+    """Return the outcomes of one case: numpy takes twice the time of the copy, eager 1.1 times."""
+    case = f"layernorm/{direction}/{shape}/{dtype}/cpu"
+
+    def one(name, factor, ulp, **fields):
+        found = OutputAgreement("y", 1e-6, 1e-7, ulp, 4e-6)
+        fields = {"noise": 0.004, "agreement": Agreement((found,))} | fields
+        return measured(f"{case}/{name}", factor * time_s, **fields)
+
+    rough = (Caveat(CaveatKind.PEER_INACCURATE, "y off by 0.2"),)
+    return (
+        one("numpy", 2.0, 2.2, peak_extra_bytes=8 << 20),
+        one("torch-eager", 1.1, 3.5, peak_extra_bytes=4 << 20, caveats=rough),
+        skipped(f"{case}/triton", NO_DEVICE),
+        one("copy", 1.0, 0.5, peak_extra_bytes=0),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the invented report r.json."""
+    monkeypatch.chdir(tmp_path)
+    error = "y is off by 0.01 (0.024 of its scale, 4.4e-06 allowed)"
+    made = report(
+        *rows("forward", "128x768", "float32", 1e-5),
+        *rows("forward", "4096x1024", "float32", 1e-3),
+        *rows("forward", "4096x1024", "bfloat16", 6e-4),
+        *rows("backward", "4096x1024", "float32", 1.5e-3),
+        failed("layernorm/backward/4096x1024/float32/cpu/torch-compile", error),
+    )
+    reports.write(made, Path("r.json"))
+    return tmp_path
+
+
+def show(*arguments, code=0, columns=100):
+    found = CliRunner().invoke(app, ["show", *map(str, arguments)], env={"COLUMNS": str(columns)})
+    assert found.exit_code == code, (found.stdout, found.stderr, found.exception)
+    return found
+
+
+def check(name, text):
+    path = GOLDEN / name
+    text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if os.environ.get("LNBENCH_WRITE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def cells(*arguments):
+    """Return the texts of the Markdown tables: one list of lines, each a list of cells, a table."""
+    tables = []
+    for line in show("r.json", *arguments, "--format", "markdown").stdout.splitlines():
+        if line.startswith("#"):
+            tables.append([])
+        elif line.startswith("|"):
+            tables[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+    return tables
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_tables_on_a_terminal(folder, columns):
+    text = show("r.json", columns=columns).stdout
+
+    check(f"show-{columns}.txt", text)
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_tables_in_markdown(folder):
+    check("show-markdown.txt", show("r.json", "--format", "markdown").stdout)
+
+
+@pytest.mark.parametrize("by", ["shape", "dtype", "backend"])
+def test_a_pivot_on_a_terminal(folder, by):
+    check(f"show-by-{by}.txt", show("r.json", "--by", by, columns=80).stdout)
+
+
+def test_only_failures_still_show_with_their_words(folder):
+    made = report(failed("triton"), failed("numpy", "killed by SIGSEGV"), skipped("torch-eager"))
+    reports.write(made, Path("failures.json"))
+
+    check("show-failures.txt", show("failures.json", columns=80).stdout)
+    kinds = [row["kind"] for row in json.loads(show("failures.json", "--format=json").stdout)]
+    assert kinds == ["failed", "failed", "skipped"]
+
+
+# What stands in the columns and in the cells
+
+
+def test_the_axis_stands_in_the_columns_and_the_others_in_front(folder):
+    forward, backward = cells("--by", "shape")
+    assert forward[0] == ["backend", "dtype", "128x768", "4096x1024"]
+    assert backward[0] == ["backend", "dtype", "4096x1024"]
+
+    forward, _ = cells("--by", "dtype")
+    assert forward[0] == ["backend", "shape", "float32", "bfloat16"]
+    lines = {(line[0], line[1]): line[2:] for line in forward[2:]}
+    assert lines["numpy", "128x768"][1] == "–"
+    assert lines["numpy", "4096x1024"] == ["2.00 ms", "1.20 ms"]
+
+    forward, backward = cells("--by", "backend")
+    assert forward[0] == ["shape", "dtype", "numpy", "torch-eager", "triton", "copy"]
+    assert backward[0][-1] == "torch-compile"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("by", ["backend", "shape", "dtype"])
+def test_every_metric_stands_in_every_pivot_with_its_unit(folder, by, metric):
+    unit = {
+        "time": ("µs", "ms"),
+        "speedup": ("×",),
+        "bandwidth": ("GB/s",),
+        "copy": ("%",),
+        "error": ("ulp",),
+        "memory": ("MiB", "0 B"),
+    }[metric]
+
+    tables = cells("--by", by, "--metric", metric)
+
+    values = [cell for table in tables for line in table[2:] for cell in line[2:]]
+    assert {"skipped", "failed"} <= set(values)
+    numbers = [value.removesuffix(" ★") for value in values if value[0].isdigit()]
+    assert len(numbers) >= 8
+    assert all(number.endswith(unit) for number in numbers)
+
+
+def test_a_metric_alone_stands_in_a_pivot_by_backend(folder):
+    assert cells("--metric", "error") == cells("--metric", "error", "--by", "backend")
+
+
+def test_the_best_has_a_star_and_the_limit_never(folder):
+    for table in cells():
+        assert {line[1] for line in table if "★" in line[1]} == {"**torch-eager ★**"}
+
+
+def test_speedups_are_against_torch_eager_where_nobody_says(folder):
+    speedups = {row["backend"]: row["speedup"] for row in rows_of()}
+
+    assert speedups["torch-eager"]["value"] == 1
+    assert speedups["numpy"]["value"] == pytest.approx(1.1 / 2, rel=0.03)
+    assert speedups["copy"] is None
+
+
+def test_speedups_are_against_the_backend_that_is_named(folder):
+    speedups = {row["backend"]: row["speedup"] for row in rows_of("--relative-to", "numpy")}
+
+    assert speedups["numpy"]["value"] == 1
+    assert speedups["torch-eager"]["value"] == pytest.approx(2 / 1.1, rel=0.03)
+
+
+def rows_of(*arguments):
+    found = json.loads(show("r.json", "--format", "json", *arguments).stdout)
+    return [row for row in found if "/forward/4096x1024/float32/" in row["id"]]
+
+
+def test_json_has_a_row_an_outcome_with_its_notes(folder):
+    found = json.loads(show("r.json", "--format", "json").stdout)
+
+    assert [row["id"] for row in found] == [
+        each.benchmark.id for each in reports.read(Path("r.json")).outcomes
+    ]
+    notes = {row["backend"]: row["notes"] for row in found}
+    assert notes["triton"] == [f"skipped: {NO_DEVICE}"]
+    assert notes["torch-eager"] == ["peer-inaccurate: y off by 0.2"]
+    assert notes["torch-compile"][0].startswith("failed (verify): y is off by 0.01")
+    assert notes["copy"] == []
+
+
+@pytest.mark.xfail(strict=True, reason="bug S1: JSON of an empty report is no JSON")
+def test_json_of_a_report_without_outcomes_is_an_empty_list(folder):
+    reports.write(report(), Path("none.json"))
+
+    assert json.loads(show("none.json", "--format", "json").stdout) == []
+
+
+def test_a_report_without_outcomes_says_so(folder):
+    reports.write(report(), Path("none.json"))
+
+    assert "no outcome" in show("none.json").stderr
+
+
+@pytest.mark.xfail(strict=True, reason="bug S2: a pivot drops reasons, regimes and caveats")
+@pytest.mark.parametrize("by", ["backend", "shape", "dtype"])
+def test_caveats_travel_with_the_numbers_of_a_pivot(folder, by):
+    text = " ".join(show("r.json", "--by", by).stdout.split())
+
+    assert "triton needs a CUDA device" in text
+    assert "peer-inaccurate" in text
+    assert "y is off by 0.01" in text
+
+
+@pytest.mark.xfail(strict=True, reason="bug S3: titles are broken at the width of their table")
+def test_a_title_is_one_line(folder):
+    reports.write(report(measured("numpy")), Path("narrow.json"))
+
+    for metric in METRICS:
+        text = show("narrow.json", "--by", "shape", "--metric", metric).stdout
+        assert f"layernorm · forward · cpu · {metric}" in text
+
+
+@pytest.mark.xfail(strict=True, reason="bug S4: speedups vanish without a word")
+def test_speedups_against_a_backend_that_was_not_measured_say_so(folder):
+    found = show("r.json", "--relative-to", "triton")
+
+    assert "triton was not measured" in found.stdout + found.stderr
+
+
+# What a user can get wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--by", "backnd"), "did you mean 'backend'?"),
+        (("--metric", "tiem"), "did you mean 'time'?"),
+        (("--format", "jsn"), "did you mean 'json'?"),
+        (("--relative-to", "nunpy"), "did you mean 'numpy'?"),
+    ],
+)
+def test_an_unknown_name_exits_with_2_and_the_near_name(folder, arguments, words):
+    found = show("r.json", *arguments, code=2)
+
+    assert found.stderr.startswith("error: ")
+    assert words in found.stderr
+    assert found.stdout == ""
+
+
+def damaged(text):
+    """Yield what may have happened to a report, and a word of what must be said."""
+    yield "", "is empty"
+    yield text[:900], "is cut short"
+    yield text[:-3], "is cut short"
+    yield "PK\x03\x04", "is no JSON"
+    yield "{}", "is no report of lnbench"
+    yield "[1, 2]", "is no report of lnbench"
+    yield '{"schema": 1, "kind": "comparison"}', "is a comparison, not a report of benchmarks"
+    yield '{"schema": 1, "kind": "training"}', "is a training, not a report of benchmarks"
+    yield text.replace('"schema": 1', '"schema": 2'), "needs an lnbench that reads schema 2"
+    yield text.replace('"iterations": 1', '"iterations": 0', 1), "outcomes[0].iterations"
+    yield text.replace('"iterations": 1', '"itterations": 1', 1), "itterations"
+    yield text.replace('"first_call_s": ', '"first_call_s": -', 1), "outcomes[0].first_call_s"
+    yield text.replace('"dtype": "bfloat16"', '"dtype": "bf16"', 1), "bf16"
+    yield "[" * 100_000, "is no report of lnbench"
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_a_damaged_foreign_or_newer_file_is_one_sentence_and_exit_2(folder, number):
+    text, words = list(damaged(Path("r.json").read_text(encoding="utf-8")))[number]
+    Path("bad.json").write_text(text, encoding="utf-8")
+
+    found = show("bad.json", code=2)
+
+    assert found.stdout == ""
+    assert found.stderr.startswith("error: bad.json")
+    assert words in found.stderr
+    assert len(found.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("path", ["nix.json", ".", "r.json/inside.json"])
+def test_what_cannot_be_read_is_one_sentence_and_exit_2(folder, path):
+    found = show(path, code=2)
+
+    assert found.stderr.startswith(f"error: {path} cannot be read: ")
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_the_first_report_ever_written_still_shows():
+    found = show(Path(__file__).parent.parent / "data" / "report-v1.json")
+
+    assert "layernorm" in found.stdout
