@@ -2,7 +2,7 @@
 
 import typer
 
-from lnbench.cli import options
+from lnbench.cli import budget_options, options
 
 WRONG, NOTHING = 3, 5
 
@@ -17,10 +17,10 @@ def check_command(
     device: options.Devices = [],  # noqa: B006
     backend: options.Backends = [],  # noqa: B006
     filter_: options.Filters = [],  # noqa: B006
-    timeout: options.Timeout = None,
-    threads: options.Threads = None,
-    seed: options.Seed = 0,
-    start_method: options.StartMethod = None,
+    timeout: budget_options.Timeout = None,
+    threads: budget_options.Threads = None,
+    seed: budget_options.Seed = 0,
+    start_method: budget_options.StartMethod = None,
     format_: options.Format = "table",
     quiet: options.Quiet = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lnbench.cli import options
+from lnbench.cli import budget_options, options
 from lnbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ def run_command(
     cache: options.Caches = [],  # noqa: B006
     outputs: options.Outputs = [],  # noqa: B006
     filter_: options.Filters = [],  # noqa: B006
-    fast: options.Fast = False,
-    rigorous: options.Rigorous = False,
-    precision: options.Precision = None,
-    time: options.Time = None,
-    max_time: options.MaxTime = None,
-    timeout: options.Timeout = None,
-    passes: options.Passes = None,
-    threads: options.Threads = None,
-    seed: options.Seed = 0,
-    start_method: options.StartMethod = None,
+    fast: budget_options.Fast = False,
+    rigorous: budget_options.Rigorous = False,
+    precision: budget_options.Precision = None,
+    time: budget_options.Time = None,
+    max_time: budget_options.MaxTime = None,
+    timeout: budget_options.Timeout = None,
+    passes: budget_options.Passes = None,
+    threads: budget_options.Threads = None,
+    seed: budget_options.Seed = 0,
+    start_method: budget_options.StartMethod = None,
     output: options.OutputPath = None,
     format_: options.Format = "table",
     relative_to: options.RelativeTo = None,

@@ -9,7 +9,8 @@ import msgspec
 
 from lnbench.errors import ConfigError, LnbenchError, UnknownNameError
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Grid, Options, parse_device, parse_shape
+from lnbench.plan.case import Options, parse_device, parse_shape
+from lnbench.plan.grid import Grid
 from lnbench.units import parse_percent
 
 AXES: tuple[str, ...] = Grid.__struct_fields__

@@ -1,8 +1,6 @@
-"""What is computed (`Case`), by whom (`Backend` names), and the grids that span both."""
+"""What is computed (`Case`), and by whom (`Benchmark`)."""
 
-import itertools
 import math
-from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
@@ -199,62 +197,6 @@ class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Allowed beyond twice the error of torch in the same type."""
     ceiling: float
     """Never exceeded, even where torch itself is worse."""
-
-
-class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A product of axes; each field is one axis with the values that it takes."""
-
-    operation: tuple[str, ...]
-    """Names of operations."""
-    shape: tuple[tuple[int, ...], ...]
-    """Shapes of the input."""
-    direction: tuple[Direction, ...] = (Direction.FORWARD, Direction.BACKWARD)
-    """Directions."""
-    dtype: tuple[DType, ...] = (DType.FLOAT32,)
-    """Element types of the input."""
-    device: tuple[str, ...] = ("auto",)
-    """Devices; `auto` is cuda where there is one, else cpu."""
-    backend: tuple[str, ...] = ()
-    """Names of backends; none means every one that is installed."""
-    cache: tuple[Cache, ...] = (Cache.HOT,)
-    """Hot and cold operands."""
-    output: tuple[Output, ...] = (Output.ALLOCATED,)
-    """Allocated and ready outputs."""
-    weight: tuple[bool, ...] = (True,)
-    """With and without gain."""
-    bias: tuple[bool, ...] = (True,)
-    """With and without shift."""
-    weight_dtype: tuple[DType | None, ...] = (None,)
-    """Element types of weight and bias."""
-    eps: tuple[float, ...] = (1e-5,)
-    """Values added to the variance."""
-    normalized_dims: tuple[int, ...] = (1,)
-    """Numbers of trailing dimensions that a row spans."""
-
-    def __post_init__(self) -> None:
-        for axis in self.__struct_fields__:
-            if axis != "backend" and not getattr(self, axis):
-                raise ValueError(f"axis '{axis}' is empty")
-        if any(not shape or min(shape) < 0 for shape in self.shape):
-            raise ValueError("a shape needs at least one size, and none below 0")
-
-    def cases(self) -> Iterator[Case]:
-        """Yield the cases in the order of the axes, options varying fastest."""
-        options = [
-            Options(*values)
-            for values in itertools.product(
-                *(getattr(self, axis) for axis in Options.__struct_fields__)
-            )
-        ]
-        outer = (self.operation, self.direction, self.shape, self.dtype, self.device, options)
-        for values in itertools.product(*outer):
-            yield Case(*values)
-
-    def benchmarks(self) -> Iterator[Benchmark]:
-        """Yield every case with every backend, the backends of one case side by side."""
-        for case in self.cases():
-            for backend in self.backend:
-                yield Benchmark(case, backend)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

@@ -8,7 +8,8 @@ import msgspec
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.plan.axes import axis_values, budget_of, budget_value, check_names
 from lnbench.plan.budget import PRESETS, Budget
-from lnbench.plan.case import Cache, Direction, DType, Grid, Output
+from lnbench.plan.case import Cache, Direction, DType, Output
+from lnbench.plan.grid import Grid
 
 
 class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

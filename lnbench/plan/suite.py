@@ -19,7 +19,8 @@ from lnbench.plan.axes import (
     located,
 )
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Benchmark, Case, Grid
+from lnbench.plan.case import Benchmark, Case
+from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
 

@@ -6,7 +6,7 @@ import msgspec
 
 from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Grid
+from lnbench.plan.grid import Grid
 from lnbench.plan.suite import DEVICE_TYPES
 from lnbench.record.wire import ReportFile
 

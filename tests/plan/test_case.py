@@ -14,13 +14,13 @@ from lnbench.plan.case import (
     Case,
     Direction,
     DType,
-    Grid,
     Options,
     Output,
     parse_device,
     parse_shape,
     shape_text,
 )
+from lnbench.plan.grid import Grid
 
 names = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True)
 shapes = st.lists(st.integers(0, 2**40), min_size=1, max_size=4).map(tuple)

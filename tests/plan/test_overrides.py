@@ -4,7 +4,8 @@ import pytest
 
 from lnbench.errors import ConfigError, LnbenchError, UnknownNameError
 from lnbench.plan.budget import PRESETS, Budget
-from lnbench.plan.case import Direction, DType, Grid
+from lnbench.plan.case import Direction, DType
+from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
 
 KNOWN = {"operation": ("layernorm",), "backend": ("copy", "numpy", "torch-eager", "triton")}

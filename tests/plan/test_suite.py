@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lnbench.errors import ConfigError, LnbenchError, UnknownNameError
 from lnbench.plan import suite as suite_module
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Benchmark, Direction, DType, Grid
+from lnbench.plan.case import Benchmark, Direction, DType
+from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.suite import GridEntry, Suite, load
 
