@@ -51,8 +51,8 @@ def fake(monkeypatch, tmp_path):
         if made.error is not None:
             raise made.error
 
-    def call(*arguments, env=None):
-        result = CliRunner().invoke(app, ["run", *map(str, arguments)], env=env)
+    def call(*arguments, command="run", env=None):
+        result = CliRunner().invoke(app, [command, *map(str, arguments)], env=env)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -35,6 +35,14 @@ def test_one_cpu_of_each_core_comes_first(tree):
     assert machine.physical_cores(root) == 2
 
 
+def test_a_system_without_affinity_counts_its_cpus(tree, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert machine.usable_cpus(tree({})) == (0, 1, 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.usable_cpus(tree({})) == (0,)
+
+
 def test_only_cores_that_affinity_allows_count(tree, monkeypatch):
     root = tree(siblings("0,2", "1,3", "0,2", "1,3"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2}, raising=False)
@@ -67,6 +75,8 @@ def test_without_topology_every_cpu_is_a_core(tree):
         (
             {
                 "proc/self/cgroup": "9:memory:/m\n3:cpu,cpuacct:/jobs\n0::/\n",
+                "sys/fs/cgroup/cpu/m/cpu.cfs_quota_us": "100000",
+                "sys/fs/cgroup/cpu/m/cpu.cfs_period_us": "100000",
                 "sys/fs/cgroup/cpu/jobs/cpu.cfs_quota_us": "250000",
                 "sys/fs/cgroup/cpu/jobs/cpu.cfs_period_us": "100000",
                 "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
@@ -100,9 +110,18 @@ def test_the_last_level_is_summed_over_its_caches_and_not_over_cpus(tree):
     assert machine.last_level_cache_bytes(tree(files)) == 2 * 16 * 2**20
 
 
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [("512", 512), ("48K", 48 * 2**10), ("32M", 32 * 2**20), ("1G", 2**30)],
+)
+def test_the_size_of_a_cache_has_its_unit(tree, size, found):
+    root = tree(cache(0, 0, "2", size, "0") | cache(0, 1, "3", "many", "0"))
+    assert machine.last_level_cache_bytes(root) == found
+
+
 def test_an_unreadable_cache_is_taken_to_be_large(tree):
     assert machine.last_level_cache_bytes(tree({})) == machine.FALLBACK_CACHE_BYTES
-    root = tree(cache(0, 0, "", "huge", "0"))
+    root = tree(cache(0, 0, "", "16M", "0"))
     assert machine.last_level_cache_bytes(root) == machine.FALLBACK_CACHE_BYTES
 
 

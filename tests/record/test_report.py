@@ -89,6 +89,7 @@ def test_the_frozen_report_says_what_it_said_when_it_was_made():
     assert REPORT.outcomes[2].agreement.worst.max_error == math.inf
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, allow_infinity=False), min_size=1))
 def test_no_digit_of_a_time_is_lost(tmp_path_factory, times):
     path = tmp_path_factory.mktemp("times") / "r.json"
@@ -100,6 +101,7 @@ def test_no_digit_of_a_time_is_lost(tmp_path_factory, times):
 figures = st.floats(0)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text(), figures, figures, figures), unique_by=lambda row: row[0]),
     st.dictionaries(
@@ -127,8 +129,14 @@ def test_figures_that_json_cannot_say_are_infinite_after_reading(path):
 
 
 def test_details_that_json_cannot_say_become_text(path):
-    write(with_fields(details=(("a", math.inf), ("b", 2**200), ("c", "\udce4"))), path)
-    assert dict(read(path).outcomes[0].details) == {"a": "inf", "b": str(2**200), "c": "\\udce4"}
+    details = (("a", math.inf), ("b", 2**63), ("c", "\udce4"), ("d", 2**63 - 1))
+    write(with_fields(details=details), path)
+    assert dict(read(path).outcomes[0].details) == {
+        "a": "inf",
+        "b": str(2**63),
+        "c": "\\udce4",
+        "d": 2**63 - 1,
+    }
 
 
 def test_a_moment_keeps_its_zone(path):
@@ -176,6 +184,13 @@ def test_texts_lose_the_folders_of_the_machine(path, monkeypatch):
     assert found.tool.arguments == ("run", "--output=r.json")
 
 
+def test_a_home_at_the_root_and_names_that_begin_like_it_stay(path, monkeypatch):
+    for home, text in (("/", "see 1/2 and ~"), ("/root", "no /rooted here")):
+        monkeypatch.setenv("HOME", home)
+        write(with_outcomes(Skipped(MEASURED.benchmark, text)), path)
+        assert read(path).outcomes[0].reason == text
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -191,6 +206,7 @@ def test_texts_without_folders_stay(path, text):
     assert read(path).outcomes[0].reason == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_was_read_is_written_unchanged(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("again") / "r.json"
