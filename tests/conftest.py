@@ -30,9 +30,11 @@ def setting(environment: dict[str, str]) -> Setting:
 
 @pytest.fixture
 def lnbench(tmp_path: Path, environment: dict[str, str]):
-    """The command in a process and a folder of its own, with the faulty plug-ins installed."""
+    """The command in a process and a folder of its own, with the faulty plug-ins at hand."""
 
-    def run(*arguments: str, check: int | None = 0, **extra: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, check: int | None = 0, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "lnbench", *map(str, arguments)]
         done = subprocess.run(
             command,
@@ -43,7 +45,11 @@ def lnbench(tmp_path: Path, environment: dict[str, str]):
             timeout=280,
             check=False,
         )
-        assert check is None or done.returncode == check, (done.returncode, done.stdout, done.stderr)
+        assert check is None or done.returncode == check, (
+            done.returncode,
+            done.stdout,
+            done.stderr,
+        )
         return done
 
     return run

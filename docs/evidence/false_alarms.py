@@ -45,7 +45,7 @@ def measure(path: Path, suite: str, flags: list[str]) -> float | None:
         return None
     start = time.monotonic()
     command = [sys.executable, "-m", "lnbench", "run", suite, "-o", str(path), "--quiet", *flags]
-    subprocess.run(command, check=True)  # noqa: S603
+    subprocess.run(command, check=True)
     return time.monotonic() - start
 
 
@@ -57,7 +57,7 @@ def judge(name: str, pairs: list[tuple[report.Report, report.Report]]) -> None:
         judged = [each for each in diff.comparisons if each.verdict is not None]
         verdicts += [each.verdict for each in judged]
         detectable += [each.detectable for each in judged]
-        drifts.append(diff.drift)
+        drifts.append(diff.tau)
         shown = [e for e in judged if e.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)]
         alarms += bool(shown)
         rows += len(shown)
@@ -65,8 +65,10 @@ def judge(name: str, pairs: list[tuple[report.Report, report.Report]]) -> None:
     print(f"{name}: {alarms} of {len(pairs)} with a false alarm, {rows} of {len(verdicts)} rows")
     print(f"  verdicts {counts}")
     ordered = statistics.quantiles(detectable, n=10)
-    print(f"  detectable: median {statistics.median(detectable):.3f}, deciles {ordered[0]:.3f}"
-          f" to {ordered[-1]:.3f}; drift median {statistics.median(drifts):.3f}")
+    print(
+        f"  detectable: median {statistics.median(detectable):.3f}, deciles {ordered[0]:.3f}"
+        f" to {ordered[-1]:.3f}; drift median {statistics.median(drifts):.3f}"
+    )
 
 
 if __name__ == "__main__":

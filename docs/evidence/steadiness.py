@@ -2,8 +2,8 @@
 
     python docs/evidence/steadiness.py
 
-For one and two threads: passes of torch-eager at two shapes; prints for each row the quartiles of
-the process medians as a share of their median, and the CPU time that workers used while they waited.
+For one and two threads, prints for each row the quartiles of the process medians around their
+median, and the CPU time that workers used while they waited.
 """
 
 import statistics
@@ -64,12 +64,13 @@ def main() -> None:
             budget = Budget(passes=passes, time_s=1e9)
             setting = Setting(budget=budget, seed=threads, threads=threads, environment=environment)
             *_, last = session.run(rows, setting, lambda *_: False)
-        print(f"{threads} thread(s): quartiles of {passes} process medians, as a share of the median")
+        print(f"{threads} thread(s): quartiles of {passes} process medians around their median")
         for outcome in last.outcomes:
             assert isinstance(outcome, Measured), outcome  # noqa: S101
             medians = [statistics.median(times) for times in outcome.times_s]
             low, middle, high = statistics.quantiles(medians, n=4)
-            print(f"  {outcome.benchmark.id:58} {middle * 1e6:9.1f} µs  {low / middle - 1:+.1%} {high / middle - 1:+.1%}")
+            spread = f"{low / middle - 1:+.1%} {high / middle - 1:+.1%}"
+            print(f"  {outcome.benchmark.id:58} {middle * 1e6:9.1f} µs  {spread}")
         idle = sum(after - before for before, after in waited)
         print(f"  CPU time of {len(waited)} waits: {idle:.2f} s")
 

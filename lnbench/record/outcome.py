@@ -94,6 +94,7 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def worst(self) -> OutputAgreement | None:
         """The output that is nearest to its bound or furthest beyond it; None without outputs."""
+
         # NaN compares false with everything: rank it above any number.
         def rank(output: OutputAgreement) -> tuple[bool, float]:
             ratio = output.max_relative / output.allowed if output.allowed else float("inf")

@@ -28,7 +28,11 @@ class Kernels:
             y = (wide - mean) * rstd
             y = y if weight is None else y * weight.astype(np.float64)
             y = y if bias is None else y + bias.astype(np.float64)
-            results = (y.astype(x.dtype), mean[:, 0].astype(statistics), rstd[:, 0].astype(statistics))
+            results = (
+                y.astype(x.dtype),
+                mean[:, 0].astype(statistics),
+                rstd[:, 0].astype(statistics),
+            )
         return Kernels.into(out, results)
 
     @staticmethod
@@ -102,7 +106,9 @@ class Wrong(Plain):
     name = "wrong"
 
     def spoil(self, call):
-        return lambda: tuple(None if each is None else each + each.dtype.type(0.01) for each in call())
+        return lambda: tuple(
+            None if each is None else each + each.dtype.type(0.01) for each in call()
+        )
 
 
 class Raises(Plain):

@@ -1,0 +1,85 @@
+"""torch.compile on few shapes: every one is a compilation of a second or two."""
+
+from typing import ClassVar
+
+import pytest
+
+from lnbench.backend import Available
+from lnbench.backends import torch_compile
+from lnbench.backends.torch_compile import TorchCompile, compiler_problem
+from lnbench.plan.case import Case, Direction, DType
+from lnbench.testing import BackendContract
+
+HOSTILE = ("constant rows", "mean 100", "NaN in one row", "strided rows", "no rows", "odd columns")
+
+
+class TestTorchCompile(BackendContract):
+    backend = TorchCompile
+    dtypes: ClassVar = (DType.FLOAT32,)
+    calls = 20
+
+    @pytest.fixture(autouse=True)
+    def _a_cache_that_stays(self, tmp_path_factory, monkeypatch):
+        folder = tmp_path_factory.getbasetemp() / "inductor"
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+        monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+    @pytest.mark.parametrize("shape", [(64, 128), (257, 1000)])
+    @pytest.mark.parametrize("direction", list(Direction))
+    def test_results_agree_with_the_reference(self, subject, mathematics, direction, shape):
+        super().test_results_agree_with_the_reference(subject, mathematics, direction, shape)
+
+    @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
+    def test_hostile_inputs_agree_with_the_reference(self, subject, mathematics, direction):
+        case = self._case(direction, (64, 300), DType.FLOAT32)
+        seen = set()
+        for hostile in mathematics.hostile(case, seed=1):
+            if hostile.name in HOSTILE:
+                seen.add(hostile.name)
+                self._verify(subject, mathematics, hostile.case, hostile.inputs, hostile.name)
+        assert seen == set(HOSTILE)
+
+
+def test_without_a_compiler_it_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+
+    assert "apt install g++" in TorchCompile().availability("cpu").reason
+
+
+def test_without_headers_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "true")
+    monkeypatch.setattr(torch_compile.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert "apt install python3-dev" in compiler_problem("cpu")
+
+    (tmp_path / "Python.h").touch()
+    assert compiler_problem("cpu") is None
+    assert isinstance(TorchCompile().availability("cpu"), Available)
+
+
+def test_on_a_gpu_it_compiles_with_triton(monkeypatch):
+    monkeypatch.setattr(torch_compile.importlib.util, "find_spec", lambda name: None)
+    assert "pip install triton" in compiler_problem("cuda:0")
+
+    monkeypatch.setattr(torch_compile.importlib.util, "find_spec", lambda name: name)
+    assert compiler_problem("cuda:0") is None
+
+
+def test_the_first_call_compiles_and_the_next_does_not():
+    import torch._dynamo
+
+    if compiler_problem("cpu") is not None:
+        pytest.skip(compiler_problem("cpu"))
+    from lnbench import registry
+
+    layernorm = registry.operation("layernorm")
+    case = Case("layernorm", Direction.FORWARD, (8, 16), DType.FLOAT32, "cpu")
+    made = TorchCompile().routine(layernorm, case, layernorm.inputs(case, 0), 1)
+    counters = torch._dynamo.utils.counters
+    before = counters["stats"]["unique_graphs"]
+
+    made.run()
+    compiled = counters["stats"]["unique_graphs"]
+    made.run()
+
+    assert compiled == before + 1
+    assert counters["stats"]["unique_graphs"] == compiled
