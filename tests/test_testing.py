@@ -83,7 +83,6 @@ def test_a_mutant_is_killed_by_the_law_that_it_breaks(laws_broken, mutant, laws)
     assert set(laws) <= broken
 
 
-@pytest.mark.xfail(strict=True, reason="bug T2: float64 on a large mean, see the report")
 def test_a_right_backend_keeps_every_law(laws_broken):
     assert laws_broken["TestPlain"] == set()
 

@@ -56,6 +56,7 @@ def run_command(
 
     showing.check_format(format_)
     with selection.choose(suite, flags) as chosen:
+        selection.check_relative(relative_to, chosen)
         if dry_run:
             showing.dry_run(chosen)
             return
@@ -71,10 +72,14 @@ def run_command(
 def exit_code(outcomes: "tuple[Outcome, ...]") -> int:
     """Return 3 where a benchmark failed, 5 where nothing was measured, else 0."""
     from lnbench.record.outcome import Failed, Measured
+    from lnbench.registry import SPEED_LIMIT
 
     if any(isinstance(outcome, Failed) for outcome in outcomes):
         return WRONG
-    return 0 if any(isinstance(outcome, Measured) for outcome in outcomes) else NOTHING
+    measured = {each.benchmark.backend for each in outcomes if isinstance(each, Measured)}
+    asked = {each.benchmark.backend for each in outcomes}
+    # The speed limit comes along unasked: alone it is nothing, unless nothing else was asked for.
+    return 0 if measured - {SPEED_LIMIT} or measured == asked else NOTHING
 
 
 def _measure(
@@ -101,13 +106,22 @@ def _measure(
                 unable=chosen.unable,
                 resume=earlier.outcomes if earlier else (),
             ):
-                made = msgspec.structs.replace(empty, outcomes=progress.outcomes)
+                made = msgspec.structs.replace(empty, outcomes=_kept(earlier, progress.outcomes))
                 report.write(made, path)
                 line.show(progress, _clock() - started)
     except KeyboardInterrupt:
+        report.write(made, path)  # Ctrl-C may have come in the middle of writing
         typer.echo(f"interrupted; go on with: lnbench run … --resume {path}", err=True)
         return made, True
     return made, False
+
+
+def _kept(earlier: "Report | None", outcomes: "tuple[Outcome, ...]") -> "tuple[Outcome, ...]":
+    """Return outcomes in the order of the earlier report, with its rows that were not selected."""
+    now = {outcome.benchmark.id: outcome for outcome in outcomes}
+    before = earlier.outcomes if earlier else ()
+    rows = [now.pop(outcome.benchmark.id, outcome) for outcome in before]
+    return (*rows, *now.values())
 
 
 def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
@@ -121,7 +135,8 @@ def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
     from lnbench.record.wire import Tool
 
     if earlier is not None:
-        return msgspec.structs.replace(earlier, outcomes=())
+        budget = chosen.setting.budget
+        return msgspec.structs.replace(earlier, outcomes=(), budget=budget)
     setting = chosen.setting
     return Report(
         created=datetime.now(UTC).replace(microsecond=0),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lnbench import registry
-from lnbench.errors import ConfigError, NothingMeasuredError
+from lnbench.errors import ConfigError, NothingMeasuredError, UnknownNameError
 from lnbench.measure import memory
 from lnbench.measure.launch import variables
 from lnbench.measure.probe import Machine, probe
@@ -102,6 +102,13 @@ def _unable(benchmark: Benchmark, machine: Machine) -> Outcome | None:
     if found.broken:
         return Failed(benchmark, Stage.PREPARE, found.text)
     return Skipped(benchmark, found.text)
+
+
+def check_relative(name: str | None, chosen: Chosen) -> None:
+    """Raise UnknownNameError where speedups are wanted against a backend that does not run."""
+    backends = {each.backend for each in chosen.benchmarks}
+    if name is not None and name not in backends:
+        raise UnknownNameError("backend", name, backends, "--relative-to")
 
 
 def _preset(flags: Mapping[str, Any]) -> str | None:

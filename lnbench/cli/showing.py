@@ -50,6 +50,8 @@ def show(
 
     if not report.outcomes:
         typer.echo("the report holds no outcome yet", err=True)
+        if format_ == "json":
+            typer.echo("[]")
         return
     rows = summary.rows(report, relative_to or _usual(report))
     if format_ == "json":

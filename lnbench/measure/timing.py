@@ -12,6 +12,7 @@ from lnbench.backend import Timer
 from lnbench.plan.case import Cache, Case
 from lnbench.record.machine import last_level_cache_bytes
 
+_MOST_ITERATIONS = 100_000_000  # a call of a nanosecond would take a tenth of a second
 _FLUSH_FACTOR = 2  # a stream of twice the cache leaves nothing of what was there
 
 
@@ -112,6 +113,8 @@ def iterations_for(timer: Timer, run: Callable[[], object], error: float = 1e-3)
         taken = min(timer.time(run, iterations) for _ in range(5))
         if taken >= needed:
             return iterations
+        if taken <= 0 and iterations >= _MOST_ITERATIONS:
+            raise RuntimeError(f"the clock shows no time for {iterations} calls")
         # A first guess may rest on a handful of ticks: grow at most tenfold, then look again.
         growth = needed / taken * 1.1 if taken > 0 else 10.0
         iterations = math.ceil(iterations * min(max(growth, 1.1), 10.0))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
-from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet, metric_text
+from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet, metric_text, notes
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns."""
@@ -51,6 +51,7 @@ def _sheet(
             Line((*fixed, *(_cell(cells.get(head), metric) for head in heads)))
             for fixed, cells in lines.items()
         ),
+        notes([row for cells in lines.values() for row in cells.values()]),
     )
 
 

@@ -102,7 +102,6 @@ def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
         Column("first call", wide=True),
     )
     lines: list[Line] = []
-    notes: dict[str, list[str]] = {}
     shapes: dict[tuple[int, ...], list[Row]] = {}
     for row in rows:
         shapes.setdefault(row.benchmark.case.shape, []).append(row)
@@ -110,9 +109,7 @@ def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
         for place, row in enumerate(sorted(members, key=_order)):
             text = shape_text(shape) if place == 0 else ""
             lines.append(_line(text, row, speedups=relative is not None, first=place == 0))
-            for note in row_notes(row):
-                notes.setdefault(note, []).append(f"{row.benchmark.backend} {shape_text(shape)}")
-    return Sheet(title, columns, tuple(lines), tuple(_joined(notes)))
+    return Sheet(title, columns, tuple(lines), notes(rows))
 
 
 def _order(row: Row) -> tuple[int, float]:
@@ -157,15 +154,18 @@ def row_notes(row: Row) -> Iterable[str]:
         yield f"{caveat.kind}: {caveat.detail}" if caveat.detail else str(caveat.kind)
 
 
-def _joined(notes: dict[str, list[str]]) -> Iterable[str]:
-    """Yield each note once, with the rows that it is about."""
-    for note, rows in notes.items():
-        backends: dict[str, list[str]] = {}
-        for row in rows:
-            backend, _, shape = row.partition(" ")
-            backends.setdefault(backend, []).append(shape)
-        who = "; ".join(f"{name} {', '.join(shapes)}" for name, shapes in backends.items())
-        yield f"{who}: {note}"
+def notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return each thing that must be said once, with the backends and shapes that it is about."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        shape = shape_text(row.benchmark.case.shape)
+        for note in row_notes(row):
+            found.setdefault(note, {}).setdefault(row.benchmark.backend, []).append(shape)
+    return tuple(
+        "; ".join(f"{name} {', '.join(dict.fromkeys(shapes))}" for name, shapes in who.items())
+        + f": {note}"
+        for note, who in found.items()
+    )
 
 
 def interval_text(estimate: Estimate) -> str:

@@ -18,6 +18,8 @@ def print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
     """Print sheets one below the other, each with its notes."""
     for sheet in sheets:
         console.print()
+        if sheet.title:
+            console.print(Text(sheet.title, style="bold"))
         console.print(sheet_table(sheet, wide=console.width >= _WIDE))
         for note in sheet.notes:
             console.print(Padding(Text(note, style="dim"), (0, 0, 0, 1)))
@@ -27,9 +29,6 @@ def sheet_table(sheet: Sheet, *, wide: bool) -> Table:
     """Return a sheet as a table; narrow screens do without the wide columns."""
     shown = [i for i, column in enumerate(sheet.columns) if wide or not column.wide]
     table = Table(
-        title=sheet.title or None,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,

@@ -7,10 +7,11 @@ import pytest
 from lnbench.backend import Available
 from lnbench.backends import torch_compile
 from lnbench.backends.torch_compile import TorchCompile, compiler_problem
+from lnbench.measure.check import _finding
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
 
-HOSTILE = ("constant rows", "mean 100", "NaN in one row", "strided rows", "no rows", "odd columns")
+HOSTILE = ("mean 100", "NaN in one row", "strided rows", "no rows", "stride-0 dy", "odd columns")
 
 
 class TestTorchCompile(BackendContract):
@@ -29,15 +30,21 @@ class TestTorchCompile(BackendContract):
     def test_results_agree_with_the_reference(self, subject, mathematics, direction, shape):
         super().test_results_agree_with_the_reference(subject, mathematics, direction, shape)
 
-    @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
+    @pytest.mark.parametrize("direction", [Direction.BACKWARD])
     def test_hostile_inputs_agree_with_the_reference(self, subject, mathematics, direction):
         case = self._case(direction, (64, 300), DType.FLOAT32)
-        seen = set()
-        for hostile in mathematics.hostile(case, seed=1):
-            if hostile.name in HOSTILE:
-                seen.add(hostile.name)
-                self._verify(subject, mathematics, hostile.case, hostile.inputs, hostile.name)
-        assert seen == set(HOSTILE)
+        given = {each.name: each for each in mathematics.hostile(case, seed=1)}
+        for name in HOSTILE:
+            self._verify(subject, mathematics, given[name].case, given[name].inputs, name)
+
+    @pytest.mark.xfail(strict=True, reason="bug C4: what inductor loses there counts as wrong")
+    def test_what_a_peer_loses_on_constant_rows_is_a_caveat(self, subject, mathematics):
+        case = self._case(Direction.FORWARD, (64, 300), DType.FLOAT32)
+        (constant,) = (
+            each for each in mathematics.hostile(case, seed=1) if each.name == "constant rows"
+        )
+        found = _finding(subject, mathematics, constant, threads=1)
+        assert found.tolerable or not found.error
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch):

@@ -128,7 +128,6 @@ def test_a_quiet_check_prints_nothing_and_still_exits_with_its_code(lnbench):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-@pytest.mark.xfail(strict=True, reason="bug C3: the copy alone counts as something checked")
 def test_a_check_of_nothing_but_what_is_unavailable_exits_with_5(lnbench):
     lnbench("check", *ONE, "-b", "triton", check=5, CUDA_VISIBLE_DEVICES="")
 

@@ -192,7 +192,6 @@ def test_what_no_option_can_be_is_a_usage_error_and_exit_2(fake, arguments):
     assert fake.session is None
 
 
-@pytest.mark.xfail(strict=True, reason="bug R4: --relative-to is looked at after the measuring")
 def test_an_unknown_backend_to_relate_to_is_found_before_measuring(fake):
     found = fake.call(*SMALL, "--relative-to", "nummpy", "--quiet")
 
@@ -278,7 +277,6 @@ def test_the_exit_code_follows_from_the_outcomes_and_the_report_is_there(fake, o
     assert "Traceback" not in found.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="bug R3: the copy alone counts as something measured")
 def test_a_run_in_which_nothing_but_the_limit_was_measured_exits_with_5(fake):
     fake.unavailable = {"numpy": "not today"}
 
@@ -305,7 +303,6 @@ def test_an_interrupt_exits_with_130_and_says_how_to_go_on(fake):
     assert len(reports.read(Path("r.json")).outcomes) > 0
 
 
-@pytest.mark.xfail(strict=True, reason="bug R6: the last case is in the table, not in the file")
 def test_an_interrupt_while_the_report_is_written_loses_nothing(fake, monkeypatch):
     write, calls = reports.write, []
 

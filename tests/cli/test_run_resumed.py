@@ -69,7 +69,6 @@ def test_resuming_goes_on_in_place_and_takes_no_output(fake, earlier):
         (),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="bug R1: rows that are not selected again are thrown away")
 def test_resuming_never_throws_measured_rows_away(fake, earlier, selected):
     fake.call(*selected, "--passes", "3", "--threads", "1", "--resume", "r.json")
 
@@ -77,7 +76,6 @@ def test_resuming_never_throws_measured_rows_away(fake, earlier, selected):
     assert kept >= {each.benchmark for each in fake.written.outcomes}
 
 
-@pytest.mark.xfail(strict=True, reason="bug R5: the budget of the head and of the session differ")
 def test_the_budget_of_a_resumed_report_is_the_one_it_was_measured_with(fake, earlier):
     arguments = [each for each in earlier if each not in ("--passes", "3")]
 
@@ -142,7 +140,6 @@ def test_a_resumed_run_keeps_what_was_measured_and_completes(interrupted):
         assert outcome.stopped is not None
 
 
-@pytest.mark.xfail(strict=True, reason="bug R2: cases without a turn in the last pass lose a pass")
 def test_a_resumed_run_takes_no_pass_twice_and_misses_none(interrupted):
     for times in interrupted.after.values():
         assert [len(each) for each in times] == [Budget().rounds] * 5

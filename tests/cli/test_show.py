@@ -184,7 +184,6 @@ def test_json_has_a_row_an_outcome_with_its_notes(folder):
     assert notes["copy"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="bug S1: JSON of an empty report is no JSON")
 def test_json_of_a_report_without_outcomes_is_an_empty_list(folder):
     reports.write(report(), Path("none.json"))
 
@@ -197,7 +196,6 @@ def test_a_report_without_outcomes_says_so(folder):
     assert "no outcome" in show("none.json").stderr
 
 
-@pytest.mark.xfail(strict=True, reason="bug S2: a pivot drops reasons, regimes and caveats")
 @pytest.mark.parametrize("by", ["backend", "shape", "dtype"])
 def test_caveats_travel_with_the_numbers_of_a_pivot(folder, by):
     text = " ".join(show("r.json", "--by", by).stdout.split())
@@ -207,7 +205,6 @@ def test_caveats_travel_with_the_numbers_of_a_pivot(folder, by):
     assert "y is off by 0.01" in text
 
 
-@pytest.mark.xfail(strict=True, reason="bug S3: titles are broken at the width of their table")
 def test_a_title_is_one_line(folder):
     reports.write(report(measured("numpy")), Path("narrow.json"))
 

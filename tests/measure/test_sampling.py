@@ -127,7 +127,8 @@ def test_the_peak_is_what_a_call_takes_beyond_what_was_there():
 
     found = peak_extra_bytes(lambda: np.ones(32 << 20, np.uint8).sum(), "cpu")
 
-    assert 32 << 20 <= found < 40 << 20
+    # The kernel counts resident pages in batches: a few hundred may be missing.
+    assert 31 << 20 <= found < 40 << 20
     assert kept.all()
 
 

@@ -178,7 +178,6 @@ def test_the_calls_are_made_while_a_sample_is_looked_for():
     assert len(calls) >= 5 * (1 + found)
 
 
-@pytest.mark.xfail(strict=True, reason="bug M1: a clock that stands still is asked for ever")
 def test_a_clock_that_stands_still_is_an_error_and_no_endless_search():
     steady = Steady(0.0, 1e-7)
 

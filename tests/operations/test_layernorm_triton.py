@@ -18,11 +18,16 @@ needs_triton = pytest.mark.skipif(
 HERE = Path(__file__).parent
 
 INTERPRETED = {
-    "agreement": "TestAgreement",
-    "forward tiers": "TestTiers and forward",
-    "backward tiers": "TestTiers and not forward",
-    "numbers, interface, backend and autograd": "not TestAgreement and not TestTiers",
+    "agreement": ("triton_interpreted.py", "TestAgreement"),
+    "forward tiers": ("triton_interpreted.py", "TestTiers and forward"),
+    "backward tiers": ("triton_interpreted.py", "TestTiers and not forward"),
+    "numbers, interface and backend": (
+        "triton_interpreted.py",
+        "not TestAgreement and not TestTiers",
+    ),
+    "autograd": ("triton_autograd.py", ""),
 }
+"""Group of laws → their file, and pytest's expression for them."""
 
 
 def run(file, *arguments, **environment):
@@ -45,7 +50,8 @@ def run(file, *arguments, **environment):
 @pytest.mark.slow
 @pytest.mark.parametrize("group", INTERPRETED)
 def test_the_interpreted_kernels_keep_their_laws(group):
-    run("triton_interpreted.py", "-k", INTERPRETED[group], TRITON_INTERPRET="1")
+    file, expression = INTERPRETED[group]
+    run(file, "-k", expression, TRITON_INTERPRET="1")
 
 
 @needs_triton

@@ -127,16 +127,21 @@ def _blocks(rows: int, columns: int) -> Iterator[slice]:
 
 
 def _centred(x: Any, eps: float) -> tuple[Any, Any, Any]:
-    """Return x - mean, mean and rstd of rows in float64; the mean is corrected once."""
+    """Return x - mean, mean and rstd of rows in float64.
+
+    A mean of 1e4 rounded to float64 is off by 1e-12: what it left in a row is taken off again.
+    """
     x = x.astype(np.float64)
     columns = x.shape[1]
     if columns == 0:
         empty = np.zeros((x.shape[0], 1))
         return x, empty, empty
     mean = x.mean(axis=1, keepdims=True)
-    correction = (x - mean).mean(axis=1, keepdims=True)
-    mean = np.where(np.isfinite(correction), mean + correction, mean)
     x -= mean
+    left = x.mean(axis=1, keepdims=True)
+    left[~np.isfinite(left)] = 0.0
+    x -= left
+    mean += left
     variance = np.mean(x * x, axis=1, keepdims=True)
     return x, mean, 1.0 / np.sqrt(variance + eps)
 
