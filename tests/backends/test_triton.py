@@ -34,6 +34,7 @@ HOSTILE = (
 
 
 class TestTriton(BackendContract):
+    __test__ = INTERPRETED
     backend = Triton
     dtypes: ClassVar = (DType.FLOAT32, DType.BFLOAT16)
     calls = 10

@@ -24,8 +24,10 @@ class Kernels:
             return np.empty(x.shape, x.dtype), *np.zeros((2, len(x)), statistics)
         with np.errstate(all="ignore"):
             mean = wide.mean(axis=1, keepdims=True)
-            rstd = 1 / np.sqrt(((wide - mean) ** 2).mean(axis=1, keepdims=True) + eps)
-            y = (wide - mean) * rstd
+            centred = wide - mean
+            centred -= centred.mean(axis=1, keepdims=True)  # what rounding the mean left
+            rstd = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + eps)
+            y = centred * rstd
             y = y if weight is None else y * weight.astype(np.float64)
             y = y if bias is None else y + bias.astype(np.float64)
             results = (
