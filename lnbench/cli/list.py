@@ -3,6 +3,7 @@
 import typer
 
 from lnbench.cli import options
+from lnbench.errors import PluginError
 
 list_app = typer.Typer(
     help="List backends, operations, suites or benchmarks.", no_args_is_help=True
@@ -31,8 +32,7 @@ def list_operations(format_: options.Format = "table") -> None:
     from lnbench import registry
     from lnbench.cli import showing
 
-    operations = [registry.operation(name) for name in registry.operation_names()]
-    rows = [(each.name, each.summary, ", ".join(sorted(each.kernels))) for each in operations]
+    rows = [_operation_row(name) for name in registry.operation_names()]
     showing.show_rows(("operation", "what", "kernels for"), rows, showing.check_format(format_))
 
 
@@ -68,3 +68,14 @@ def list_benchmarks(
     with selection.choose(suite, flags) as chosen:
         for benchmark in chosen.benchmarks:
             typer.echo(benchmark.id)
+
+
+def _operation_row(name: str) -> tuple[str, str, str]:
+    """Return what an operation says of itself; of a broken one, its error."""
+    from lnbench import registry
+
+    try:
+        found = registry.operation(name)
+    except PluginError as error:
+        return name, error.message, ""
+    return name, found.summary, ", ".join(sorted(found.kernels))

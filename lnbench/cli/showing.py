@@ -1,7 +1,7 @@
 """What commands print: data to stdout in the format asked for, everything else to stderr."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -53,7 +53,10 @@ def show(
         if format_ == "json":
             typer.echo("[]")
         return
-    rows = summary.rows(report, relative_to or _usual(report))
+    relative = relative_to or _usual(report)
+    rows = summary.rows(report, relative)
+    if relative_to is not None and all(row.speedup is None for row in rows):
+        typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
     if format_ == "json":
         typer.echo(rows_json(rows), nl=False)
         return
@@ -96,25 +99,38 @@ def show_backends(machine: "Machine", owners: Mapping[str, str], format_: str) -
 
 
 def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
-    """Print what checking showed: one row a benchmark, failures with their words."""
-    rows, notes = [], []
+    """Print what checking showed: one row a benchmark, and what is wrong in its words."""
+    head = ("benchmark", "verdict", "inputs right")
+    rows, words = [], []
     for each in checks:
-        wrong = [finding for finding in each.findings if finding.error]
-        good = len(each.findings) - len(wrong)
+        good = sum(not finding.error for finding in each.findings)
         rows.append((each.benchmark.id, _verdict(each), f"{good} of {len(each.findings)}"))
-        if each.skipped or each.error:
-            notes.append(f"{each.benchmark.id}: {each.skipped or each.error}")
-        for finding in wrong:
+        words.append(tuple(_words(each)))
+    if format_ == "json":
+        joined = [(*row, "; ".join(said)) for row, said in zip(rows, words, strict=True)]
+        show_rows((*head, "words"), joined, format_)
+    else:
+        show_rows(head, rows, format_)
+    for row, said in zip(rows, words, strict=True):
+        for word in said:
+            typer.echo(f"{row[0]}: {word}", err=True)
+
+
+def _words(checked: "Checked") -> Iterator[str]:
+    """Yield why a benchmark was not checked, and what was wrong on which inputs."""
+    if checked.skipped or checked.error:
+        yield checked.skipped or checked.error
+    for finding in checked.findings:
+        if finding.error:
             known = "known of torch" if finding.tolerable else "WRONG"
-            notes.append(f"{each.benchmark.id}: {known}: {finding.inputs}: {finding.error}")
-    show_rows(("benchmark", "verdict", "inputs right"), rows, format_)
-    for note in notes:
-        typer.echo(note, err=True)
+            yield f"{known}: {finding.inputs}: {finding.error}"
 
 
 def _verdict(checked: "Checked") -> str:
     if checked.skipped:
         return "skipped"
+    if checked.error:
+        return "failed"
     if checked.failed:
         return "wrong"
     return "right" if all(not each.error for each in checked.findings) else "right, with caveats"

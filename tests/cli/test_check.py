@@ -112,12 +112,10 @@ def test_a_crash_leaves_the_other_rows_alone(bad):
     assert "Traceback" not in bad.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="bug C1: what is wrong with a row is on stderr only")
 def test_json_says_what_is_wrong(bad):
     assert "y is off by 0.01" in json.dumps(bad.rows["wrong"])
 
 
-@pytest.mark.xfail(strict=True, reason="bug C2: a crash passes for a wrong result")
 def test_a_row_that_ended_early_is_not_called_wrong(bad):
     assert bad.rows["segfaults"]["verdict"] == "failed"
 

@@ -163,7 +163,6 @@ def test_a_broken_operation_stops_a_run_that_asks_for_it(lnbench, twins):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="bug L1: a broken operation ends the list of operations")
 def test_a_broken_operation_is_shown_with_its_error(lnbench, twins):
     done = lnbench("list", "operations", "--format", "json", check=None, PYTHONPATH=twins)
 

@@ -213,7 +213,6 @@ def test_a_title_is_one_line(folder):
         assert f"layernorm · forward · cpu · {metric}" in text
 
 
-@pytest.mark.xfail(strict=True, reason="bug S4: speedups vanish without a word")
 def test_speedups_against_a_backend_that_was_not_measured_say_so(folder):
     found = show("r.json", "--relative-to", "triton")
 

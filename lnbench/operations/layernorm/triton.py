@@ -118,8 +118,7 @@ def backward(
         rstd: (M,), as returned by `forward`.
         weight: (N,) or None.
         has_bias: whether db is wanted.
-        out: ready (dx, dw, db), the last two contiguous, or None to allocate; what is None in it
-            is not computed.
+        out: ready (dx, dw, db), None where not wanted, the last two contiguous; None allocates.
         configuration: how to cut the matrix, or None for what suits it.
     """
     if out is None:
@@ -131,9 +130,8 @@ def backward(
     dx, dw, db = out
     _check_contiguous(dw, db)
     if x.numel() == 0:
-        for vector in (dw, db):
-            if vector is not None:
-                vector.zero_()
+        for vector in filter(torch.is_tensor, (dw, db)):
+            vector.zero_()
         return dx, dw, db
     chosen = configuration or backward_configuration(x.shape[1], x.dtype)
     exact = _accumulator(x.dtype)
