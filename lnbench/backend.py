@@ -126,6 +126,9 @@ class Backend(ABC):
     kernels: ClassVar[Mapping[str, str]] = {}
     """Operation → module with this backend's own kernels; looked at before the operation's."""
 
+    known_failings: ClassVar[Mapping[str, str]] = {}
+    """Hostile inputs → why a peer's kernels are wrong on them: `check` says so and goes on."""
+
     @abstractmethod
     def availability(self, device: str) -> Availability:
         """Return whether the backend runs on `device` (`cpu`, `cuda:0`); never raises."""

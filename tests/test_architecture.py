@@ -201,9 +201,6 @@ def test_help_loads_neither_arrays_nor_yaml(folder, arguments):
     assert loaded(folder, *arguments) & {"numpy", "yaml"} == set()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="render.sheet takes Estimate from judge.stats, which is NumPy's"
-)
 def test_the_list_of_suites_loads_no_arrays(folder):
     assert "numpy" not in loaded(folder, "list", "suites")
 

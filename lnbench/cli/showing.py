@@ -45,8 +45,9 @@ def show(
 ) -> None:
     """Print the tables of a report."""
     from lnbench.judge import summary
-    from lnbench.render import pivot, sheet
     from lnbench.render.json import rows_json
+    from lnbench.render.pivot import pivot_sheets
+    from lnbench.render.rows import head_lines, report_sheets
 
     if not report.outcomes:
         typer.echo("the report holds no outcome yet", err=True)
@@ -61,8 +62,8 @@ def show(
         typer.echo(rows_json(rows), nl=False)
         return
     pivoted = by or (metric != "time" and "backend")
-    sheets = pivot.pivot_sheets(rows, pivoted, metric) if pivoted else sheet.report_sheets(rows)
-    _print(sheets, format_, head=sheet.head_lines(report))
+    sheets = pivot_sheets(rows, pivoted, metric) if pivoted else report_sheets(rows)
+    _print(sheets, format_, head=head_lines(report))
 
 
 def _usual(report: "Report") -> str | None:
@@ -122,7 +123,7 @@ def _words(checked: "Checked") -> Iterator[str]:
         yield checked.skipped or checked.error
     for finding in checked.findings:
         if finding.error:
-            known = "known of torch" if finding.tolerable else "WRONG"
+            known = "known" if finding.tolerable else "WRONG"
             yield f"{known}: {finding.inputs}: {finding.error}"
 
 

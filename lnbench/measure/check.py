@@ -39,5 +39,9 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
         truths = operation.reference(given.case, given.inputs)
     peer = torch_errors(operation, given.case, given.inputs, truths)
     found = verify.agreement(outputs, truths, peer)
-    words = "" if found.passed else wrong_text(found)
-    return Finding(given.name, found, words, backend.peer and as_good_as_torch(found, peer))
+    if found.passed:
+        return Finding(given.name, found, "", tolerable=False)
+    known = backend.known_failings.get(given.name, "") if backend.peer else ""
+    words = f"{wrong_text(found)}{f': {known}' if known else ''}"
+    as_torch = backend.peer and as_good_as_torch(found, peer)
+    return Finding(given.name, found, words, tolerable=as_torch or bool(known))

@@ -19,6 +19,7 @@ from lnbench.measure.messages import Reply, Request
 
 _START_LIMIT_S = 300.0  # a first import of torch from a cold disk
 _BURIAL_LIMIT_S = 5.0
+_STOP_LIMIT_S = 0.05  # a signal takes microseconds, on a core that others want a time slice
 
 _Answer = TypeVar("_Answer", bound=Reply)
 
@@ -60,9 +61,16 @@ class WorkerHandle:
         return reply
 
     def stop(self) -> None:
-        """Keep the worker from using any CPU until it is asked again."""
+        """Keep the worker from using any CPU until it is asked again.
+
+        The signal arrives later at a thread that spins on another core: only when all of them
+        have stopped is the machine the next worker's alone.
+        """
         self._signal(signal.SIGSTOP)
         self._stopped = True
+        deadline = time.monotonic() + _STOP_LIMIT_S
+        while self.pid and _any_runs(self.pid) and time.monotonic() < deadline:
+            time.sleep(0)
 
     def go_on(self) -> None:
         """Let a stopped worker run."""
@@ -217,10 +225,23 @@ def _spawn(theirs: socket.socket, log: Path, environment: Mapping[str, str]) -> 
     return process.pid
 
 
+def _any_runs(pid: int) -> bool:
+    """Return whether any thread of a process is neither stopped nor ended."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return False
+    return any(_state(thread) not in "TtZX" for thread in threads)
+
+
 def _runs(pid: int) -> bool:
     """Return whether a process still runs; a zombie does not."""
+    return _state(Path(f"/proc/{pid}")) not in "ZX"
+
+
+def _state(process: Path) -> str:
+    """Return the kernel's letter for the state of a process or thread; X where it is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return (process / "stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
-        return False
-    return state != "Z"
+        return "X"

@@ -111,7 +111,7 @@ class Finding(msgspec.Struct, frozen=True):
     error: str
     """What is wrong; empty where nothing is."""
     tolerable: bool
-    """Whether it is a peer's failing that torch shares."""
+    """Whether it is a peer's failing that torch shares or that its backend declares."""
 
 
 class Checked(msgspec.Struct, frozen=True, tag=True):

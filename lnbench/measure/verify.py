@@ -94,8 +94,13 @@ def _blocks(output: Any, truth: Truth) -> Iterator[tuple[Any, Any, Any]]:
 def _errors(values: Any, true: Any, scale: Any, dtype: DType) -> Any:
     """Return the largest absolute, scaled and ulp error; NaN or inf in the wrong place is inf."""
     # What overflows the output's type is infinite there and right so.
-    must_be_finite = np.isfinite(true) & (np.abs(true) <= _LARGEST[dtype])
+    stored = np.where(np.abs(true) > _LARGEST[dtype], np.copysign(np.inf, true), true)
+    must_be_finite = np.isfinite(stored)
     if not np.array_equal(np.isfinite(values), must_be_finite):
+        return np.full(3, np.inf)
+    # Of infinite inputs NaN warns as well as the infinity does; of finite ones nothing is NaN.
+    poisoned = np.isnan(stored) | (np.isinf(true) & np.isnan(values))
+    if not np.all(must_be_finite | poisoned | (values == stored)):
         return np.full(3, np.inf)
     error = np.where(must_be_finite, np.abs(values - true), 0.0)
     unit = np.maximum(np.abs(true), scale)

@@ -12,7 +12,7 @@ from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
-from lnbench.render.sheet import group_title
+from lnbench.render.rows import group_title
 from lnbench.units import significant
 
 NONE = "–"

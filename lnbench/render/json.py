@@ -8,7 +8,7 @@ import msgspec
 from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.record.outcome import Failed, Measured, Skipped
-from lnbench.render.sheet import row_notes
+from lnbench.render.rows import row_notes
 
 Number = float | None
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
-from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet, metric_text, notes
+from lnbench.render.rows import metric_text, notes
+from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns."""

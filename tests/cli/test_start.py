@@ -43,11 +43,7 @@ def folder(tmp_path):
         ("run --help", ()),
         ("list benchmarks --help", ()),
         ("schema report", ()),
-        pytest.param(
-            "list suites",
-            (),
-            marks=pytest.mark.xfail(strict=True, reason="bug T1: a list of names loads numpy"),
-        ),
+        ("list suites", ()),
         ("list operations", ("numpy",)),
         ("list backends", ("numpy",)),
         ("list benchmarks", ("numpy",)),

@@ -3,14 +3,18 @@
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lnbench.measure import crew, messages, shared
-from lnbench.measure.crew import Nursery, WorkerError, last_words
+from lnbench.measure.crew import Nursery, WorkerError, WorkerHandle, last_words
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
@@ -233,3 +237,32 @@ def test_what_a_fork_prints_goes_to_its_own_log(home, forked, tmp_path):
 )
 def test_the_last_words_are_the_crash_and_what_came_before_it_else_the_last(lines, words):
     assert last_words(lines) == words
+
+
+SPINNING = """
+import threading, numpy
+numbers = numpy.random.default_rng(0).random(1 << 20)
+def spin():
+    while True:
+        numpy.sort(numbers)  # without the interpreter's lock
+for _ in range(3):
+    threading.Thread(target=spin).start()
+print("spinning", flush=True)
+"""
+
+
+@LINUX
+def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path):
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen([sys.executable, "-c", SPINNING], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        handle = WorkerHandle(Connection(ours.detach()), process.pid, tmp_path / "log", None)
+        states = set()
+        for _ in range(100):
+            handle.stop()
+            tasks = Path(f"/proc/{process.pid}/task").iterdir()
+            states |= {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+            handle.go_on()
+        process.kill()
+    theirs.close()
+    assert states == {"T"}

@@ -64,10 +64,14 @@ def test_what_is_not_finite_in_the_right_place_passes(bad):
     assert found.max_error == 0
 
 
-@pytest.mark.xfail(strict=True, reason="bug V1: which infinity, or NaN for one, is not looked at")
-@pytest.mark.parametrize("output", [-INF, NAN])
-def test_another_infinity_is_wrong(output):
-    assert not compared([output], [INF]).passed
+@pytest.mark.parametrize(("output", "true"), [(-INF, INF), (INF, -INF), (-INF, 1e39), (INF, -1e39)])
+def test_the_other_infinity_is_wrong(output, true):
+    assert not compared([output], [true]).passed
+
+
+def test_nan_is_wrong_for_what_overflows_and_warns_of_what_is_infinite():
+    assert not compared([NAN], [1e39]).passed
+    assert compared([NAN], [INF]).passed
 
 
 @pytest.mark.parametrize(
