@@ -1,6 +1,6 @@
 """How often `lnbench diff` shows a change where none is: runs of identical code, judged in pairs.
 
-    python docs/evidence/false_alarms.py FOLDER --runs 20 [--suite ci] [-- flags of lnbench run]
+    python docs/evidence/false_alarms.py FOLDER --runs 20 [--suite ci] [flags of lnbench run]
 
 Writes FOLDER/run-00.json …, and prints for the disjoint pairs (0,1), (2,3), … and for all pairs how
 many showed a regressed or improved row, and what the pairs could have detected.
@@ -26,11 +26,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--suite", default="ci")
-    parser.add_argument("flags", nargs="*")
-    arguments = parser.parse_args()
+    arguments, flags = parser.parse_known_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     paths = [arguments.folder / f"run-{i:02}.json" for i in range(arguments.runs)]
-    seconds = [measure(path, arguments.suite, arguments.flags) for path in paths]
+    seconds = [measure(path, arguments.suite, flags) for path in paths]
     taken = [second for second in seconds if second]
     if taken:
         print(f"{len(taken)} runs, {statistics.median(taken):.0f} s each (median)")
