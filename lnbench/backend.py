@@ -126,6 +126,10 @@ class Backend(ABC):
     kernels: ClassVar[Mapping[str, str]] = {}
     """Operation → module with this backend's own kernels; looked at before the operation's."""
 
+    torch_threads: ClassVar[bool] = False
+    """Whether its threads are those of torch's OpenMP, each bound to a CPU of its own. The import
+    binds the process to the first of them: other pools are given all CPUs of the session back."""
+
     known_failings: ClassVar[Mapping[str, str]] = {}
     """Hostile inputs → why a peer's kernels are wrong on them: `check` says so and goes on."""
 

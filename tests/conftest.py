@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lnbench.measure.home import Ground
 from lnbench.measure.launch import variables
 from lnbench.measure.visit import Setting
 from lnbench.plan.budget import Budget
@@ -25,7 +26,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def setting(environment: dict[str, str]) -> Setting:
     """A session of two short passes."""
     budget = Budget(passes=2, rounds=3, timeout_s=60)
-    return Setting(budget=budget, seed=0, threads=1, environment=environment)
+    return Setting(budget=budget, seed=0, threads=1, ground=Ground(environment))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from lnbench.measure import crew, session
+from lnbench.measure.home import Ground
 from lnbench.measure.launch import variables
 from lnbench.measure.visit import Setting
 from lnbench.plan.budget import Budget
@@ -62,7 +63,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:
             environment = variables(threads, usable_cpus(), Path(cache))
             budget = Budget(passes=passes, time_s=1e9)
-            setting = Setting(budget=budget, seed=threads, threads=threads, environment=environment)
+            setting = Setting(
+                budget=budget, seed=threads, threads=threads, ground=Ground(environment)
+            )
             *_, last = session.run(rows, setting, lambda *_: False)
         print(f"{threads} thread(s): quartiles of {passes} process medians around their median")
         for outcome in last.outcomes:

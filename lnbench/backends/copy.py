@@ -26,6 +26,7 @@ class Copy(Backend):
 
     name = "copy"
     framework = "copy"
+    torch_threads = True
     summary = "the speed limit: the device's own copy of the same bytes"
 
     def availability(self, device: str) -> Availability:

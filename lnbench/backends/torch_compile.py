@@ -34,6 +34,7 @@ class TorchCompile(Backend):
 
     name = "torch-compile"
     framework = "torch"
+    torch_threads = True
     summary = "torch.compile (inductor, default mode)"
     peer = True
     known_failings: ClassVar[Mapping[str, str]] = {

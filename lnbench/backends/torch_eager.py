@@ -24,6 +24,7 @@ class TorchEager(Backend):
 
     name = "torch-eager"
     framework = "torch"
+    torch_threads = True
     summary = "PyTorch eager (ATen)"
     peer = True
 

@@ -28,6 +28,7 @@ class Triton(Backend):
 
     name = "triton"
     framework = "triton"
+    torch_threads = True
     summary = "lnbench's Triton kernels"
 
     def availability(self, device: str) -> Availability:

@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from lnbench import __version__
+from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
 from lnbench.cli.list import list_app
@@ -65,6 +66,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "check": check_command,
     "show": show_command,
     "diff": diff_command,
+    "ab": ab_command,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

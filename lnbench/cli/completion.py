@@ -37,6 +37,19 @@ def dtypes(incomplete: str) -> list[str]:
     return _last_of_list(incomplete, ("float64", "float32", "float16", "bfloat16"))
 
 
+def judged_formats(incomplete: str) -> list[str]:
+    """Return the formats of `diff` and `ab`."""
+    return [name for name in ("table", "markdown", "json", "github") if name.startswith(incomplete)]
+
+
+def sides(incomplete: str) -> list[str]:
+    """Return the kinds of sides, and after `backend:` the installed backends."""
+    from lnbench.registry import backend_names
+
+    known = [*(f"backend:{name}" for name in backend_names()), "git:", "pip:", "python:"]
+    return [side for side in known if side.startswith(incomplete)]
+
+
 def _last_of_list(incomplete: str, names: tuple[str, ...]) -> list[str]:
     head, comma, last = incomplete.rpartition(",")
     return [f"{head}{comma}{name}" for name in names if name.startswith(last)]

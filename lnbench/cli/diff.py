@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lnbench.cli import options
-from lnbench.errors import ConfigError, ReportError
+from lnbench.cli import judging
+from lnbench.errors import ReportError
 
 if TYPE_CHECKING:
-    from lnbench.judge.diff import Diff
     from lnbench.record.report import Report
 
 _SIDE = "a report, several with commas, a glob, or a folder"
@@ -19,73 +18,37 @@ _SIDE = "a report, several with commas, a glob, or a folder"
 def diff_command(
     baseline: Annotated[str, typer.Argument(help=f"The side to compare with: {_SIDE}.")],
     candidate: Annotated[str, typer.Argument(help=f"The side that is judged: {_SIDE}.")],
-    threshold: Annotated[
-        str,
-        typer.Option(envvar="LNBENCH_THRESHOLD", help="Smallest change worth acting on."),
-    ] = "5%",
-    alpha: Annotated[
-        str,
-        typer.Option(envvar="LNBENCH_ALPHA", help="Chance that any row is called without cause."),
-    ] = "0.01",
-    detect: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LNBENCH_DETECT",
-            help="With --strict, mind only inconclusive rows that could not have shown this: 10%.",
-            show_default=False,
-        ),
-    ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            envvar="LNBENCH_STRICT",
-            help="Exit with 4 where rows are inconclusive, removed or newly skipped.",
-        ),
-    ] = False,
+    threshold: judging.Threshold = "5%",
+    alpha: judging.Alpha = "0.01",
+    detect: judging.Detect = None,
+    strict: judging.Strict = False,
     any_environment: Annotated[
         bool,
         typer.Option(
             "--any-environment",
             envvar="LNBENCH_ANY_ENVIRONMENT",
             help="Compare across machines, devices and versions.",
+            rich_help_panel="Verdict",
         ),
     ] = False,
-    format_: options.Format = "table",
+    format_: judging.Format = "table",
 ) -> None:
     """Say what changed between two runs.
 
     Exits with 1 on a regression, 3 on a new failure, 5 where nothing could be compared.
     """
-    from lnbench.cli import showing
-    from lnbench.judge.diff import compare, exit_code
+    from lnbench.judge.diff import compare
 
-    showing.check_format(format_)
-    least = None if detect is None else _share("--detect", detect)
+    levels = judging.levels(threshold, alpha, detect, format_)
     found = compare(
         _reports(baseline),
         _reports(candidate),
-        threshold=_share("--threshold", threshold, zero=True),
-        alpha=_share("--alpha", alpha),
+        threshold=levels.threshold,
+        alpha=levels.alpha,
         any_environment=any_environment,
     )
-    _print(found, format_)
-    code = exit_code(found, strict=strict, detect=least)
-    _explain(found, code, least)
-    raise typer.Exit(code)
-
-
-def _share(option: str, text: str, *, zero: bool = False) -> float:
-    """Return the share that an option says; ConfigError where it is none between 0 and 1."""
-    from lnbench.units import parse_percent
-
-    try:
-        share = parse_percent(text)
-    except ValueError as error:
-        raise ConfigError(f"{option}: {error}") from None
-    if not 0 <= share < 1 or (share == 0 and not zero):
-        raise ConfigError(f"{option} {text} is not between 0 and 1", "write 5% or 0.05")
-    return share
+    judging.show(found, format_)
+    judging.leave(found, levels, strict=strict)
 
 
 def _reports(side: str) -> "tuple[Report, ...]":
@@ -113,26 +76,3 @@ def _matches(part: str) -> list[Path]:
         )
         raise ReportError(f"{part} {what}", f"name {_SIDE}")
     return found
-
-
-def _print(found: "Diff", format_: str) -> None:
-    from lnbench.render import diff as render
-
-    if format_ == "table":
-        from rich.console import Console
-
-        Console(highlight=False).print(render.diff_table(found))
-    else:
-        render_text = render.diff_json if format_ == "json" else render.diff_markdown
-        typer.echo(render_text(found), nl=False)
-
-
-def _explain(found: "Diff", code: int, detect: float | None) -> None:
-    """Say on stderr what a code means that the tables do not show."""
-    from lnbench.judge.diff import EXIT_NOTHING, EXIT_UNDECIDED
-    from lnbench.render import diff_text
-
-    if code == EXIT_NOTHING:
-        typer.echo(f"error: {diff_text.refusal(found)}", err=True)
-    elif code == EXIT_UNDECIDED:
-        typer.echo(diff_text.objection(found, detect), err=True)

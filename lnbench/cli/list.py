@@ -15,13 +15,14 @@ def list_backends(device: options.Devices = [], format_: options.Format = "table
     """List the backends, whether they run here, and why not."""
     from lnbench import registry
     from lnbench.cli import showing
+    from lnbench.measure.home import Ground
     from lnbench.measure.launch import plain_variables
     from lnbench.measure.probe import probe
     from lnbench.plan.case import parse_device
 
     devices = [parse_device(each) for text in device or ["auto"] for each in text.split(",")]
     names = registry.backend_names()
-    machine = probe(names, devices, plain_variables())
+    machine = probe(names, devices, Ground(plain_variables()))
     owners = {name: registry.distribution(registry.BACKENDS, name) for name in names}
     showing.show_backends(machine, owners, showing.check_format(format_))
 

@@ -145,7 +145,7 @@ def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
         suite=chosen.suite.name,
         budget=setting.budget,
         seed=setting.seed,
-        environment=collect(setting.threads, chosen.machine.devices, setting.environment),
+        environment=collect(setting.threads, chosen.machine.devices, setting.ground.environment),
         outcomes=(),
     )
 
@@ -160,7 +160,7 @@ def _earlier(resume: Path | None, chosen: "Chosen") -> "Report | None":
 
     earlier = report.read(resume)
     setting = chosen.setting
-    now = collect(setting.threads, chosen.machine.devices, setting.environment)
+    now = collect(setting.threads, chosen.machine.devices, setting.ground.environment)
     changed = [each.name for each in differences(earlier.environment, now) if each.serious]
     if earlier.revision != revision():
         changed.append("revision")

@@ -13,15 +13,17 @@ import msgspec
 from lnbench import registry
 from lnbench.errors import ConfigError, NothingMeasuredError, UnknownNameError
 from lnbench.measure import memory
+from lnbench.measure.home import Ground
 from lnbench.measure.launch import variables
 from lnbench.measure.probe import Machine, probe
 from lnbench.measure.visit import Setting
 from lnbench.plan import suite as suites
+from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark
-from lnbench.plan.overrides import parse_overrides
+from lnbench.plan.overrides import Overrides, parse_overrides
 from lnbench.plan.suite import Suite
 from lnbench.record.machine import physical_cores, usable_cpus
-from lnbench.record.outcome import Failed, Outcome, Skipped, Stage
+from lnbench.record.outcome import Failed, Outcome, SideName, Skipped, Stage
 
 _AXES = ("operation", "direction", "shape", "dtype", "device", "backend", "cache", "outputs")
 _BUDGET = ("precision", "time", "max_time", "timeout", "passes")
@@ -47,16 +49,20 @@ class Chosen(msgspec.Struct, frozen=True):
 def chosen_suite(suite: str, flags: Mapping[str, Any]) -> Suite:
     """Return the suite of that name with what the flags of a command say in its place."""
     known = {"operation": registry.operation_names(), "backend": registry.backend_names()}
-    preset = _preset(flags)
+    found = suites.load(flags.get("config")).suite(suite, known)
+    return found.override(overrides(flags, known))
+
+
+def overrides(flags: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> Overrides:
+    """Return what the flags of a command say instead of the suite."""
     axes = {"output" if name == "outputs" else name: flags.get(name) or () for name in _AXES}
-    said = parse_overrides(
+    return parse_overrides(
         axes,
         known,
         budget={name: flags.get(name) for name in _BUDGET},
-        preset=preset,
+        preset=_preset(flags),
         filters=flags.get("filter_") or (),
     )
-    return suites.load(flags.get("config")).suite(suite, known).override(said)
 
 
 @contextlib.contextmanager
@@ -65,43 +71,47 @@ def choose(suite: str, flags: Mapping[str, Any]) -> Iterator[Chosen]:
     picked = chosen_suite(suite, flags)
     threads = flags.get("threads") or physical_cores()
     with tempfile.TemporaryDirectory(prefix="lnbench-inductor-") as cache:
-        environment = variables(threads, usable_cpus(), Path(cache))
-        machine, benchmarks = _on_this_machine(picked, environment)
+        ground = Ground(variables(threads, usable_cpus(), Path(cache)))
+        machine, benchmarks = _on_this_machine(picked, ground)
         if not benchmarks:
             raise NothingMeasuredError(
                 f"suite '{suite}' with these flags selects no benchmark",
                 "see what there is: lnbench list benchmarks",
             )
-        setting = Setting(
-            budget=picked.budget,
-            seed=flags.get("seed") or 0,
-            threads=threads,
-            environment=environment,
-            memory_bytes=int(memory.free_bytes() * memory.WORKER_SHARE),
-        )
-        unable = tuple(outcome for each in benchmarks if (outcome := _unable(each, machine)))
-        yield Chosen(picked, benchmarks, unable, machine, setting, _spawns(flags))
+        setting = setting_of(flags, picked.budget, threads, ground)
+        unable = tuple(outcome for each in benchmarks if (outcome := unable_outcome(each, machine)))
+        yield Chosen(picked, benchmarks, unable, machine, setting, spawns(flags))
 
 
-def _on_this_machine(
-    picked: Suite, environment: Mapping[str, str]
-) -> tuple[Machine, tuple[Benchmark, ...]]:
+def setting_of(flags: Mapping[str, Any], budget: Budget, threads: int, ground: Ground) -> Setting:
+    """Return what holds for a session on this machine."""
+    return Setting(
+        budget=budget,
+        seed=flags.get("seed") or 0,
+        threads=threads,
+        ground=ground,
+        memory_bytes=int(memory.free_bytes() * memory.WORKER_SHARE),
+    )
+
+
+def _on_this_machine(picked: Suite, ground: Ground) -> tuple[Machine, tuple[Benchmark, ...]]:
     """Return what the machine has, and the benchmarks with `auto` resolved."""
     installed = registry.backend_names()
     named = {name for entry in picked.grids for name in entry.grid.backend or installed}
     devices = dict.fromkeys(name for entry in picked.grids for name in entry.grid.device)
-    machine = probe(sorted(named | {registry.SPEED_LIMIT}), devices, environment)
+    machine = probe(sorted(named | {registry.SPEED_LIMIT}), devices, ground)
     benchmarks = picked.benchmarks(machine.auto, installed, registry.SPEED_LIMIT)
     return machine, tuple(benchmarks)
 
 
-def _unable(benchmark: Benchmark, machine: Machine) -> Outcome | None:
+def unable_outcome(benchmark: Benchmark, machine: Machine, side: SideName = "") -> Outcome | None:
+    """Return why a benchmark cannot run on a machine, as its outcome; None where it can."""
     found = machine.find(benchmark.backend, benchmark.case.device)
     if found.available:
         return None
     if found.broken:
-        return Failed(benchmark, Stage.PREPARE, found.text)
-    return Skipped(benchmark, found.text)
+        return Failed(benchmark, Stage.PREPARE, found.text, side)
+    return Skipped(benchmark, found.text, side)
 
 
 def check_relative(name: str | None, chosen: Chosen) -> None:
@@ -117,7 +127,8 @@ def _preset(flags: Mapping[str, Any]) -> str | None:
     return "fast" if flags.get("fast") else "rigorous" if flags.get("rigorous") else None
 
 
-def _spawns(flags: Mapping[str, Any]) -> bool:
+def spawns(flags: Mapping[str, Any]) -> bool:
+    """Return whether workers are spawned, by flag or because this system cannot fork safely."""
     method = flags.get("start_method")
     if method not in (None, "fork", "spawn"):
         raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")

@@ -9,7 +9,7 @@ from lnbench.cli import options
 
 
 def show_command(
-    report: Annotated[Path, typer.Argument(help="A report that 'lnbench run' wrote.")],
+    report: Annotated[Path, typer.Argument(help="A report of 'lnbench run' or 'lnbench ab'.")],
     by: options.By = "",
     metric: options.Metric = "time",
     relative_to: options.RelativeTo = None,
@@ -21,4 +21,11 @@ def show_command(
 
     showing.check_format(format_)
     showing.check_pivot(by, metric)
-    showing.show(reports.read(report), format_, relative_to=relative_to, by=by, metric=metric)
+    found = reports.read(report)
+    if found.kind == reports.COMPARISON:
+        from lnbench.cli import judging
+        from lnbench.judge.paired import compare_sides
+
+        judging.show(compare_sides(found), format_)
+        return
+    showing.show(found, format_, relative_to=relative_to, by=by, metric=metric)

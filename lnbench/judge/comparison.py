@@ -84,10 +84,10 @@ def judge_rows(
     tau = drift(band.value for band in itertools.compress(bands, controls))
     if tau > DRIFT_FLOOR:
         shared = (*shared, Caveat(CaveatKind.DRIFT, f"the copy moved by {math.expm1(tau):.0%}"))
-    rule = Rule(threshold, level, 2 * tau, "report" if by_report else "pass")
+    rule = Rule(threshold, level, tau, "report" if by_report else "pass")
     times = zip(_times(before), _times(after), strict=True)
     comparisons = tuple(
-        _comparison(benchmark, time, band, rule, (*_caveats(row), *shared))
+        _comparison(benchmark, time, band, rule, (*caveats(row), *shared))
         for benchmark, time, band, row in zip(benchmarks, times, bands, rows, strict=True)
     )
     return Judged(comparisons, rule, tau, sum(controls))
@@ -117,18 +117,18 @@ def _comparison(
     times: tuple[Estimate, Estimate],
     band: Band,
     rule: Rule,
-    caveats: tuple[Caveat, ...],
+    care: tuple[Caveat, ...],
 ) -> Comparison:
     before, after = times
     if benchmark.backend == CONTROL:
         ratio = band.estimate(0, rule.level)
-        return Comparison(benchmark, before, after, ratio, None, None, "", caveats)
+        return Comparison(benchmark, before, after, ratio, None, None, "", care)
     verdict, reason, reach = judge(band, rule)
     ratio = band.estimate(rule.drift, rule.level)
-    return Comparison(benchmark, before, after, ratio, reach, verdict, reason, caveats)
+    return Comparison(benchmark, before, after, ratio, reach, verdict, reason, care)
 
 
-def _caveats(row: Pair) -> tuple[Caveat, ...]:
+def caveats(row: Pair) -> tuple[Caveat, ...]:
     """Return the caveats of both sides, each once, and what the passes of a side say."""
     outcomes = [outcome for side in row for outcome in side]
     found = dict.fromkeys(caveat for outcome in outcomes for caveat in outcome.caveats)

@@ -60,6 +60,8 @@ class Diff(msgspec.Struct, frozen=True):
     """Geometric means over shapes, in the order of the rows."""
     newly_failing: tuple[Change, ...]
     """What the baseline measured, without a failure, and the candidate failed."""
+    still_failing: tuple[Change, ...]
+    """What failed on both sides."""
     newly_skipped: tuple[Change, ...]
     """What the baseline measured and the candidate skipped."""
     removed: tuple[Benchmark, ...]
@@ -75,7 +77,7 @@ class Diff(msgspec.Struct, frozen=True):
     alpha: float
     """Chance, over all rows together, that any is called changed where none is."""
     tau: float
-    """Root mean square of the control's log ratios, at least 0.02; intervals grow by twice it."""
+    """Root mean square of the control's log ratios, at least 0.02; intervals widen by it."""
     controls: int
     """How many rows of `copy` tell of the drift; with none, tau is a guess."""
 
@@ -123,8 +125,9 @@ def compare(
         baseline=describe(baseline),
         candidate=describe(candidate),
         comparisons=judged.comparisons,
-        groups=_groups(judged.comparisons),
+        groups=groups(judged.comparisons),
         newly_failing=_newly_failing(before, after),
+        still_failing=_still_failing(before, after),
         newly_skipped=_newly_skipped(gone, after),
         removed=_benchmarks(before, (name for name in gone if name not in after.skipped)),
         added=_benchmarks(after, (name for name in after.measured if name not in before.measured)),
@@ -183,6 +186,11 @@ def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
     )
 
 
+def _still_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
+    both = (failed for name, failed in after.failed.items() if name in before.failed)
+    return tuple(Change(failed.benchmark, f"{failed.stage}: {failed.error}") for failed in both)
+
+
 def _newly_skipped(gone: Iterable[str], after: Rows) -> tuple[Change, ...]:
     skipped = (after.skipped[name] for name in gone if name in after.skipped)
     return tuple(Change(outcome.benchmark, outcome.reason) for outcome in skipped)
@@ -197,7 +205,7 @@ def _benchmarks(rows: Rows, names: Iterable[str]) -> tuple[Benchmark, ...]:
     return tuple(rows.measured[name][0].benchmark for name in names)
 
 
-def _groups(comparisons: Sequence[Comparison]) -> tuple[Group, ...]:
+def groups(comparisons: Sequence[Comparison]) -> tuple[Group, ...]:
     """Return the geometric mean of each backend's ratios over shapes and options."""
     logs: dict[tuple[str, str, str, str, str], list[float]] = {}
     for row in comparisons:

@@ -27,6 +27,8 @@ class Side(msgspec.Struct, frozen=True):
     """The suites measured."""
     passes: int
     """Most passes that any benchmark of a report has."""
+    text: str = ""
+    """What the user named a side of one session by; empty for reports."""
 
 
 class Rows(msgspec.Struct, frozen=True):

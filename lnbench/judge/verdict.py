@@ -8,6 +8,8 @@ import msgspec
 from lnbench.judge.ranks import smallest_units
 from lnbench.judge.stats import Estimate, detectable
 
+_UNITS = {"pass": "passes a side", "report": "reports a side", "pair": "pairs"}
+
 UNITS_TO_ADVISE = (16, 24, 36, 54, 80, 120, 200)
 """Round numbers of units; a row that needs more is too noisy for its threshold."""
 
@@ -33,9 +35,11 @@ class Rule(msgspec.Struct, frozen=True):
     level: float
     """The level of every interval and verdict: alpha ÷ (rows × looks)."""
     drift: float
-    """By how much each end of an interval is widened, as a logarithm: 2τ."""
+    """By how much each end of an interval is widened, as a logarithm: τ, or 0 between pairs."""
     unit: str
-    """What replicates: `pass` or `report`."""
+    """What replicates: `pass`, `report` or `pair`."""
+    looks: tuple[int, ...] = ()
+    """The numbers of pairs at which rows were judged; empty where they are judged once."""
 
     @property
     def limit(self) -> float:
@@ -92,12 +96,13 @@ def percent(share: float) -> str:
 
 def _next_step(band: Band, rule: Rule) -> str:
     """Return what would bring an inconclusive row to a verdict."""
-    units = "passes" if rule.unit == "pass" else "reports"
+    units = _UNITS[rule.unit]
     drift, threshold = percent(math.expm1(rule.drift)), percent(rule.threshold)
     if math.isinf(band.half_width):
         few, many = band.units
         has = f"{few}" if few == many else f"{few} and {many}"
-        return f"needs {smallest_units(rule.level)} {units} a side, has {has}"
+        needed = smallest_units(rule.level, paired=rule.unit == "pair")
+        return f"needs {needed} {units}, has {has}"
     if band.low - rule.drift > 0 or band.high + rule.drift < 0:
         word = "slower" if band.value > 0 else "faster"
         return f"{word} by less than {threshold}: lower the threshold to call it"
@@ -105,7 +110,7 @@ def _next_step(band: Band, rule: Rule) -> str:
         return f"not told from drift (±{drift}): measure both sides in one session"
     advised = _advised_units(band, rule.limit, rule.drift)
     if advised is not None:
-        return f"take about {advised} {units} a side"
+        return f"take about {advised} {units}"
     if _advised_units(band, rule.limit, 0) is not None:
         return f"noise and drift (±{drift}) hide {threshold}: measure both sides in one session"
     return f"too noisy for {threshold}: raise the threshold or quiet the machine"

@@ -8,6 +8,7 @@ from typing import Any
 from lnbench import registry
 from lnbench.backend import Backend, Routine
 from lnbench.measure import messages, sampling, shared, verify
+from lnbench.measure.slowdown import slowed
 from lnbench.measure.timing import iterations_for
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, Output, Work
@@ -31,6 +32,10 @@ class Bench:
             self._backend, self._operation, self.case, self._inputs, request.threads
         )
         self._timer = self._backend.timer(self.case)
+        if request.slowdown:
+            self._routine.run = slowed(  # type: ignore[method-assign]
+                self._routine.run, request.slowdown, self._timer, self.case.device
+            )
         self._iterations = request.iterations or 1
         self._first: Any = None
         self._first_call_s = 0.0
@@ -104,10 +109,9 @@ def make_routine(
     backend: Backend, operation: Operation, case: Case, inputs: Arrays, threads: int
 ) -> Routine:
     """Return a backend's routine, on all the CPUs that the session may use where it has threads."""
-    if case.device == "cpu" and backend.framework != "torch" and "LNBENCH_CPUS" in os.environ:
-        # torch's OpenMP has bound the process to one CPU; whoever brings threads needs them all.
-        cpus = [int(cpu) for cpu in os.environ["LNBENCH_CPUS"].split(",")]
-        os.sched_setaffinity(0, cpus[:threads])
+    given = os.environ.get("LNBENCH_CPUS")
+    if not backend.torch_threads and given and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, [int(cpu) for cpu in given.split(",")][:threads])
     return backend.routine(operation, case, inputs, threads)
 
 

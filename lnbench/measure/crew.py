@@ -1,23 +1,18 @@
-"""The session's side of its workers: start, ask, stop while they wait, and bury them."""
+"""The session's side of a worker: ask, stop it while it waits, and bury it."""
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from lnbench.errors import LnbenchError
-from lnbench.measure import messages, nursery
+from lnbench.measure import messages
 from lnbench.measure.messages import Reply, Request
 
-_START_LIMIT_S = 300.0  # a first import of torch from a cold disk
 _BURIAL_LIMIT_S = 5.0
 _STOP_LIMIT_S = 0.05  # a signal takes microseconds, on a core that others want a time slice
 
@@ -35,11 +30,13 @@ class WorkerError(Exception):
 class WorkerHandle:
     """One worker as the session sees it."""
 
-    def __init__(self, connection: Connection, pid: int, log: Path, home: "Nursery | None") -> None:
+    def __init__(
+        self, connection: Connection, pid: int, log: Path, reap: Callable[[int], int | None]
+    ) -> None:
         self.pid = pid
         self._connection = connection
         self._log = log
-        self._home = home
+        self._reap = reap
         self._stopped = False
 
     def ask(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
@@ -97,10 +94,7 @@ class WorkerHandle:
         if not self.pid:
             return None
         pid, self.pid = self.pid, 0
-        if self._home is not None:
-            return self._home.wait(pid)
-        _, status = os.waitpid(pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        return self._reap(pid)
 
     def _epitaph(self) -> str:
         """Return how a worker that hung up ended, and the last thing that it printed."""
@@ -134,95 +128,6 @@ def last_words(lines: list[str]) -> list[str]:
             frames = [each for each in lines[place:] if each.startswith("File ")]
             return [*lines[max(0, place - 2) : place], line, *frames[:1]]
     return lines[-3:]
-
-
-class Nursery:
-    """A nursery process and the line to it."""
-
-    def __init__(self, backends: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                [
-                    *(sys.executable, "-P", "-m", "lnbench.measure.nursery"),
-                    *(str(theirs.fileno()), str(os.getpid()), *backends),
-                ],
-                env=dict(environment),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C in the terminal is for the session alone
-            )
-        self._control.settimeout(_START_LIMIT_S)
-        try:
-            ready = self._news()
-        except BaseException:
-            self.close()
-            raise
-        if not isinstance(ready, nursery.Ready):
-            self.close()
-            raise LnbenchError("the nursery of workers did not come up", "run with spawn")
-        self.may_fork = ready.threads == 1
-
-    def fork(self, connection: socket.socket, log: Path) -> int:
-        """Return the process of a new worker on the other end of a connection; 0 if it must not."""
-        order = nursery.encode(nursery.Fork(str(log)))
-        socket.send_fds(self._control, [order], [connection.fileno()])
-        news = self._news()
-        return news.pid if isinstance(news, nursery.Forked) else 0
-
-    def wait(self, pid: int) -> int | None:
-        """Return how a worker ended; None where the nursery itself is gone."""
-        try:
-            self._control.send(nursery.encode(nursery.Wait(pid)))
-            news = self._news()
-        except (OSError, LnbenchError):
-            return None
-        return news.status if isinstance(news, nursery.Ended) else None
-
-    def close(self) -> None:
-        """End the nursery and, through the kernel, every worker that is left."""
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
-
-    def _news(self) -> nursery.Forked | nursery.Ended | nursery.Ready:
-        message = self._control.recv(nursery.MESSAGE_BYTES)
-        if not message:
-            raise LnbenchError(
-                "the nursery of workers died", "try --start-method spawn, or fewer backends"
-            )
-        news: nursery.Forked | nursery.Ended | nursery.Ready = nursery.decode_news(message)
-        return news
-
-
-def start(home: Nursery | None, log: Path, environment: Mapping[str, str]) -> WorkerHandle:
-    """Return a new worker: forked from a nursery, or spawned where there is none."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        pid = home.fork(theirs, log) if home is not None else _spawn(theirs, log, environment)
-    if not pid:
-        ours.close()
-        raise WorkerError("the nursery has more than one thread and must not fork")
-    return WorkerHandle(Connection(ours.detach()), pid, log, home)
-
-
-def _spawn(theirs: socket.socket, log: Path, environment: Mapping[str, str]) -> int:
-    process = subprocess.Popen(  # noqa: S603
-        [
-            *(sys.executable, "-P", "-m", "lnbench.measure.worker"),
-            *(str(theirs.fileno()), str(log), str(os.getpid())),
-        ],
-        env=dict(environment),
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    process.returncode = 0  # `WorkerHandle` reaps it by its pid
-    return process.pid
 
 
 def _any_runs(pid: int) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from lnbench.errors import LnbenchError
-from lnbench.measure import crew, messages, shared
-from lnbench.measure.crew import Nursery, WorkerError
+from lnbench.measure import messages, shared
+from lnbench.measure.crew import WorkerError
+from lnbench.measure.home import Home, settle
 from lnbench.measure.messages import Finding
 from lnbench.measure.visit import Setting
 from lnbench.plan.case import Benchmark
@@ -45,9 +45,9 @@ def inspect(
     names = tuple(sorted({each.backend for each in benchmarks if each not in known}))
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(0))
-        home: Nursery | None = None
+        home: Home = setting.ground
         if not spawn and names:
-            home = _nursery(names, setting, stack)
+            (home,) = settle(names, (setting.ground,), stack)
         for benchmark in benchmarks:
             outcome = known.get(benchmark)
             if isinstance(outcome, Skipped):
@@ -58,20 +58,11 @@ def inspect(
                 yield _inspect(benchmark, setting, home, folder)
 
 
-def _nursery(names: tuple[str, ...], setting: Setting, stack: ExitStack) -> Nursery | None:
-    try:
-        home = Nursery(names, setting.environment)
-    except LnbenchError:  # a plug-in takes down its own worker then, not all
-        return None
-    stack.callback(home.close)
-    return home if home.may_fork else None
-
-
-def _inspect(benchmark: Benchmark, setting: Setting, home: Nursery | None, folder: Path) -> Checked:
+def _inspect(benchmark: Benchmark, setting: Setting, home: Home, folder: Path) -> Checked:
     request = messages.Check(benchmark, setting.seed, setting.threads)
     with ExitStack() as stack:
         try:
-            worker = crew.start(home, folder / "check.log", setting.environment)
+            worker = home.start(folder / "check.log")
             stack.callback(worker.end)
             checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
         except WorkerError as error:

@@ -43,6 +43,8 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     """Calls a sample, as found by the first process; None to find out."""
     memory_bytes: int | None
     """Most memory that the process may take; None for no limit."""
+    slowdown: float = 0.0
+    """By which share every call is slowed on purpose; 0 leaves it as it is."""
 
 
 class Prepared(msgspec.Struct, frozen=True, tag=True):

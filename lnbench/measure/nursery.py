@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from lnbench import registry
-from lnbench.measure import worker
+from lnbench.measure import overlay, worker
 
 _TASKS = Path("/proc/self/task")
 
@@ -64,6 +64,7 @@ def main(descriptor: int, parent: int, backends: list[str]) -> None:
     """Load the backends, say so, then fork on demand until the session hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker.die_with_parent(parent)
+    overlay.enter()
     control = socket.socket(fileno=descriptor)
     broken = preload(backends)
     control.send(encode(Ready(threads(), broken)))

@@ -4,12 +4,12 @@ The child asks CUDA, imports every plug-in and survives none of their crashes; i
 """
 
 import os
+import platform
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 
 import msgspec
@@ -17,7 +17,9 @@ import msgspec
 from lnbench import registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError
-from lnbench.record.environment import Device
+from lnbench.measure import overlay
+from lnbench.measure.home import Ground
+from lnbench.record.environment import Device, packages
 
 _LIMIT_S = 300.0  # a first import of torch from a cold disk
 _LAST_BREATH_S = 0.2
@@ -44,6 +46,10 @@ class Machine(msgspec.Struct, frozen=True):
     """Accelerators by name, such as `cuda:0`."""
     backends: tuple[Found, ...]
     """One entry a pair of backend and device that was asked about."""
+    python: str
+    """Version of the interpreter that answered."""
+    packages: tuple[tuple[str, str], ...]
+    """Versions of what matters to times, by name."""
 
     def find(self, backend: str, device: str) -> Found:
         """Return what was found for a pair."""
@@ -56,48 +62,38 @@ class Machine(msgspec.Struct, frozen=True):
 class _Devices(msgspec.Struct, frozen=True):
     auto: str
     devices: tuple[tuple[str, Device], ...]
+    python: str
+    packages: tuple[tuple[str, str], ...]
 
 
-def probe(
-    backends: Sequence[str], devices: Iterable[str], environment: Mapping[str, str]
-) -> Machine:
+def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Machine:
     """Return what runs where; a plug-in that kills its child is found broken."""
     pairs = list(dict.fromkeys((name, device) for device in devices for name in backends))
     found: list[Found] = []
     while True:
         rest = pairs[len(found) :]
-        answers, end = _ask(rest, environment)
+        answers, end = _ask(rest, ground)
         if not answers:
             raise LnbenchError(
                 f"torch cannot be asked for its devices ({end})",
-                f"see what it says: {sys.executable} -c 'import torch; torch.cuda.is_available()'",
+                f"see what it says: {ground.python} -c 'import torch; torch.cuda.is_available()'",
             )
         news = msgspec.json.decode(answers[0], type=_Devices)
         found += [msgspec.json.decode(answer, type=Found) for answer in answers[1:]]
         if len(found) == len(pairs):
-            return Machine(news.auto, news.devices, tuple(found))
+            return Machine(news.auto, news.devices, tuple(found), news.python, news.packages)
         backend, device = pairs[len(found)]  # the child died over this one
         text = f"its plug-in ended the process that loaded it ({end})"
         device = news.auto if device == "auto" else device
         found.append(Found(backend, device, available=False, text=text, broken=True))
 
 
-def _ask(
-    pairs: Sequence[tuple[str, str]], environment: Mapping[str, str]
-) -> tuple[list[bytes], str]:
+def _ask(pairs: Sequence[tuple[str, str]], ground: Ground) -> tuple[list[bytes], str]:
     """Return what a child answered before it ended, the devices first, and how it ended."""
     ours, theirs = socket.socketpair()
     words = [f"{backend}={device}" for backend, device in pairs]
     with theirs:
-        child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", "lnbench.measure.probe", str(theirs.fileno()), *words],
-            env=dict(environment),
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        child = ground.run("lnbench.measure.probe", theirs.fileno(), *words)
     answers: list[bytes] = []
     try:
         with Connection(ours.detach()) as connection:
@@ -132,7 +128,7 @@ def _devices() -> _Devices:
                     ),
                 )
             )
-    return _Devices("cuda" if found else "cpu", tuple(found))
+    return _Devices("cuda" if found else "cpu", tuple(found), platform.python_version(), packages())
 
 
 def _driver() -> str:
@@ -162,6 +158,7 @@ def _backend(name: str, device: str) -> Found:
 
 def main(descriptor: int, pairs: Sequence[str]) -> None:
     """Answer on a descriptor of its own: the devices, then one message a pair."""
+    overlay.enter()
     connection = Connection(descriptor)
     news = _devices()
     connection.send_bytes(msgspec.json.encode(news))

@@ -13,6 +13,7 @@ from lnbench.record.outcome import (
     Measured,
     Outcome,
     Scalar,
+    SideName,
     Skipped,
     Stage,
     Stopped,
@@ -41,8 +42,17 @@ class Row:
     peak_extra_bytes: int | None = None
     spent_s: float = 0.0
     """Seconds that its own workers took."""
+    side: SideName = ""
+    """`baseline` or `candidate` in a session that compares two, else empty."""
+    slowdown: float = 0.0
+    """By which share it is slowed on purpose."""
     stopped: Stopped | None = None
     ended: Skipped | Failed | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells its worker from the others of a case."""
+        return f"{self.side}-{self.benchmark.backend}" if self.side else self.benchmark.backend
 
     @property
     def open(self) -> bool:
@@ -73,6 +83,7 @@ class Row:
             stopped=self.stopped,
             details=tuple(sorted(self.details.items())),
             caveats=tuple(self.caveats),
+            side=self.side,
         )
 
     def prepared(self, found: messages.Prepared) -> None:
@@ -115,11 +126,11 @@ class Row:
 
     def skip(self, reason: str) -> None:
         """End the row as one that cannot run here."""
-        self.ended = Skipped(self.benchmark, reason)
+        self.ended = Skipped(self.benchmark, reason, self.side)
 
     def fail(self, stage: Stage, error: str) -> None:
         """End the row as one that went wrong."""
-        self.ended = Failed(self.benchmark, stage, error)
+        self.ended = Failed(self.benchmark, stage, error, self.side)
 
     def lose_pass(self, stage: Stage, error: str) -> None:
         """Forget a pass whose process died; a row that dies often, or at once, has failed."""

@@ -10,9 +10,8 @@ from pathlib import Path
 import msgspec
 
 from lnbench import registry
-from lnbench.errors import LnbenchError
 from lnbench.measure import memory, shared
-from lnbench.measure.crew import Nursery
+from lnbench.measure.home import Home, settle
 from lnbench.measure.row import Row, restored
 from lnbench.measure.visit import Setting, Visit, clear
 from lnbench.plan.budget import Budget
@@ -66,13 +65,15 @@ def run(
     yield session.progress(None)
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(session.largest_bytes()))
-        home: Nursery | None = None
+        nurseries = stack.enter_context(ExitStack())
+        home: Home = setting.ground
         for number in itertools.count():
             cases = session.open_cases()
             if not cases:
                 return
             if not spawn and number % NURSERY_PASSES == 0:
-                home = session.nursery(home, stack)
+                nurseries.close()
+                (home,) = settle(session.backends(), (setting.ground,), nurseries)
             for case in cases:
                 session.visit(case, home, folder)
                 yield session.progress(case)
@@ -114,23 +115,11 @@ class _Session:
         self._rng.shuffle(cases)
         return cases
 
-    def nursery(self, old: Nursery | None, stack: ExitStack) -> Nursery | None:
-        """Return a new nursery for the backends that are left.
+    def backends(self) -> tuple[str, ...]:
+        """Return the backends that are left."""
+        return tuple(sorted({row.benchmark.backend for row in self._rows if row.open}))
 
-        None where it must not fork, or dies over a plug-in: then each worker is spawned, and the
-        plug-in takes down its own worker only.
-        """
-        if old is not None:
-            old.close()
-        backends = tuple(sorted({row.benchmark.backend for row in self._rows if row.open}))
-        try:
-            new = Nursery(backends, self._setting.environment)
-        except LnbenchError:
-            return None
-        stack.callback(new.close)
-        return new if new.may_fork else None
-
-    def visit(self, case: Case, home: Nursery | None, folder: Path) -> None:
+    def visit(self, case: Case, home: Home, folder: Path) -> None:
         """Take one pass of a case, and close the rows that have had enough."""
         if self._out_of_time():
             self._close_all()
@@ -144,7 +133,7 @@ class _Session:
                 row.skip(memory.refusal(size))
         else:
             try:
-                Visit(self._setting, rows, home, folder, self._rng).take(beside)
+                Visit(self._setting, rows, {"": home}, folder, self._rng).take(beside)
             finally:
                 clear(folder)
         self._spent[case] = time.monotonic() - start

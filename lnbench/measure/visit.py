@@ -9,8 +9,9 @@ from types import TracebackType
 
 import msgspec
 
-from lnbench.measure import crew, messages, shared
-from lnbench.measure.crew import Nursery, WorkerError, WorkerHandle
+from lnbench.measure import messages, shared
+from lnbench.measure.crew import WorkerError, WorkerHandle
+from lnbench.measure.home import Ground, Home
 from lnbench.measure.row import Row
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Case
@@ -23,27 +24,30 @@ class Setting(msgspec.Struct, frozen=True):
     budget: Budget
     seed: int
     threads: int
-    environment: Mapping[str, str]
-    """Variables of the nursery and of every worker."""
+    ground: Ground
+    """What the nursery and every worker run under."""
     memory_bytes: int | None = None
     """Most memory that one worker may take on the CPU; None for no limit."""
 
 
 class Visit:
-    """Takes one pass of one case; a worker's failure ends its row, not the visit."""
+    """Takes one pass of one case; a worker's failure ends its row, not the visit.
+
+    Each row's worker comes from the home of its side, the inputs and their truth from that of "".
+    """
 
     def __init__(
         self,
         setting: Setting,
         rows: Sequence[Row],
-        home: Nursery | None,
+        homes: Mapping[str, Home],
         folder: Path,
         rng: random.Random,
     ) -> None:
         self._setting = setting
         self._rows = list(rows)
         self._case: Case = rows[0].benchmark.case
-        self._home = home
+        self._homes = homes
         self._folder = folder
         self._rng = rng
         self._peer: dict[str, float] | None = None
@@ -70,13 +74,13 @@ class Visit:
             for row in rows:
                 worker = self._ready(row, stack)
                 if worker is not None:
-                    workers[row.benchmark.backend] = (row, worker)
+                    workers[row.name] = (row, worker)
             for number in range(self._setting.budget.rounds):
                 order = [pair for pair in workers.values() if pair[0].ended is None]
                 self._rng.shuffle(order)
                 for row, worker in order:
-                    if row.benchmark.backend in workers and not self._sample(row, worker, number):
-                        del workers[row.benchmark.backend]
+                    if row.name in workers and not self._sample(row, worker, number):
+                        del workers[row.name]
             for row, worker in workers.values():
                 self._finish(row, worker)
 
@@ -85,7 +89,7 @@ class Visit:
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         with ExitStack() as stack:
             try:
-                worker = self._start(stack, "inputs")
+                worker = self._start(stack, self._homes[""], "inputs")
                 made = worker.ask(request, messages.InputsMade, self._setting.budget.timeout_s)
             except WorkerError as error:
                 for row in self._rows:
@@ -94,9 +98,8 @@ class Visit:
         self._peer = made.peer if truth else None
         return True
 
-    def _start(self, stack: ExitStack, name: str) -> WorkerHandle:
-        log = self._folder / f"{name}.log"
-        worker = crew.start(self._home, log, self._setting.environment)
+    def _start(self, stack: ExitStack, home: Home, name: str) -> WorkerHandle:
+        worker = home.start(self._folder / f"{name}.log")
         stack.callback(worker.end)
         return worker
 
@@ -104,9 +107,10 @@ class Visit:
         """Return a stopped worker whose routine is right; None where it is not."""
         limit = self._setting.budget.timeout_s
         with _Guard(row, Stage.PREPARE):
-            if self._home is None:
+            home = self._homes[row.side]
+            if isinstance(home, Ground):
                 row.caution(CaveatKind.SPAWNED)
-            worker = self._start(stack, row.benchmark.backend)
+            worker = self._start(stack, home, row.name)
             whole = row.checksum is None
             request = messages.Prepare(
                 benchmark=row.benchmark,
@@ -114,6 +118,7 @@ class Visit:
                 threads=self._setting.threads,
                 peer=self._peer if whole else None,
                 iterations=row.iterations,
+                slowdown=row.slowdown,
                 memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
             )
             prepared = worker.ask(request, messages.Prepared, limit)

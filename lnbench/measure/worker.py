@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from lnbench.measure import messages
+from lnbench.measure import messages, overlay
 from lnbench.measure.messages import Reply, Request
 from lnbench.record.outcome import Stage
 
@@ -133,4 +133,5 @@ def _last_words(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
+    overlay.enter()
     run(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

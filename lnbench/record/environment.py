@@ -135,7 +135,7 @@ def collect(
             last_level_cache_bytes(),
         ),
         memory_bytes=machine.memory_bytes(),
-        packages=_packages(),
+        packages=packages(),
         devices=devices,
         variables=_recorded(os.environ if variables is None else variables),
         threads=threads,
@@ -203,7 +203,8 @@ def _facts(environment: Environment) -> dict[str, str]:
     return texts | dict(environment.packages) | dict(environment.variables)
 
 
-def _packages() -> tuple[tuple[str, str], ...]:
+def packages() -> tuple[tuple[str, str], ...]:
+    """Return the versions of what matters to times, in this interpreter, by name."""
     plugins = (
         point.dist.name
         for group in PLUGIN_GROUPS

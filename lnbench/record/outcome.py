@@ -1,7 +1,7 @@
 """What came of a benchmark: measured, skipped or failed."""
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -9,6 +9,10 @@ from lnbench.plan.case import Benchmark, Work
 
 Scalar: TypeAlias = str | int | float | bool
 """What a backend may have recorded about itself."""
+
+
+SideName: TypeAlias = Literal["", "baseline", "candidate"]
+"""Which side of a comparison something belongs to; empty where there are no sides."""
 
 
 class Stage(StrEnum):
@@ -130,6 +134,8 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the backend wants recorded: kernel configuration, threads, `interpreted`."""
     caveats: tuple[Caveat, ...] = ()
     """Reasons for care."""
+    side: SideName = ""
+    """`baseline` or `candidate` in a report of two sides, else empty."""
 
 
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +145,8 @@ class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was asked for."""
     reason: str
     """Why not, and what to install."""
+    side: SideName = ""
+    """As in `Measured`."""
 
 
 class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +158,8 @@ class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where it went wrong."""
     error: str
     """Its last words."""
+    side: SideName = ""
+    """As in `Measured`."""
 
 
 Outcome: TypeAlias = Measured | Skipped | Failed

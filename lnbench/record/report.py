@@ -13,18 +13,33 @@ from lnbench.errors import ReportError
 from lnbench.plan.budget import Budget
 from lnbench.record import files, wire
 from lnbench.record.environment import Environment
+from lnbench.record.harmless import harmless
 from lnbench.record.outcome import Measured, Outcome
 from lnbench.record.revision import Revision
 from lnbench.record.wire import Tool
+from lnbench.record.wire_environment import environment_of, environment_row
 
-# History of the schema. A reader accepts every number up to its own.
-# 1  the first: flat outcomes, `times_s` and `rounds` by pass
-SCHEMA = 1
+SCHEMA = 1  # A reader accepts every number up to its own; docs/report-format.md has the history.
 
-KIND = "benchmarks"
+KIND, COMPARISON = "benchmarks", "comparison"
+"""What a report may hold: rows of one run, or pairs of two sides."""
 
-_OTHER_KINDS = {"comparison": "lnbench ab", "training": "lnbench paper train"}
+
+_OTHER_KINDS = {"training": "lnbench paper train"}
 """Kinds that other commands write → the command that shows them."""
+
+
+class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One side of a comparison."""
+
+    text: str
+    """As the user wrote it: `git:main`, `backend:numpy+10%`."""
+    commit: str
+    """The full hash of a `git:` side, else empty."""
+    slowdown: float
+    """By which share it was slowed on purpose; 0 mostly."""
+    environment: Environment
+    """What its workers ran on."""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,7 +48,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schema: int = SCHEMA
     """Number of the file's form."""
     kind: str = KIND
-    """What the file holds; `benchmarks`."""
+    """What the file holds: `benchmarks` or `comparison`."""
     created: datetime
     """When the run began, with a time zone."""
     tool: Tool
@@ -49,7 +64,11 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     seed: int
     """What drew the inputs and the orders."""
     outcomes: tuple[Outcome, ...]
-    """What came of each benchmark, in the order of the suite."""
+    """What came of each benchmark, in the order of the suite; of a comparison, of each side."""
+    sides: tuple[ReportSide, ...] = ()
+    """Baseline and candidate of a comparison; empty in a report of benchmarks."""
+    looks: tuple[int, ...] = ()
+    """The numbers of pairs at which a comparison was judged, ascending; else empty."""
 
 
 def read(path: Path) -> Report:
@@ -131,9 +150,7 @@ def _check_header(data: bytes, path: Path) -> None:
         )
     if header.kind in _OTHER_KINDS:
         command = _OTHER_KINDS[header.kind]
-        raise ReportError(
-            f"{path} is a {header.kind}, not a report of benchmarks", f"`{command}` shows it"
-        )
+        raise ReportError(f"{path} is a {header.kind}, not a benchmark", f"`{command}` shows it")
 
 
 def _malformed(error: msgspec.DecodeError, data: bytes) -> str:
@@ -146,8 +163,12 @@ def _malformed(error: msgspec.DecodeError, data: bytes) -> str:
 
 def _report(file: wire.ReportFile) -> Report:
     fields = {name: getattr(file, name) for name in wire.ReportFile.__struct_fields__}
-    fields["environment"] = wire.environment_of(file.environment)
+    fields["environment"] = environment_of(file.environment)
     fields["outcomes"] = tuple(_outcomes(file.outcomes))
+    fields["sides"] = tuple(
+        ReportSide(side.text, side.commit, side.slowdown, environment_of(side.environment))
+        for side in file.sides
+    )
     return Report(**fields)
 
 
@@ -162,20 +183,34 @@ def _outcomes(rows: tuple[wire.Row, ...]) -> Iterator[Outcome]:
 def _file(report: Report) -> wire.ReportFile:
     fields = {name: getattr(report, name) for name in wire.ReportFile.__struct_fields__}
     fields["tool"] = msgspec.structs.replace(
-        report.tool, arguments=tuple(map(wire.harmless, report.tool.arguments))
+        report.tool, arguments=tuple(map(harmless, report.tool.arguments))
     )
-    fields["environment"] = wire.environment_row(report.environment)
+    fields["environment"] = environment_row(report.environment)
     fields["outcomes"] = tuple(map(wire.row_of, report.outcomes))
+    fields["sides"] = tuple(
+        wire.SideRow(
+            harmless(side.text),
+            side.commit,
+            side.slowdown,
+            environment_row(side.environment),
+        )
+        for side in report.sides
+    )
     return wire.ReportFile(**fields)
 
 
 def _check(report: Report, path: Path, hint: str) -> None:
-    seen: set[str] = set()
+    two = report.kind == COMPARISON
+    if len(report.sides) != 2 * two:
+        raise ReportError(f"{path}: sides: {report.kind} with {len(report.sides)} sides", hint)
+    seen: set[tuple[str, str]] = set()
     for i, outcome in enumerate(report.outcomes):
         name = outcome.benchmark.id
-        if name in seen:
+        if (name, outcome.side) in seen:
             raise ReportError(f"{path}: outcomes[{i}]: {name} is there twice", hint)
-        seen.add(name)
+        if two != bool(outcome.side):
+            raise ReportError(f"{path}: outcomes[{i}]: a side in {report.kind}, or none", hint)
+        seen.add((name, outcome.side))
         if isinstance(outcome, Measured):
             wrong = next(_contradictions(outcome), None)
             if wrong is not None:

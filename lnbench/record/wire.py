@@ -4,8 +4,6 @@ In memory everything is a tuple, so that it hashes; in the file what has a name 
 """
 
 import math
-import os
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -14,7 +12,7 @@ from msgspec import Meta
 
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType, Options, Work
-from lnbench.record.environment import Cpu, Device, Environment
+from lnbench.record.harmless import harmless
 from lnbench.record.outcome import (
     Agreement,
     Caveat,
@@ -23,11 +21,13 @@ from lnbench.record.outcome import (
     Outcome,
     OutputAgreement,
     Scalar,
+    SideName,
     Skipped,
     Stage,
     Stopped,
 )
 from lnbench.record.revision import Revision
+from lnbench.record.wire_environment import EnvironmentRow
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -63,7 +63,9 @@ class AgreementRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For readers of the file; lnbench derives it from the figures."""
 
 
-class _Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+class _Identity(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"
+):
     """On what reports join; of `device` only the type counts."""
 
     operation: str
@@ -75,7 +77,9 @@ class _Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     options: Options
 
 
-class MeasuredRow(_Identity, frozen=True, forbid_unknown_fields=True, tag="measured"):
+class MeasuredRow(
+    _Identity, frozen=True, forbid_unknown_fields=True, tag="measured", omit_defaults=True
+):
     """A benchmark that was right, and its times: the fields of `Measured`."""
 
     iterations: Annotated[int, Meta(ge=1)]
@@ -89,47 +93,49 @@ class MeasuredRow(_Identity, frozen=True, forbid_unknown_fields=True, tag="measu
     stopped: Stopped | None
     details: dict[str, Scalar]
     caveats: tuple[Caveat, ...]
+    side: SideName = ""
 
 
-class SkippedRow(_Identity, frozen=True, forbid_unknown_fields=True, tag="skipped"):
+class SkippedRow(
+    _Identity, frozen=True, forbid_unknown_fields=True, tag="skipped", omit_defaults=True
+):
     """A benchmark that cannot run there."""
 
     reason: str
+    side: SideName = ""
 
 
-class FailedRow(_Identity, frozen=True, forbid_unknown_fields=True, tag="failed"):
+class FailedRow(
+    _Identity, frozen=True, forbid_unknown_fields=True, tag="failed", omit_defaults=True
+):
     """A benchmark that went wrong."""
 
     stage: Stage
     error: str
+    side: SideName = ""
 
 
 Row: TypeAlias = MeasuredRow | SkippedRow | FailedRow
 """One outcome."""
 
 
-class EnvironmentRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields of `Environment`, what has a name as an object."""
+class SideRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One side of a comparison."""
 
-    python: str
-    os: str
-    cpu: Cpu
-    memory_bytes: int | None
-    packages: dict[str, str]
-    devices: dict[str, Device]
-    variables: dict[str, str]
-    threads: int
-    transparent_hugepages: str | None
-    governor: str | None
-    virtual: bool | None
-    machine_id: str
+    text: str
+    """As the user wrote it."""
+    commit: str
+    """The full hash of a `git:` side, else empty."""
+    slowdown: float
+    """By which share it was slowed on purpose."""
+    environment: EnvironmentRow
 
 
-class ReportFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A report of benchmarks, schema 1."""
+class ReportFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A report of benchmarks, or of a comparison of two sides; schema 1."""
 
     schema: Literal[1]
-    kind: Literal["benchmarks"]
+    kind: Literal["benchmarks", "comparison"]
     created: Annotated[datetime, Meta(tz=True)]
     tool: Tool
     revision: Revision | None
@@ -138,6 +144,8 @@ class ReportFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget
     seed: int
     outcomes: tuple[Row, ...]
+    sides: tuple[SideRow, ...] = ()
+    looks: tuple[Count, ...] = ()
 
 
 def row_of(outcome: Outcome) -> Row:
@@ -154,9 +162,10 @@ def row_of(outcome: Outcome) -> Row:
     }
     match outcome:
         case Skipped():
-            return SkippedRow(**identity, reason=harmless(outcome.reason))
+            return SkippedRow(**identity, reason=harmless(outcome.reason), side=outcome.side)
         case Failed():
-            return FailedRow(**identity, stage=outcome.stage, error=harmless(outcome.error))
+            error = harmless(outcome.error)
+            return FailedRow(**identity, stage=outcome.stage, error=error, side=outcome.side)
         case Measured():
             return MeasuredRow(**identity, **_measured_fields(outcome))
 
@@ -167,44 +176,11 @@ def outcome_of(row: Row) -> Outcome:
     benchmark = Benchmark(case, row.backend)
     match row:
         case SkippedRow():
-            return Skipped(benchmark, row.reason)
+            return Skipped(benchmark, row.reason, row.side)
         case FailedRow():
-            return Failed(benchmark, row.stage, row.error)
+            return Failed(benchmark, row.stage, row.error, row.side)
         case MeasuredRow():
             return _measured(benchmark, row)
-
-
-def environment_row(environment: Environment) -> EnvironmentRow:
-    """Return an environment as the file has it."""
-    fields = msgspec.structs.asdict(environment)
-    named = {name: dict(fields[name]) for name in ("packages", "devices", "variables")}
-    return EnvironmentRow(**fields | named)
-
-
-def environment_of(row: EnvironmentRow) -> Environment:
-    """Return the environment that the file says."""
-    fields = msgspec.structs.asdict(row)
-    named = {name: tuple(fields[name].items()) for name in ("packages", "devices", "variables")}
-    return Environment(**fields | named)
-
-
-# The folders of a path that begins at the root, at ~ or at a drive; the last name is kept. An id
-# such as layernorm/forward/… begins with a letter and stays, and so does a web address.
-_FOLDERS = re.compile(
-    r"(?<![\w./~-])(?:~?/(?:[^\s/'\",:;()<>]+/)+|~/|[A-Za-z]:[\\/](?:[^\s/\\'\",:;()<>]+[\\/])*)"
-)
-
-
-def harmless(text: str) -> str:
-    """Return a text without folders of the machine, and such that a file can hold it."""
-    if any(mark in text for mark in "/\\~"):
-        home = os.path.expanduser("~")  # noqa: PTH111  (Path.home raises where there is none)
-        if len(home) > 1:
-            text = re.sub(re.escape(home) + r"(?![\w-])", "~", text)
-        while (shorter := _FOLDERS.sub("", text)) != text:
-            text = shorter
-    # An undecodable file name has halves of surrogates, for which UTF-8 has no bytes.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _measured_fields(measured: Measured) -> dict[str, Any]:

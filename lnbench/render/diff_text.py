@@ -37,8 +37,10 @@ def header(diff: Diff) -> list[tuple[str, str]]:
     judged = sum(row.verdict is not None for row in diff.comparisons)
     if judged:
         rule = diff.rule
-        share = f"alpha {percent(diff.alpha)} ÷ {judged} rows = level {rule.level:.2g}"
+        looks = f" ÷ {len(rule.looks)} looks" if rule.looks else ""
+        share = f"alpha {percent(diff.alpha)} ÷ {judged} rows{looks} = level {rule.level:.2g}"
         lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share}"))
+    if judged and not rule.looks:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
         widened = f"intervals widened by {percent(math.expm1(rule.drift))}"
         lines.append(("drift", f"τ {percent(diff.tau)} · {widened} · {source}"))
@@ -73,6 +75,7 @@ def summary(diff: Diff) -> str:
     counts += [f"{diff.count(verdict)} {verdict}" for verdict in order]
     others = {
         "newly failing": diff.newly_failing,
+        "failing on both sides": diff.still_failing,
         "newly skipped": diff.newly_skipped,
         "removed": diff.removed,
         "added": diff.added,
@@ -118,6 +121,9 @@ def changes(diff: Diff) -> list[tuple[str, list[str]]]:
     """Return what only one side measured: a title, and a line for each benchmark."""
     found = {
         "newly failing": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_failing],
+        "failing on both sides": [
+            f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.still_failing
+        ],
         "newly skipped": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_skipped],
         "removed": [benchmark.id for benchmark in diff.removed],
         "added": [benchmark.id for benchmark in diff.added],
@@ -157,7 +163,8 @@ def _side(side: Side) -> str:
     when = f"{begun[0]} UTC" if len(begun) == 1 else f"{begun[0]} to {begun[-1]} UTC"
     commits = [commit[:_HASH_DIGITS] + "+" * commit.endswith("+") for commit in side.commits]
     count = "1 report" if len(begun) == 1 else f"{len(begun)} reports"
-    parts = (", ".join(commits), when, ", ".join(side.suites), f"{count} of {side.passes} passes")
+    spread = f"up to {side.passes} pairs" if side.text else f"{count} of {side.passes} passes"
+    parts = (side.text, ", ".join(commits), when, ", ".join(side.suites), spread)
     return one_line(" · ".join(filter(None, parts)))
 
 

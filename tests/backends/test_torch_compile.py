@@ -28,22 +28,22 @@ class TestTorchCompile(BackendContract):
 
     @pytest.mark.parametrize("shape", [(64, 128), (257, 1000)])
     @pytest.mark.parametrize("direction", list(Direction))
-    def test_results_agree_with_the_reference(self, subject, mathematics, direction, shape):
-        super().test_results_agree_with_the_reference(subject, mathematics, direction, shape)
+    def test_results_agree_with_the_reference(self, direction, shape):
+        super().test_results_agree_with_the_reference(direction, shape)
 
     @pytest.mark.parametrize("direction", [Direction.BACKWARD])
-    def test_hostile_inputs_agree_with_the_reference(self, subject, mathematics, direction):
-        case = self._case(direction, (64, 300), DType.FLOAT32)
-        given = {each.name: each for each in mathematics.hostile(case, seed=1)}
+    def test_hostile_inputs_agree_with_the_reference(self, direction):
+        case = self._case(direction, (64, 300))
+        given = {each.name: each for each in self.mathematics.hostile(case, seed=1)}
         for name in HOSTILE:
-            self._verify(subject, mathematics, given[name].case, given[name].inputs, name)
+            self._verify(given[name].case, given[name].inputs, name)
 
-    def test_what_a_peer_loses_on_constant_rows_is_a_caveat(self, subject, mathematics):
-        case = self._case(Direction.FORWARD, (64, 300), DType.FLOAT32)
+    def test_what_a_peer_loses_on_constant_rows_is_a_caveat(self):
+        case = self._case(Direction.FORWARD, (64, 300))
         (constant,) = (
-            each for each in mathematics.hostile(case, seed=1) if each.name == "constant rows"
+            each for each in self.mathematics.hostile(case, seed=1) if each.name == "constant rows"
         )
-        found = _finding(subject, mathematics, constant, threads=1)
+        found = _finding(self.subject, self.mathematics, constant, threads=1)
         assert found.tolerable or not found.error
 
 

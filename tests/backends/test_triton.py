@@ -41,16 +41,16 @@ class TestTriton(BackendContract):
 
     @pytest.mark.parametrize("shape", SHAPES)
     @pytest.mark.parametrize("direction", list(Direction))
-    def test_results_agree_with_the_reference(self, subject, mathematics, direction, shape):
-        super().test_results_agree_with_the_reference(subject, mathematics, direction, shape)
+    def test_results_agree_with_the_reference(self, direction, shape):
+        super().test_results_agree_with_the_reference(direction, shape)
 
     @pytest.mark.parametrize("direction", list(Direction))
-    def test_hostile_inputs_agree_with_the_reference(self, subject, mathematics, direction):
+    def test_hostile_inputs_agree_with_the_reference(self, direction):
         for dtype in self.dtypes:
-            case = self._case(direction, (8, 100), dtype)
-            for hostile in mathematics.hostile(case, seed=1):
+            case = self._case(direction, (8, 100), dtype=dtype)
+            for hostile in self.mathematics.hostile(case, seed=1):
                 if hostile.name in HOSTILE:
-                    self._verify(subject, mathematics, hostile.case, hostile.inputs, hostile.name)
+                    self._verify(hostile.case, hostile.inputs, hostile.name)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")

@@ -36,7 +36,7 @@ def fake(monkeypatch, tmp_path):
             for device in named
             for name in backends
         ]
-        return Machine("cpu", (), tuple(found))
+        return Machine("cpu", (), tuple(found), "3.11", ())
 
     def run(benchmarks, setting, stop, *, spawn=False, unable=(), resume=()):
         made.session = SimpleNamespace(

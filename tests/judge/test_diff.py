@@ -124,7 +124,7 @@ def test_the_same_files_have_the_same_diff_for_ever():
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx(GOLDEN, rel=1e-12)
 
 
-GOLDEN = (1.146888917524534, 1.0333018496543858, 1.2697891445147134)
+GOLDEN = (1.146888917524534, 1.0541759316695298, 1.2446456348326418)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_drift_is_read_from_the_copy_and_hides_what_moved_with_it():
     slow = dict.fromkeys(("numpy", "torch-eager", "torch-compile", "triton"), 1.1)
     diff = compare([run(seed=0)], [run(seed=1, slow=slow, copy_slow=1.1)])
     assert diff.tau == pytest.approx(math.log(1.1), rel=0.05)
-    assert diff.rule.drift == 2 * diff.tau
+    assert diff.rule.drift == diff.tau
     assert diff.controls == 1
     assert diff.count(Verdict.INCONCLUSIVE) == 4
     assert CaveatKind.DRIFT in {caveat.kind for caveat in one(diff).caveats}
@@ -224,7 +224,7 @@ def test_drift_is_at_least_two_percent_also_without_a_copy():
 def test_detectable_counts_the_drift():
     quiet = compare([run(seed=0)], [run(seed=1)])
     drifting = compare([run(seed=0)], [run(seed=1, copy_slow=1.2)])
-    assert one(drifting).detectable > one(quiet).detectable * 1.2
+    assert one(drifting).detectable > one(quiet).detectable * 1.1
 
 
 def test_passes_of_up_to_three_reports_are_pooled():
@@ -327,7 +327,7 @@ def test_removed_and_newly_skipped_rows_exit_with_4_only_when_strict(gone):
 
 
 def test_detect_forgives_rows_that_could_have_shown_as_much():
-    diff = compare([run(seed=0, noise=0.01)], [run(seed=1, noise=0.01)])
+    diff = compare([run(seed=0, noise=0.03)], [run(seed=1, noise=0.03)])
     assert diff.count(Verdict.INCONCLUSIVE) > 0
     worst = max(row.detectable for row in diff.comparisons if row.detectable)
     assert 1.04 < worst < 1.1

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lnbench.measure import crew, messages
-from lnbench.measure.crew import Nursery
+from lnbench.measure import messages
+from lnbench.measure.home import Ground, Nursery
 from lnbench.measure.launch import variables
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.record.environment import usable_cpus
@@ -24,22 +24,22 @@ CASE = Case("layernorm", Direction.FORWARD, (2048, 512), DType.FLOAT32, "cpu")
 def place(request, tmp_path_factory):
     """How workers are started, on two threads: variables and the nursery, which knows torch."""
     environment = variables(2, usable_cpus(), tmp_path_factory.mktemp("inductor"))
-    home = Nursery(("torch-eager", "numpy"), environment) if request.param == "fork" else None
-    if home is not None:
+    ground = Ground(environment)
+    home = Nursery(("torch-eager", "numpy"), ground) if request.param == "fork" else ground
+    yield home
+    if isinstance(home, Nursery):
         assert home.may_fork
-    yield environment, home
-    if home is not None:
         home.close()
 
 
 @pytest.fixture
 def started(place, tmp_path):
     """A call that starts a worker and has it prepare a backend on two threads."""
-    environment, home = place
+    home = place
     workers = []
 
     def start(backend):
-        worker = crew.start(home, tmp_path / f"{backend}.log", environment)
+        worker = home.start(tmp_path / f"{backend}.log")
         workers.append(worker)
         make = messages.MakeInputs(CASE, 0, str(tmp_path), truth=False)
         worker.ask(make, messages.InputsMade, 120)
@@ -70,7 +70,9 @@ def test_the_threads_of_a_numpy_worker_may_use_two_cpus(started):
     assert frozenset.union(*pool) == frozenset(usable_cpus()[:2])
 
 
-def test_the_threads_of_a_torch_worker_may_use_two_cpus_together(started):
-    found = allowed(started("torch-eager"))
+@pytest.mark.parametrize("backend", ["torch-eager", "copy"])
+def test_each_thread_of_torch_has_a_cpu_of_its_own(started, backend):
+    found = allowed(started(backend))
 
     assert len(frozenset.union(*found.values())) == 2
+    assert all(len(cpus) == 1 for cpus in found.values())

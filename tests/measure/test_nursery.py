@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnbench.measure import crew, messages, shared
-from lnbench.measure.crew import Nursery, WorkerError, WorkerHandle, last_words
+from lnbench.measure import messages, shared
+from lnbench.measure.crew import WorkerError, WorkerHandle, last_words
+from lnbench.measure.home import Ground, Nursery
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
@@ -50,7 +51,7 @@ def counting(environment, tmp_path):
 
 @pytest.fixture
 def home(counting):
-    made = Nursery(("counting", "numpy"), counting)
+    made = Nursery(("counting", "numpy"), Ground(counting))
     yield made
     made.close()
 
@@ -61,7 +62,7 @@ def forked(home, tmp_path, counting):
     made = []
 
     def fork():
-        made.append(crew.start(home, tmp_path / f"{len(made)}.log", counting))
+        made.append(home.start(tmp_path / f"{len(made)}.log"))
         return made[-1]
 
     yield fork
@@ -168,19 +169,19 @@ def test_a_nursery_has_one_thread_and_only_then_forks(home, environment, tmp_pat
     assert home.may_fork
     assert len(list(Path(f"/proc/{home._process.pid}/task").iterdir())) == 1
 
-    threaded = Nursery(("threaded",), environment)
+    threaded = Nursery(("threaded",), Ground(environment))
     try:
         assert not threaded.may_fork
         with pytest.raises(WorkerError, match="more than one thread and must not fork"):
-            crew.start(threaded, tmp_path / "log", environment)
+            threaded.start(tmp_path / "log")
     finally:
         threaded.close()
 
 
 def test_a_plug_in_that_cannot_be_loaded_does_not_end_the_nursery(environment, tmp_path):
-    home = Nursery(("unloadable", "plain"), environment)
+    home = Nursery(("unloadable", "plain"), Ground(environment))
     try:
-        worker = crew.start(home, tmp_path / "log", environment)
+        worker = home.start(tmp_path / "log")
         assert answers(worker)
         worker.end()
     finally:
@@ -256,7 +257,7 @@ def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path):
     ours, theirs = socket.socketpair()
     with subprocess.Popen([sys.executable, "-c", SPINNING], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        handle = WorkerHandle(Connection(ours.detach()), process.pid, tmp_path / "log", None)
+        handle = WorkerHandle(Connection(ours.detach()), process.pid, tmp_path / "log", os.waitpid)
         states = set()
         for _ in range(100):
             handle.stop()

@@ -9,6 +9,7 @@ from lnbench import registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError, PluginError
 from lnbench.measure import probe
+from lnbench.measure.home import Ground
 from lnbench.measure.probe import Found, Machine
 from lnbench.record.environment import Device
 
@@ -21,7 +22,7 @@ def no_gpu(environment):
 def test_a_plug_in_that_crashes_or_cannot_be_loaded_is_broken_and_the_others_answer(no_gpu):
     names = ("plain", "crashing", "unloadable", "numpy", "torch-eager")
 
-    machine = probe.probe(names, ["auto"], no_gpu)
+    machine = probe.probe(names, ["auto"], Ground(no_gpu))
 
     assert [(each.backend, each.device) for each in machine.backends] == [
         (name, "cpu") for name in names
@@ -37,7 +38,7 @@ def test_a_plug_in_that_crashes_or_cannot_be_loaded_is_broken_and_the_others_ans
 
 
 def test_every_pair_of_backend_and_device_is_answered_once_in_order(no_gpu):
-    machine = probe.probe(("numpy", "copy"), ["cpu", "xpu", "cpu"], no_gpu)
+    machine = probe.probe(("numpy", "copy"), ["cpu", "xpu", "cpu"], Ground(no_gpu))
 
     assert [(each.backend, each.device, each.available) for each in machine.backends] == [
         ("numpy", "cpu", True),
@@ -59,7 +60,7 @@ def test_a_plug_in_that_hangs_is_broken_and_the_others_answer(no_gpu, tmp_path, 
     paths = f"{tmp_path}:{no_gpu['PYTHONPATH']}"
     monkeypatch.setattr(probe, "_LIMIT_S", 4)
 
-    machine = probe.probe(("unloadable", "numpy"), ["cpu"], no_gpu | {"PYTHONPATH": paths})
+    machine = probe.probe(("unloadable", "numpy"), ["cpu"], Ground(no_gpu | {"PYTHONPATH": paths}))
 
     hung, numpy = machine.backends
     assert hung.broken
@@ -71,7 +72,7 @@ def test_a_torch_that_cannot_be_asked_is_one_sentence(no_gpu, tmp_path):
     paths = f"{tmp_path}:{no_gpu['PYTHONPATH']}"
 
     with pytest.raises(LnbenchError, match="SIGABRT") as error:
-        probe.probe(("numpy",), ["cpu"], no_gpu | {"PYTHONPATH": paths})
+        probe.probe(("numpy",), ["cpu"], Ground(no_gpu | {"PYTHONPATH": paths}))
 
     assert "import torch" in error.value.hint
 
@@ -147,4 +148,4 @@ def test_auto_is_cpu_where_there_is_none(torch):
 def test_a_machine_is_asked_by_name():
     found = Found("numpy", "cpu", available=True, text="")
 
-    assert Machine("cpu", (), (found,)).find("numpy", "cpu") is found
+    assert Machine("cpu", (), (found,), "3.11", ()).find("numpy", "cpu") is found

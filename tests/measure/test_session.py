@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from lnbench.measure import session
+from lnbench.measure.home import Ground
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.record.outcome import CaveatKind, Failed, Measured, Skipped, Stage, Stopped
@@ -94,9 +95,9 @@ def test_a_nursery_with_a_second_thread_does_not_fork(setting):
 
 def test_a_worker_that_dies_in_a_later_pass_loses_that_pass_only(setting, tmp_path):
     token = tmp_path / "token"
-    environment = {**setting.environment, "LNBENCH_TEST_TOKEN": str(token)}
+    environment = {**setting.ground.environment, "LNBENCH_TEST_TOKEN": str(token)}
     budget = Budget(passes=3, rounds=3)
-    limited = msgspec.structs.replace(setting, environment=environment, budget=budget)
+    limited = msgspec.structs.replace(setting, ground=Ground(environment), budget=budget)
 
     for progress in session.run(benchmarks("dies-later"), limited, never):
         if progress.passes == 1:

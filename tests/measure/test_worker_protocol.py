@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lnbench.measure import crew, messages
+from lnbench.measure import messages
 from lnbench.measure.crew import WorkerError, WorkerHandle
+from lnbench.measure.home import Ground
 from lnbench.plan.case import Benchmark, Case, Direction, DType, Work
 from lnbench.record.outcome import Agreement, OutputAgreement, Stage
 
@@ -59,13 +60,17 @@ def test_a_reply_arrives_as_it_was_sent(reply):
     assert messages.decode_reply(messages.encode(reply)) == reply
 
 
+def _reaped(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 @pytest.fixture
 def line(tmp_path):
     """A handle without a process, and the worker's end of its line."""
     ours, theirs = socket.socketpair()
     log = tmp_path / "worker.log"
     worker = Connection(theirs.detach())
-    handle = WorkerHandle(Connection(ours.detach()), 0, log, None)
+    handle = WorkerHandle(Connection(ours.detach()), 0, log, os.waitpid)
     yield SimpleNamespace(handle=handle, worker=worker, log=log)
     handle.end()
     worker.close()
@@ -151,7 +156,7 @@ def test_what_a_worker_printed_is_cut_to_a_line(line):
 
 @pytest.fixture
 def worker(environment, tmp_path):
-    made = crew.start(None, tmp_path / "worker.log", environment)
+    made = Ground(environment).start(tmp_path / "worker.log")
     yield made
     made.end()
 
@@ -220,7 +225,7 @@ def test_a_worker_ends_when_the_session_hangs_up(worker):
 
 def test_an_ended_worker_is_buried_and_its_log_removed(environment, tmp_path):
     log = tmp_path / "worker.log"
-    worker = crew.start(None, log, environment)
+    worker = Ground(environment).start(log)
     pid = worker.pid
     with pytest.raises(WorkerError):
         worker.ask(messages.TakeSample(), messages.Sampled, 60)
@@ -248,7 +253,7 @@ def busy(tmp_path):
     child.returncode = 0  # the handle buries it
     ours, theirs = socket.socketpair()
     with theirs:
-        handle = WorkerHandle(Connection(ours.detach()), child.pid, tmp_path / "log", None)
+        handle = WorkerHandle(Connection(ours.detach()), child.pid, tmp_path / "log", _reaped)
         yield handle
         handle.end()
 

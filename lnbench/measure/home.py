@@ -1,0 +1,143 @@
+"""Where workers come from: a nursery that forks them, or the interpreter that starts each anew."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from lnbench.errors import LnbenchError
+from lnbench.measure import nursery
+from lnbench.measure.crew import WorkerError, WorkerHandle
+
+_START_LIMIT_S = 300.0  # a first import of torch from a cold disk
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """The interpreter and variables that workers run under; alone, it starts each worker anew."""
+
+    environment: Mapping[str, str]
+    """All variables."""
+    python: str = sys.executable
+    """The interpreter."""
+
+    def run(self, module: str, descriptor: int, *words: str) -> "subprocess.Popen[bytes]":
+        """Start a module of lnbench on a descriptor of its own, deaf to Ctrl-C and mute."""
+        return subprocess.Popen(  # noqa: S603
+            [self.python, "-P", "-m", module, str(descriptor), *words],
+            env=dict(self.environment),
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal is for the session alone
+        )
+
+    def start(self, log: Path) -> WorkerHandle:
+        """Return a new worker that prints to `log`."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            words = (str(log), str(os.getpid()))
+            process = self.run("lnbench.measure.worker", theirs.fileno(), *words)
+        process.returncode = 0  # the handle reaps it by its pid
+        return WorkerHandle(Connection(ours.detach()), process.pid, log, _reap)
+
+
+class Nursery:
+    """A nursery process and the line to it."""
+
+    def __init__(self, backends: Sequence[str], ground: Ground) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            words = (str(os.getpid()), *backends)
+            self._process = ground.run("lnbench.measure.nursery", theirs.fileno(), *words)
+        self._control.settimeout(_START_LIMIT_S)
+        self._ready: nursery.Ready | None = None
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether it has come up with one thread; waits until it has."""
+        if self._ready is None:
+            news = self._news()
+            if not isinstance(news, nursery.Ready):
+                raise LnbenchError("the nursery of workers did not come up", "run with spawn")
+            self._ready = news
+        return self._ready.threads == 1
+
+    def start(self, log: Path) -> WorkerHandle:
+        """Return a new worker that prints to `log`."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            pid = self._fork(theirs, log) if self.may_fork else 0
+        if not pid:
+            ours.close()
+            raise WorkerError("the nursery has more than one thread and must not fork")
+        return WorkerHandle(Connection(ours.detach()), pid, log, self._wait)
+
+    def close(self) -> None:
+        """End the nursery and, through the kernel, every worker that is left."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _fork(self, connection: socket.socket, log: Path) -> int:
+        """Return the process of a new worker on the other end of a connection; 0 if it must not."""
+        order = nursery.encode(nursery.Fork(str(log)))
+        socket.send_fds(self._control, [order], [connection.fileno()])
+        news = self._news()
+        return news.pid if isinstance(news, nursery.Forked) else 0
+
+    def _wait(self, pid: int) -> int | None:
+        """Return how a worker ended; None where the nursery itself is gone."""
+        try:
+            self._control.send(nursery.encode(nursery.Wait(pid)))
+            news = self._news()
+        except (OSError, LnbenchError):
+            return None
+        return news.status if isinstance(news, nursery.Ended) else None
+
+    def _news(self) -> nursery.Forked | nursery.Ended | nursery.Ready:
+        message = self._control.recv(nursery.MESSAGE_BYTES)
+        if not message:
+            raise LnbenchError(
+                "the nursery of workers died", "try --start-method spawn, or fewer backends"
+            )
+        news: nursery.Forked | nursery.Ended | nursery.Ready = nursery.decode_news(message)
+        return news
+
+
+Home: TypeAlias = Nursery | Ground
+"""What starts workers."""
+
+
+def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack) -> list[Home]:
+    """Return a nursery for each ground, started side by side; they end with the stack.
+
+    Where a nursery must not fork, or dies over a plug-in, its ground takes its place: then the
+    plug-in takes down its own worker only.
+    """
+    nurseries = []
+    for ground in grounds:
+        nurseries.append(Nursery(backends, ground))
+        stack.callback(nurseries[-1].close)
+    return [
+        home if _may_fork(home) else ground for home, ground in zip(nurseries, grounds, strict=True)
+    ]
+
+
+def _may_fork(home: Nursery) -> bool:
+    try:
+        return home.may_fork
+    except LnbenchError:
+        return False
+
+
+def _reap(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
