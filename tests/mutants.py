@@ -3,13 +3,17 @@
 `test_testing.py` runs this file in a process of its own and looks at which ones do.
 """
 
+import select
+import threading
 import time
+from collections import deque
 from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
 from lnbench_faulty import Kernels, Plain, Stale
 
+from lnbench.measure.timing import HostTimer
 from lnbench.plan.case import DType
 from lnbench.testing import BackendContract
 
@@ -151,17 +155,49 @@ class FirstSleepsByAnotherName(FirstSleeps):
         sleep(1e-3)
 
 
-class TwoBuffers(Plain):
-    """Hands out two buffers in turn."""
+class FirstWaits(FirstSleeps):
+    def nap(self):
+        threading.Event().wait(1e-3)
+
+
+class FirstPolls(FirstSleeps):
+    def nap(self):
+        select.select([], [], [], 1e-3)
+
+
+class LaterSleeps(Plain):
+    """Sleeps in every call but its first."""
 
     def spoil(self, call):
-        kept = [call(), call()]
+        calls = 0
 
         def run():
-            kept.reverse()
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                sleep(1e-3)
+            return call()
+
+        return run
+
+
+class TwoBuffers(Plain):
+    """Hands out buffers in turn."""
+
+    buffers = 2
+
+    def spoil(self, call):
+        kept = deque(call() for _ in range(self.buffers))
+
+        def run():
+            kept.rotate()
             return Kernels.into(kept[0], call())
 
         return run
+
+
+class ManyBuffers(TwoBuffers):
+    buffers = 100
 
 
 class IgnoresReady(Plain):
@@ -171,13 +207,23 @@ class IgnoresReady(Plain):
         return lambda: tuple(None if each is None else each.copy() for each in call())
 
 
+class WritesOnce(Plain):
+    """Computes in its first call only."""
+
+    def spoil(self, call):
+        kept = call()
+        return lambda: kept
+
+
 class Wide(Plain):
     """Returns its largest result in float64, whatever it was given."""
+
+    kind = np.float64
 
     def spoil(self, call):
         def run():
             first, *others = call()
-            return first.astype(np.float64), *others
+            return first.astype(self.kind), *others
 
         return run
 
@@ -187,6 +233,53 @@ class NoClock(Plain):
 
     def timer(self, case):
         return None
+
+
+class WithOtherClock(Plain):
+    """Is timed by a clock that is wrong in one way."""
+
+    clock = None
+
+    def timer(self, case):
+        return self.clock(case.options.cache)
+
+
+class PerCall(HostTimer):
+    def time(self, run, iterations):
+        return super().time(run, iterations) / iterations
+
+
+class Milliseconds(HostTimer):
+    def time(self, run, iterations):
+        return super().time(run, iterations) * 1e3
+
+
+class OneCall(HostTimer):
+    def time(self, run, iterations):
+        return super().time(run, 1) * iterations
+
+
+class OfTheProcessor(HostTimer):
+    def time(self, run, iterations):
+        start = time.process_time()
+        super().time(run, iterations)
+        return time.process_time() - start
+
+
+class ClockPerCall(WithOtherClock):
+    clock = PerCall
+
+
+class ClockInMilliseconds(WithOtherClock):
+    clock = Milliseconds
+
+
+class ClockOfOneCall(WithOtherClock):
+    clock = OneCall
+
+
+class ClockOfTheProcessor(WithOtherClock):
+    clock = OfTheProcessor
 
 
 class TestWrongEps(Contract):
@@ -247,3 +340,39 @@ class TestWide(Contract):
 
 class TestNoClock(Contract):
     backend = NoClock
+
+
+class TestFirstWaits(Contract):
+    backend = FirstWaits
+
+
+class TestFirstPolls(Contract):
+    backend = FirstPolls
+
+
+class TestLaterSleeps(Contract):
+    backend = LaterSleeps
+
+
+class TestManyBuffers(Contract):
+    backend = ManyBuffers
+
+
+class TestWritesOnce(Contract):
+    backend = WritesOnce
+
+
+class TestClockPerCall(Contract):
+    backend = ClockPerCall
+
+
+class TestClockInMilliseconds(Contract):
+    backend = ClockInMilliseconds
+
+
+class TestClockOfOneCall(Contract):
+    backend = ClockOfOneCall
+
+
+class TestClockOfTheProcessor(Contract):
+    backend = ClockOfTheProcessor

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lnbench.operations.layernorm.spec import LayerNorm
-from lnbench.testing import FakeTimer, OperationContract
+from lnbench.testing import COUNTS_WAITS, FakeTimer, OperationContract
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,14 +44,18 @@ def laws_broken(tmp_path_factory):
 AGREE = "test_results_agree_with_the_reference"
 OPTIONS = "test_options_are_honoured"
 HOSTILE = "test_hostile_inputs_agree_with_the_reference"
-SAME = "test_the_last_call_gives_the_bits_of_the_first"
-KEPT = "test_a_call_does_not_touch_the_results_of_the_call_before"
-AWAKE = "test_a_call_computes_and_never_waits"
-READY = "test_ready_outputs_are_written_and_right"
+TYPES = "test_results_have_the_types_of_their_truths"
+SAME = "test_every_call_gives_the_bits_of_the_first"
+KEPT = "test_no_call_touches_the_results_of_an_earlier_one"
+READY = "test_ready_outputs_are_right_and_rewritten_in_place"
+AWAKE = "test_no_call_waits"
+CLOCK = "test_its_clock_times_all_calls_together"
+
+counted = pytest.mark.skipif(not COUNTS_WAITS, reason="this system does not count waits")
 
 
-def lives(number, reason):
-    return pytest.mark.xfail(strict=True, reason=f"weak spot W{number}: {reason}")
+def of_all(law, parameters=("forward", "backward", "step")):
+    return [f"{law}[{each}]" for each in parameters]
 
 
 @pytest.mark.parametrize(
@@ -62,18 +66,25 @@ def lives(number, reason):
         ("Moments", [f"{HOSTILE}[forward]"]),
         ("Swapped", [f"{AGREE}[backward-shape0]", f"{AGREE}[step-shape1]"]),
         ("Forgets", [f"{AGREE}[forward-shape3]", f"{AGREE}[backward-shape3]"]),
-        ("Stale", [f"{KEPT}[forward]", f"{KEPT}[backward]", f"{KEPT}[step]"]),
-        ("After", [f"{SAME}[forward]", f"{SAME}[backward]", f"{SAME}[step]"]),
-        ("FirstSleeps", [f"{AWAKE}[forward]", f"{AWAKE}[backward]", f"{AWAKE}[step]"]),
-        pytest.param("ForgetsLater", [], marks=lives(1, "no shape has more than 5003 rows")),
-        pytest.param("OnceWrong", [], marks=lives(2, "only the first and last call are looked at")),
-        pytest.param("TwoBuffers", [], marks=lives(3, "only neighbouring calls are compared")),
-        pytest.param("IgnoresReady", [], marks=lives(4, "nobody looks where results lie")),
-        pytest.param("Wide", [], marks=lives(5, "nobody looks at the type of results")),
-        pytest.param("NoClock", [], marks=lives(6, "nobody asks for the clock")),
-        pytest.param(
-            "FirstSleepsByAnotherName", [], marks=lives(7, "only the name time.sleep is watched")
-        ),
+        ("ForgetsLater", [f"{AGREE}[forward-shape5]", f"{AGREE}[backward-shape5]"]),
+        ("Wide", of_all(TYPES)),
+        ("After", of_all(SAME)),
+        ("OnceWrong", of_all(SAME)),
+        ("Stale", of_all(KEPT)),
+        ("TwoBuffers", of_all(KEPT)),
+        ("ManyBuffers", of_all(KEPT)),
+        ("IgnoresReady", of_all(READY, ("forward", "backward"))),
+        ("WritesOnce", of_all(READY, ("forward", "backward"))),
+        ("FirstSleeps", of_all(AWAKE)),
+        pytest.param("FirstSleepsByAnotherName", of_all(AWAKE), marks=counted),
+        pytest.param("FirstWaits", of_all(AWAKE), marks=counted),
+        pytest.param("FirstPolls", of_all(AWAKE), marks=counted),
+        pytest.param("LaterSleeps", of_all(AWAKE), marks=counted),
+        ("NoClock", of_all(CLOCK, ("hot", "cold"))),
+        ("ClockPerCall", of_all(CLOCK, ("hot", "cold"))),
+        ("ClockInMilliseconds", of_all(CLOCK, ("hot", "cold"))),
+        ("ClockOfOneCall", of_all(CLOCK, ("hot", "cold"))),
+        ("ClockOfTheProcessor", of_all(CLOCK, ("hot",))),
     ],
 )
 def test_a_mutant_is_killed_by_the_law_that_it_breaks(laws_broken, mutant, laws):
@@ -91,14 +102,23 @@ def test_a_right_backend_keeps_every_law(laws_broken):
     ("mutant", "laws"),
     [
         ("Forgets", {AGREE}),
-        ("Stale", {KEPT}),
-        ("After", {SAME}),
-        ("FirstSleeps", {AWAKE}),
+        ("ForgetsLater", {AGREE}),
         ("WrongEps", {OPTIONS}),
+        ("After", {SAME, READY}),  # it adds into new arrays
+        ("OnceWrong", {SAME, READY}),
+        ("Stale", {KEPT}),
+        ("TwoBuffers", {KEPT, READY}),
+        ("IgnoresReady", {READY}),
+        ("Wide", {TYPES, READY}),  # a wider array is a new one
+        ("FirstSleepsByAnotherName", {AWAKE}),
+        ("FirstWaits", {AWAKE}),
+        ("LaterSleeps", {AWAKE}),
+        ("NoClock", {CLOCK}),
+        ("ClockPerCall", {CLOCK}),
     ],
 )
-def test_one_mistake_breaks_one_law(laws_broken, mutant, laws):
-    assert {name.partition("[")[0] for name in laws_broken[f"Test{mutant}"]} == laws
+def test_one_mistake_breaks_no_law_but_its_own(laws_broken, mutant, laws):
+    assert {name.partition("[")[0] for name in laws_broken[f"Test{mutant}"]} <= laws
 
 
 class TestLayerNorm(OperationContract):

@@ -33,6 +33,17 @@ class TestLayerNormContract(OperationContract):
 
 
 class TestReference:
+    def test_sums_over_many_rows_are_as_close_as_float64_allows(self):
+        """One after the other, the sums of 65539 rows were off by more than a kernel may be."""
+        case = case_of(Direction.BACKWARD, shape=(65_539, 8))
+        inputs = OPERATION.inputs(case, seed=1)
+        x = inputs["x"].astype(np.longdouble)
+        x -= x.mean(axis=1, keepdims=True)
+        hat = x / np.sqrt(np.mean(x * x, axis=1, keepdims=True) + np.longdouble(case.options.eps))
+        wide = (inputs["dy"] * hat).sum(axis=0)
+        truth = OPERATION.reference(case, inputs)["dw"]
+        assert np.max(np.abs(truth.values - wide) / truth.scales[0]) < 1e-15
+
     @pytest.mark.parametrize("options", EVERY_PRESENCE, ids=str)
     @pytest.mark.parametrize("shape", [(13, 40), (1, 1000), (500, 3), (7, 1)])
     def test_it_is_what_torch_computes_in_float64(self, shape, options):

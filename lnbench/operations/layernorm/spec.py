@@ -199,8 +199,8 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
         dx[block] = (g - c2 - normal * c1) * rstd
         size = np.sqrt(_row_mean(g * g)) + np.abs(c1) + np.abs(c2)
         scale[block] = size * rstd * factor
-        dw += (dy * normal).sum(axis=0)
-        db += dy.sum(axis=0)
+        dw += _column_sums(dy * normal)
+        db += _column_sums(dy)
         dw_square += ((np.abs(normal) + factor) ** 2 * dy * dy).sum(axis=0)
         db_square += (dy * dy).sum(axis=0)
     vector = _output_dtype(case, case.weight_dtype)
@@ -210,6 +210,11 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     if case.options.bias:
         truths["db"] = Truth(db, (np.sqrt(db_square),), vector)
     return truths
+
+
+def _column_sums(values: Any) -> Any:
+    """Return the sums over the rows, pairwise: NumPy adds up one after the other along axis 0."""
+    return np.ascontiguousarray(values.T).sum(axis=1)
 
 
 def _row_mean(values: Any) -> Any:
