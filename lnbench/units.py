@@ -60,6 +60,11 @@ def significant(value: float, digits: int) -> str:
     return text.removesuffix(".")
 
 
+def one_line(text: str) -> str:
+    """Return a text without line ends and without what would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def parse_percent(text: str | float) -> float:
     """Return the share that '5%', '5 %' or 0.05 says; ValueError where it says none."""
     if isinstance(text, int | float):

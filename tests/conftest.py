@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from factories import PLUGINS
 
 from lnbench.measure.home import Ground
 from lnbench.measure.launch import variables
 from lnbench.measure.visit import Setting
 from lnbench.plan.budget import Budget
-
-PLUGINS = Path(__file__).parent / "plugins"
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import factories
 import pytest
 
 import lnbench
 from lnbench.record import report as reports
-from tests import factories
 
 # The installed package, which CI builds into a wheel: not the tree beside the tests.
 PACKAGE = Path(lnbench.__file__).parent

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import factories
 import msgspec
 import pytest
 import typer
@@ -23,7 +24,6 @@ from lnbench.plan import suite
 from lnbench.record import report as reports
 from lnbench.record.outcome import CaveatKind, Stage, Stopped
 from lnbench.record.wire import ReportFile
-from tests import factories
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -33,15 +33,15 @@ class Triton(Backend):
 
     def availability(self, device: str) -> Availability:
         """Return whether triton is installed and the device is one that it compiles for."""
-        if not _installed():
-            return Unavailable("triton is not installed: pip install 'lnbench[triton]'")
         kind = device.partition(":")[0]
-        if kind == "cpu":
-            return _on_cpu()
-        if kind != "cuda":
+        if kind not in ("cpu", "cuda"):
             return Unavailable(f"triton compiles for CUDA devices, not for {device}")
-        problem = device_problem(device)
-        return Available() if problem is None else Unavailable(problem)
+        problem = _cpu_problem() if kind == "cpu" else device_problem(device)
+        if problem is None and not _installed():
+            problem = "triton is not installed: pip install 'lnbench[triton]'"
+        if problem is not None:
+            return Unavailable(problem)
+        return Available(note="interpreted" if kind == "cpu" else "")
 
     def preload(self) -> None:
         """Import torch and triton; an operation's kernels come with its first case."""
@@ -71,12 +71,10 @@ def _installed() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def _on_cpu() -> Availability:
+def _cpu_problem() -> str | None:
     if os.environ.get(_INTERPRETER) == "1":
-        return Available(note="interpreted")
-    return Unavailable(
-        f"triton needs a CUDA device; {_INTERPRETER}=1 interprets it on the CPU, slowly"
-    )
+        return None
+    return f"triton needs a CUDA device; {_INTERPRETER}=1 interprets it on the CPU, slowly"
 
 
 def _details(kernels: object, case: Case) -> Mapping[str, str | int | float | bool]:

@@ -1,5 +1,6 @@
 """The commands, and the one place where a user's mistake becomes a sentence and an exit code."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -87,4 +88,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    # A job that is cancelled ends like one that is interrupted: workers and arrays go with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     app()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

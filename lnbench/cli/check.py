@@ -16,6 +16,8 @@ def check_command(
     dtype: options.DTypes = [],  # noqa: B006
     device: options.Devices = [],  # noqa: B006
     backend: options.Backends = [],  # noqa: B006
+    cache: options.Caches = [],  # noqa: B006
+    outputs: options.Outputs = [],  # noqa: B006
     filter_: options.Filters = [],  # noqa: B006
     timeout: budget_options.Timeout = None,
     threads: budget_options.Threads = None,

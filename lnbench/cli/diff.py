@@ -55,7 +55,7 @@ def _reports(side: str) -> "tuple[Report, ...]":
     """Return the reports that a side names; ReportError where there are none."""
     from lnbench.record import report
 
-    parts = [side] if Path(side).exists() else side.split(",")
+    parts = [side] if _exists(side) else side.split(",")
     paths = [path for part in parts if part.strip() for path in _matches(part.strip())]
     if not paths:
         raise ReportError(f"'{side}' names no report", f"name {_SIDE}")
@@ -64,15 +64,22 @@ def _reports(side: str) -> "tuple[Report, ...]":
 
 def _matches(part: str) -> list[Path]:
     path = Path(part)
-    if path.is_dir():
+    if _exists(part) and path.is_dir():
         found = sorted(path.glob("*.json"))
-    elif path.exists():
+    elif _exists(part):
         found = [path]
     else:
         found = [Path(name) for name in sorted(glob.glob(part, recursive=True))]  # noqa: PTH207
     if not found:
         what = (
-            "holds no report (*.json)" if path.is_dir() else "is no report: there is no such file"
+            "holds no report (*.json)" if _exists(part) else "is no report: there is no such file"
         )
         raise ReportError(f"{part} {what}", f"name {_SIDE}")
     return found
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # longer than a name may be, or behind a folder that is not ours to read
+        return False

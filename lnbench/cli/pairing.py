@@ -1,6 +1,7 @@
 """Two sides, a suite and flags → which rows to compare here, and which cannot be."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ def pair(baseline: str, candidate: str, suite: str, flags: Mapping[str, Any]) ->
         raise ConfigError("--backend: the sides name the backends already", "leave it out")
     _check_suite(suite, flags)
     threads = flags.get("threads") or physical_cores()
-    with tempfile.TemporaryDirectory(prefix="lnbench-inductor-") as cache:
+    with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
         environment = variables(threads, usable_cpus(), Path(cache))
         sides = (side(specs[0], environment), side(specs[1], environment))
         picked = _suite(suite, flags, sides)

@@ -1,5 +1,6 @@
 """How far a session is, on stderr; drawn only when the session speaks, never while it samples."""
 
+import os
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +20,7 @@ class ProgressLine:
         self._quiet = quiet
         self._passes = 0
         self._bar: Bar | None = None
-        if not quiet and self._console.is_terminal:
+        if not quiet and self._console.is_terminal and not os.environ.get("CI"):
             columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
             self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
             self._task = self._bar.add_task("starting", total=1.0)

@@ -14,6 +14,7 @@ from lnbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from lnbench.cli.selection import Chosen
+    from lnbench.plan.budget import Budget
     from lnbench.record.outcome import Outcome
     from lnbench.record.report import Report
 
@@ -57,15 +58,17 @@ def run_command(
     showing.check_format(format_)
     with selection.choose(suite, flags) as chosen:
         selection.check_relative(relative_to, chosen)
+        earlier = _earlier(resume, chosen)
         if dry_run:
             showing.dry_run(chosen)
             return
-        earlier = _earlier(resume, chosen)
         path = _path(output, resume, force=force)
         report, interrupted = _measure(chosen, path, earlier, flags)
     if not quiet:
         showing.show(report, format_, relative_to=relative_to)
         typer.echo(f"report: {path}", err=True)
+    if missing := _unfinished(report.outcomes, chosen) * (not interrupted):
+        typer.echo(f"--max-time: {missing} rows want more; go on with --resume {path}", err=True)
     raise typer.Exit(INTERRUPTED if interrupted else exit_code(report.outcomes))
 
 
@@ -80,6 +83,16 @@ def exit_code(outcomes: "tuple[Outcome, ...]") -> int:
     asked = {each.benchmark.backend for each in outcomes}
     # The speed limit comes along unasked: alone it is nothing, unless nothing else was asked for.
     return 0 if measured - {SPEED_LIMIT} or measured == asked else NOTHING
+
+
+def _unfinished(outcomes: "tuple[Outcome, ...]", chosen: "Chosen") -> int:
+    """Return how many rows the whole run's time did not suffice for."""
+    done = {
+        each.benchmark.id
+        for each in outcomes
+        if not hasattr(each, "stopped") or each.stopped is not None
+    }
+    return sum(benchmark.id not in done for benchmark in chosen.benchmarks)
 
 
 def _measure(
@@ -161,17 +174,29 @@ def _earlier(resume: Path | None, chosen: "Chosen") -> "Report | None":
     earlier = report.read(resume)
     setting = chosen.setting
     now = collect(setting.threads, chosen.machine.devices, setting.ground.environment)
-    changed = [each.name for each in differences(earlier.environment, now) if each.serious]
-    if earlier.revision != revision():
-        changed.append("revision")
-    if earlier.seed != setting.seed:
-        changed.append("seed")
+    changed = [each.name for each in differences(earlier.environment, now)]
+    for name, before, after in (
+        ("kind", earlier.kind, "benchmarks"),
+        ("suite", earlier.suite, chosen.suite.name),
+        ("revision", earlier.revision, revision()),
+        ("seed", earlier.seed, setting.seed),
+        ("budget", _uncapped(earlier.budget), _uncapped(setting.budget)),
+    ):
+        if before != after:
+            changed.append(name)
     if changed:
         raise ConfigError(
             f"{resume} cannot be resumed: {', '.join(changed)} changed since",
-            "start a new report: lnbench run -o NEW.json",
+            "repeat the command of the report, or start a new one: lnbench run -o NEW.json",
         )
     return earlier
+
+
+def _uncapped(budget: "Budget") -> "Budget":
+    """Return what decides when a row has had enough: caps may differ."""
+    import msgspec
+
+    return msgspec.structs.replace(budget, max_time_s=None, timeout_s=1.0)
 
 
 def _path(output: Path | None, resume: Path | None, *, force: bool) -> Path:

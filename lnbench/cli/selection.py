@@ -70,7 +70,7 @@ def choose(suite: str, flags: Mapping[str, Any]) -> Iterator[Chosen]:
     """Yield what the flags of a command ask for, after asking the machine what it can do."""
     picked = chosen_suite(suite, flags)
     threads = flags.get("threads") or physical_cores()
-    with tempfile.TemporaryDirectory(prefix="lnbench-inductor-") as cache:
+    with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
         ground = Ground(variables(threads, usable_cpus(), Path(cache)))
         machine, benchmarks = _on_this_machine(picked, ground)
         if not benchmarks:

@@ -139,10 +139,15 @@ def _verdict(checked: "Checked") -> str:
 
 def dry_run(chosen: "Chosen") -> None:
     """Print what would run, to stdout, and about how long, to stderr."""
-    from lnbench.units import format_duration
+    from lnbench.units import format_duration, one_line
 
+    unable = {outcome.benchmark for outcome in chosen.unable}
     for benchmark in chosen.benchmarks:
-        typer.echo(benchmark.id)
+        if benchmark not in unable:
+            typer.echo(benchmark.id)
+    for outcome in chosen.unable:
+        why = getattr(outcome, "reason", "") or getattr(outcome, "error", "")
+        typer.echo(f"cannot run here: {outcome.benchmark.id}: {one_line(why)}", err=True)
     rows = len(chosen.benchmarks) - len(chosen.unable)
     budget = chosen.setting.budget
     # A small row takes its forks and ten samples; none takes more than its own time, save a pass.
@@ -156,10 +161,12 @@ def dry_run(chosen: "Chosen") -> None:
 
 
 def _print(sheets: "Sequence[Sheet]", format_: str, head: Sequence[str] = ()) -> None:
+    from lnbench.units import one_line
+
     if format_ == "markdown":
         from lnbench.render.markdown import sheets_markdown
 
-        top = "  \n".join(head)
+        top = "  \n".join(map(one_line, head))
         typer.echo(f"{top}\n" if top else "")
         typer.echo(sheets_markdown(sheets), nl=False)
         return
@@ -171,5 +178,5 @@ def _print(sheets: "Sequence[Sheet]", format_: str, head: Sequence[str] = ()) ->
 
     console = Console(highlight=False)
     for line in head:
-        console.print(line, markup=False)
+        console.print(one_line(line), markup=False)
     print_sheets(sheets, console)

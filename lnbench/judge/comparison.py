@@ -13,9 +13,7 @@ from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, Floats, estimates, l
 from lnbench.judge.verdict import Band, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Caveat, CaveatKind, Measured
-
-CONTROL = "copy"
-"""The backend that no change of a kernel can change: it sees the drift between the reports."""
+from lnbench.registry import SPEED_LIMIT
 
 DRIFT_FLOOR = 0.02
 """Drift assumed even where the control shows less: it follows kernels at about half their size."""
@@ -76,7 +74,7 @@ def judge_rows(
         shared: caveats of every row.
     """
     benchmarks = [before[0].benchmark for before, _ in rows]
-    controls = [benchmark.backend == CONTROL for benchmark in benchmarks]
+    controls = [benchmark.backend == SPEED_LIMIT for benchmark in benchmarks]
     level = row_level(alpha, controls.count(False))
     before = units([row[0] for row in rows], by_report=by_report)
     after = units([row[1] for row in rows], by_report=by_report)
@@ -120,7 +118,7 @@ def _comparison(
     care: tuple[Caveat, ...],
 ) -> Comparison:
     before, after = times
-    if benchmark.backend == CONTROL:
+    if benchmark.backend == SPEED_LIMIT:
         ratio = band.estimate(0, rule.level)
         return Comparison(benchmark, before, after, ratio, None, None, "", care)
     verdict, reason, reach = judge(band, rule)

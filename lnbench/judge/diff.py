@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from lnbench.judge.comparison import CONTROL, Comparison, judge_rows
+from lnbench.judge.comparison import Comparison, judge_rows
 from lnbench.judge.ranks import row_level, smallest_units
 from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
 from lnbench.judge.verdict import Rule, Verdict
@@ -14,6 +14,7 @@ from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Difference, differences
 from lnbench.record.outcome import Caveat, CaveatKind
 from lnbench.record.report import Report
+from lnbench.registry import SPEED_LIMIT
 
 EXIT_REGRESSED, EXIT_FAILING, EXIT_UNDECIDED, EXIT_NOTHING = 1, 3, 4, 5
 """See docs: a failure comes before a regression, a regression before what `--strict` minds."""
@@ -111,7 +112,7 @@ def compare(
     comparable = any_environment or not serious
     names = [name for name in before.measured if comparable and name in after.measured]
     level = row_level(
-        alpha, sum(before.measured[name][0].benchmark.backend != CONTROL for name in names)
+        alpha, sum(before.measured[name][0].benchmark.backend != SPEED_LIMIT for name in names)
     )
     enough = max(REPORTS_AS_UNITS, smallest_units(level))
     judged = judge_rows(

@@ -19,9 +19,7 @@ from lnbench.plan.case import Benchmark, Direction
 from lnbench.record.environment import Environment
 from lnbench.record.outcome import Caveat, CaveatKind, Measured, Outcome
 from lnbench.record.report import Report
-
-COPY = "copy"
-"""The speed limit: measured in every case, never a contestant."""
+from lnbench.registry import SPEED_LIMIT
 
 PAGE_BYTES = 4096
 """What one page fault brings at least; a huge page brings more, and then faults are few."""
@@ -77,7 +75,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
     measured = _measured(report)
     contestants = {key: outcome for key, outcome in measured.items() if _contends(outcome)}
     times = _times(measured)
-    shares = _against(measured, COPY)
+    shares = _against(measured, SPEED_LIMIT)
     speedups = _against(contestants, relative_to) if relative_to is not None else {}
     best = _best(contestants, times)
     found = []
@@ -85,7 +83,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
         key = _key(outcome)
         row = Row(outcome.benchmark, outcome)
         if one := measured.get(key):
-            share = _share(one, shares.get(key), measured.get((key[0], COPY)))
+            share = _share(one, shares.get(key), measured.get((key[0], SPEED_LIMIT)))
             row = Row(
                 benchmark=one.benchmark,
                 outcome=one,
@@ -128,7 +126,7 @@ def _times(measured: Mapping[Key, Measured]) -> dict[Key, Estimate]:
 def _contends(outcome: Measured) -> bool:
     """Return whether a time may be compared: not of the limit itself, not of an interpreter."""
     interpreted = any(caveat.kind is CaveatKind.INTERPRETED for caveat in outcome.caveats)
-    return outcome.benchmark.backend != COPY and not interpreted
+    return outcome.benchmark.backend != SPEED_LIMIT and not interpreted
 
 
 def _paired(above: Measured, below: Measured) -> Floats:
@@ -182,8 +180,10 @@ def _regime(row: Measured) -> str:
     case = row.benchmark.case
     results = 2 if case.direction is Direction.STEP else 1
     output_bytes = results * case.rows * case.columns * case.dtype.itemsize
-    faulted = (row.page_faults or 0) * PAGE_BYTES
-    return PAGE_FAULT_BOUND if faulted and faulted >= FAULTED_SHARE * output_bytes else ""
+    faults = row.page_faults or 0.0
+    # Below a page a call, faults are those of the interpreter around it.
+    bound = faults >= 1 and faults * PAGE_BYTES >= FAULTED_SHARE * output_bytes
+    return PAGE_FAULT_BOUND if bound else ""
 
 
 def _caveats(row: Measured, share: Estimate | None, environment: Environment) -> tuple[Caveat, ...]:

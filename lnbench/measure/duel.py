@@ -11,7 +11,7 @@ import msgspec
 
 from lnbench import registry
 from lnbench.measure import memory, shared
-from lnbench.measure.home import Ground, Home, settle
+from lnbench.measure.home import Ground, Home, living, settle
 from lnbench.measure.row import Row
 from lnbench.measure.session import NURSERY_PASSES, Progress
 from lnbench.measure.sides import Side
@@ -70,6 +70,7 @@ def run(
                 nurseries.close()
                 homes = duel.homes(nurseries, spawn=spawn)
             for row in rows:
+                homes = {name: living(home, duel.ground(name)) for name, home in homes.items()}
                 duel.visit(row, homes, folder)
                 yield duel.progress(row.case)
 
@@ -145,7 +146,7 @@ class _Duel:
         if not any(side.apart for side in self._sides):
             (home,) = (own,) if spawn else settle(names, (own,), stack)
             return dict.fromkeys(("", *NAMES), home)
-        grounds = {name: self._padded(side) for name, side in zip(NAMES, self._sides, strict=True)}
+        grounds = {name: self._padded(self.ground(name)) for name in NAMES}
         order = self._rng.sample(NAMES, 2)  # whoever comes first is favoured
         wanted: dict[str, Ground] = {"": own}
         wanted.update((name, grounds[name]) for name in order)
@@ -215,15 +216,19 @@ class _Duel:
         if why is not None:
             contest.close(why)
 
-    def _padded(self, side: Side) -> Ground:
+    def ground(self, name: str) -> Ground:
+        """Return what the workers of a side run under, or with "" those that make the inputs."""
+        sides = dict(zip(NAMES, self._sides, strict=True))
+        return sides[name].ground if name in sides else self._setting.ground
+
+    def _padded(self, ground: Ground) -> Ground:
         """Return a side's ground with a little more in its variables: another place in memory.
 
         The length of a path shifts the stack of its interpreter, and with it every time of a
         side (Mytkowicz et al. 2009); drawn anew for each pass, it is noise like any other.
         """
         padding = "x" * self._rng.randrange(_LARGEST_PADDING)
-        environment = {**side.ground.environment, "LNBENCH_PADDING": padding}
-        return Ground(environment, side.ground.python)
+        return Ground({**ground.environment, "LNBENCH_PADDING": padding}, ground.python)
 
     def _out_of_time(self) -> bool:
         limit = self._setting.budget.max_time_s

@@ -70,11 +70,20 @@ class Nursery:
             self._ready = news
         return self._ready.threads == 1
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
     def start(self, log: Path) -> WorkerHandle:
-        """Return a new worker that prints to `log`."""
+        """Return a new worker that prints to `log`; WorkerError where the nursery has none."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            pid = self._fork(theirs, log) if self.may_fork else 0
+        try:
+            with theirs:
+                pid = self._fork(theirs, log) if self.may_fork else 0
+        except (OSError, LnbenchError) as error:
+            ours.close()
+            raise WorkerError(f"the nursery of workers is gone: {error}") from None
         if not pid:
             ours.close()
             raise WorkerError("the nursery has more than one thread and must not fork")
@@ -116,6 +125,11 @@ Home: TypeAlias = Nursery | Ground
 """What starts workers."""
 
 
+def living(home: Home, ground: Ground) -> Home:
+    """Return what starts workers, or its ground where it was a nursery that has died."""
+    return ground if isinstance(home, Nursery) and not home.alive else home
+
+
 def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack) -> list[Home]:
     """Return a nursery for each ground, started side by side; they end with the stack.
 
@@ -134,7 +148,7 @@ def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack)
 def _may_fork(home: Nursery) -> bool:
     try:
         return home.may_fork
-    except LnbenchError:
+    except (OSError, LnbenchError):  # it died, or did not come up in time
         return False
 
 

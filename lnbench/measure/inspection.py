@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from lnbench.measure import messages, shared
+from lnbench import registry
+from lnbench.measure import memory, messages, shared
 from lnbench.measure.crew import WorkerError
-from lnbench.measure.home import Home, settle
+from lnbench.measure.home import Home, living, settle
 from lnbench.measure.messages import Finding
 from lnbench.measure.visit import Setting
 from lnbench.plan.case import Benchmark
@@ -55,11 +56,17 @@ def inspect(
             elif isinstance(outcome, Failed):
                 yield Checked(benchmark, error=outcome.error)
             else:
+                home = living(home, setting.ground)
                 yield _inspect(benchmark, setting, home, folder)
 
 
 def _inspect(benchmark: Benchmark, setting: Setting, home: Home, folder: Path) -> Checked:
-    request = messages.Check(benchmark, setting.seed, setting.threads)
+    case = benchmark.case
+    size = registry.operation(case.operation).memory_bytes(case)
+    if not memory.fitting(1, size, memory.free_bytes()):
+        return Checked(benchmark, skipped=memory.refusal(size))
+    limit = setting.memory_bytes if case.device_type == "cpu" else None
+    request = messages.Check(benchmark, setting.seed, setting.threads, limit)
     with ExitStack() as stack:
         try:
             worker = home.start(folder / "check.log")

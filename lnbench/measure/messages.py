@@ -1,6 +1,7 @@
 """What the session and its workers say to each other.
 
-Every message is one JSON text behind a length; both sides check it against these types.
+Every message is one piece of MessagePack behind a length, which unlike JSON knows NaN and inf;
+both sides check it against these types.
 """
 
 import msgspec
@@ -101,6 +102,8 @@ class Check(msgspec.Struct, frozen=True, tag=True):
     benchmark: Benchmark
     seed: int
     threads: int
+    memory_bytes: int | None = None
+    """As in `Prepare`."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -132,6 +135,6 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Check
 Reply = InputsMade | Prepared | Verified | Sampled | Finished | Checked | Refused
 
-encode = msgspec.json.Encoder().encode
-decode_request = msgspec.json.Decoder(Request).decode
-decode_reply = msgspec.json.Decoder(Reply).decode
+encode = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode

@@ -11,12 +11,12 @@ import msgspec
 
 from lnbench import registry
 from lnbench.measure import memory, shared
-from lnbench.measure.home import Home, settle
+from lnbench.measure.home import Home, living, settle
 from lnbench.measure.row import Row, restored
 from lnbench.measure.visit import Setting, Visit, clear
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case
-from lnbench.record.outcome import Outcome, Stopped
+from lnbench.record.outcome import Outcome, Skipped, Stopped
 
 NURSERY_PASSES = 4
 """Passes before a new nursery: forks share their parent's luck with addresses and heap."""
@@ -61,7 +61,9 @@ def run(
         unable: outcomes known beforehand, such as backends that are not available.
         resume: outcomes of an earlier session to go on from.
     """
-    session = _Session(benchmarks, setting, stop, [*resume, *unable])
+    # What was skipped then may run by now; what cannot, `unable` says again.
+    earlier = [outcome for outcome in resume if not isinstance(outcome, Skipped)]
+    session = _Session(benchmarks, setting, stop, [*earlier, *unable])
     yield session.progress(None)
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(session.largest_bytes()))
@@ -75,6 +77,9 @@ def run(
                 nurseries.close()
                 (home,) = settle(session.backends(), (setting.ground,), nurseries)
             for case in cases:
+                if session.out_of_time():
+                    return
+                home = living(home, setting.ground)
                 session.visit(case, home, folder)
                 yield session.progress(case)
 
@@ -121,9 +126,6 @@ class _Session:
 
     def visit(self, case: Case, home: Home, folder: Path) -> None:
         """Take one pass of a case, and close the rows that have had enough."""
-        if self._out_of_time():
-            self._close_all()
-            return
         rows = [row for row in self._cases[case] if row.open]
         size = registry.operation(case.operation).memory_bytes(case)
         beside = memory.fitting(len(rows), size, memory.free_bytes())
@@ -140,6 +142,11 @@ class _Session:
         for row in rows:
             self._close(row)
         self._close_limits()
+
+    def out_of_time(self) -> bool:
+        """Return whether the whole run has had its time; what is open stays so, for `--resume`."""
+        limit = self._setting.budget.max_time_s
+        return limit is not None and time.monotonic() - self._started >= limit
 
     def progress(self, case: Case | None) -> Progress:
         """Return where the session stands."""
@@ -169,7 +176,7 @@ class _Session:
             row.stopped = Stopped.PRECISION
         elif row.passes >= budget.passes:
             row.stopped = Stopped.PASSES
-        elif row.spent_s >= budget.time_s or self._out_of_time():
+        elif row.spent_s >= budget.time_s:
             row.stopped = Stopped.TIME
 
     def _close_limits(self) -> None:
@@ -181,17 +188,6 @@ class _Session:
                     reasons = [each.stopped for each in others if each.stopped is not None]
                     if any(row.times_s):
                         row.stopped = reasons[-1] if reasons else Stopped.PASSES
-
-    def _close_all(self) -> None:
-        for row in self._rows:
-            if row.open and any(row.times_s):
-                row.stopped = Stopped.TIME
-            elif row.open:
-                row.skip("the time of the whole run (--max-time) was spent before its turn")
-
-    def _out_of_time(self) -> bool:
-        limit = self._setting.budget.max_time_s
-        return limit is not None and time.monotonic() - self._started >= limit
 
     def _left_s(self) -> float:
         budget = self._setting.budget

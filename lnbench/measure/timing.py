@@ -81,10 +81,11 @@ class CudaTimer:
             if self._flush is not None:
                 self._flush.zero_()
             start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
+            stream = self._cuda.current_stream(self._device)
+            start.record(stream)
             for _ in itertools.repeat(None, batch):
                 run()
-            end.record()
+            end.record(stream)
             pairs.append((start, end))
         self.synchronize()
         return float(sum(start.elapsed_time(end) for start, end in pairs) * 1e-3)
@@ -101,7 +102,7 @@ def device_timer(case: Case) -> Timer:
 
     if cache_state is Cache.COLD:
         raise ValueError(f"a cold cache cannot be made on {case.device_type}")
-    return HostTimer(cache_state, torch.accelerator.synchronize)
+    return HostTimer(cache_state, lambda: torch.accelerator.synchronize(case.device))
 
 
 def iterations_for(timer: Timer, run: Callable[[], object], error: float = 1e-3) -> int:

@@ -65,6 +65,7 @@ class Worker:
                 return messages.Finished(self._prepared.checksum())
             case messages.Check():
                 self._stage = Stage.PREPARE
+                _limit_memory(request.memory_bytes)
                 return check(request)
 
     def _prepare(self, request: messages.Prepare) -> messages.Prepared:

@@ -2,6 +2,7 @@
 
 import math
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -85,6 +86,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 DEFAULT_OPTIONS = Options()
 
 
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
+"""What torch has kernels for, by its names."""
+
+_NUMBERED = ("cuda", "xpu")
+
+
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is computed."""
 
@@ -104,6 +111,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
             raise ValueError(f"shape {list(self.shape)} needs sizes of 0 or more")
+        if not is_device(self.device):
+            raise ValueError(f"'{self.device}' is no device: {', '.join(DEVICE_TYPES)}")
         if self.direction is Direction.STEP and self.options.output is Output.READY:
             raise ValueError("a step allocates its results: output 'ready' has no meaning there")
         if self.options.normalized_dims > len(self.shape):
@@ -184,9 +193,9 @@ class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The least that a perfect kernel must do; it never depends on the backend."""
 
-    bytes_moved: int
+    bytes_moved: Annotated[int, msgspec.Meta(ge=0)]
     """Bytes read and written once each; scratch does not count."""
-    flops: int
+    flops: Annotated[int, msgspec.Meta(ge=0)]
     """Floating-point operations."""
 
 
@@ -214,11 +223,17 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 def parse_device(text: str) -> str:
     """Return `text` if it names a device (`auto`, `cpu`, `cuda:1`); UnknownNameError where not."""
-    kind, colon, index = text.partition(":")
-    known = ("auto", "cpu", "cuda", "mps", "xpu")
-    if kind not in known or (colon and not (index.isascii() and index.isdigit())):
-        raise UnknownNameError("device", text, known)
+    if text != "auto" and not is_device(text):
+        raise UnknownNameError("device", text, ("auto", *DEVICE_TYPES))
     return text
+
+
+def is_device(text: str) -> bool:
+    """Return whether a text names a device; an index is for those of which there may be more."""
+    kind, colon, index = text.partition(":")
+    if not colon:
+        return kind in DEVICE_TYPES
+    return kind in _NUMBERED and index.isascii() and index.isdigit()
 
 
 def _option_text(value: object) -> str:

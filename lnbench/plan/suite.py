@@ -19,13 +19,12 @@ from lnbench.plan.axes import (
     located,
 )
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Benchmark, Case
+from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case
 from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
 
 FILE_NAME = "benchmarks.yaml"
-DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 MOST_CASES = 100_000
 """More than any run could measure in a month; beyond lies a slip of a power of ten."""
 

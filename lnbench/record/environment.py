@@ -170,7 +170,10 @@ def differences(baseline: Environment, candidate: Environment) -> tuple[Differen
     return tuple(sorted(found, key=lambda difference: not difference.serious))
 
 
-_SERIOUS = ("machine", "cpu", "threads", "transparent_hugepages", "torch", "triton", "numpy")
+_SERIOUS = (
+    *("machine", "cpu", "threads", "transparent_hugepages", "torch", "triton", "numpy"),
+    *("OMP_PROC_BIND", "OMP_PLACES", "OMP_WAIT_POLICY"),
+)
 
 
 def _serious(name: str) -> bool:

@@ -1,11 +1,9 @@
 """Reports: read, checked and written, one file a run."""
 
-import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +12,7 @@ from lnbench.plan.budget import Budget
 from lnbench.record import files, wire
 from lnbench.record.environment import Environment
 from lnbench.record.harmless import harmless
+from lnbench.record.layout import layout
 from lnbench.record.outcome import Measured, Outcome
 from lnbench.record.revision import Revision
 from lnbench.record.wire import Tool
@@ -107,18 +106,6 @@ def default_path(now: datetime) -> Path:
     return Path("reports") / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.json"
 
 
-def layout(value: Any, indent: str = "") -> str:
-    """Return JSON in which what holds only scalars is one line, so that git shows what changed."""
-    inner = indent + "  "
-    if isinstance(value, dict) and _nested(value.values()):
-        lines = [f"{inner}{_line(key)}: {layout(item, inner)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    # A list holds values of one kind: the first tells.
-    if isinstance(value, list | tuple) and _nested(value[:1]):
-        return "[\n" + ",\n".join(inner + layout(item, inner) for item in value) + f"\n{indent}]"
-    return _line(value)
-
-
 def sentence(error: msgspec.ValidationError) -> str:
     """Return what msgspec found, with its path as users write one: `outcomes[3].times_s[0][1]`."""
     what, _, path = str(error).partition(" - at `")
@@ -165,6 +152,10 @@ def _report(file: wire.ReportFile) -> Report:
     fields = {name: getattr(file, name) for name in wire.ReportFile.__struct_fields__}
     fields["environment"] = environment_of(file.environment)
     fields["outcomes"] = tuple(_outcomes(file.outcomes))
+    try:
+        fields["created"] = file.created.astimezone(UTC)
+    except OverflowError:
+        raise msgspec.ValidationError("no such time in UTC - at `$.created`") from None
     fields["sides"] = tuple(
         ReportSide(side.text, side.commit, side.slowdown, environment_of(side.environment))
         for side in file.sides
@@ -237,14 +228,3 @@ def _contradictions(measured: Measured) -> Iterator[str]:
 
 def _is_amount(value: float) -> bool:
     return math.isfinite(value) and value >= 0
-
-
-_CONTAINERS = (dict, list, tuple)
-
-
-def _nested(values: Iterable[Any]) -> bool:
-    return any(isinstance(value, _CONTAINERS) for value in values)
-
-
-# The report is written after every case: one encoder for all its lines saves a third of the time.
-_line = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -6,8 +6,8 @@ import msgspec
 
 from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import Budget
+from lnbench.plan.case import DEVICE_TYPES
 from lnbench.plan.grid import Grid
-from lnbench.plan.suite import DEVICE_TYPES
 from lnbench.record.wire import ReportFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -89,7 +89,7 @@ class MeasuredRow(
     work: Work
     agreement: AgreementRow
     page_faults: Seconds | None
-    peak_extra_bytes: int | None
+    peak_extra_bytes: Count | None
     stopped: Stopped | None
     details: dict[str, Scalar]
     caveats: tuple[Caveat, ...]

@@ -13,7 +13,7 @@ from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
 from lnbench.render.rows import group_title
-from lnbench.units import significant
+from lnbench.units import one_line, significant
 
 NONE = "–"
 """What stands where a number is not known."""
@@ -39,7 +39,8 @@ def header(diff: Diff) -> list[tuple[str, str]]:
         rule = diff.rule
         looks = f" ÷ {len(rule.looks)} looks" if rule.looks else ""
         share = f"alpha {percent(diff.alpha)} ÷ {judged} rows{looks} = level {rule.level:.2g}"
-        lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share}"))
+        unit = f"by {rule.unit}"
+        lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share} · {unit}"))
     if judged and not rule.looks:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
         widened = f"intervals widened by {percent(math.expm1(rule.drift))}"
@@ -62,6 +63,8 @@ def refusal(diff: Diff) -> str:
     """Return why nothing was compared, in one sentence; empty where something was."""
     if any(row.verdict for row in diff.comparisons):
         return ""
+    if diff.comparable and diff.comparisons:
+        return "nothing could be compared: the two sides share only the copy, which has no verdict"
     if diff.comparable:
         return "nothing could be compared: the two sides have no benchmark in common"
     names = ", ".join(change.name for change in diff.environment if change.serious)
@@ -150,11 +153,6 @@ def note(row: Comparison) -> str:
         if caveat.kind not in _OF_ALL_ROWS
     )
     return " · ".join(filter(None, (row.reason, *caveats)))
-
-
-def one_line(text: str) -> str:
-    """Return a text without line ends and without what would steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _side(side: Side) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lnbench.render.sheet import Sheet
+from lnbench.units import one_line
 
 
 def sheets_markdown(sheets: Iterable[Sheet]) -> str:
@@ -19,10 +20,10 @@ def _sheet_markdown(sheet: Sheet) -> str:
     )
     lines = [_row(cells) for cells in (head, rule, *body)]
     title = [f"### {sheet.title}", ""] if sheet.title else []
-    notes = ["", *(f"- {note}" for note in sheet.notes)] if sheet.notes else []
+    notes = ["", *(f"- {one_line(note)}" for note in sheet.notes)] if sheet.notes else []
     return "\n".join([*title, *lines, *notes])
 
 
 def _row(cells: Iterable[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
+    escaped = (one_line(cell).replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(escaped)} |"

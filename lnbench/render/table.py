@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lnbench.render.sheet import Line, Sheet
+from lnbench.units import one_line
 
 _WIDE = 110
 """Columns from which on a screen takes the columns that are nice to have."""
@@ -19,10 +20,10 @@ def print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
     for sheet in sheets:
         console.print()
         if sheet.title:
-            console.print(Text(sheet.title, style="bold"))
+            console.print(Text(one_line(sheet.title), style="bold"))
         console.print(sheet_table(sheet, wide=console.width >= _WIDE))
         for note in sheet.notes:
-            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 1)))
+            console.print(Padding(Text(one_line(note), style="dim"), (0, 0, 0, 1)))
 
 
 def sheet_table(sheet: Sheet, *, wide: bool) -> Table:
@@ -44,7 +45,9 @@ def sheet_table(sheet: Sheet, *, wide: bool) -> Table:
     for place, line in enumerate(sheet.lines):
         following = sheet.lines[place + 1] if place + 1 < len(sheet.lines) else None
         ends = following is not None and following.first
-        table.add_row(*(line.cells[i] for i in shown), style=_style(line), end_section=ends)
+        table.add_row(
+            *(Text(one_line(line.cells[i])) for i in shown), style=_style(line), end_section=ends
+        )
     return table
 
 

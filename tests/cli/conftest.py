@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from factories import PLUGINS, invented
 from typer.testing import CliRunner
 
 from lnbench.cli import selection
@@ -14,13 +15,6 @@ from lnbench.measure.launch import variables
 from lnbench.measure.probe import Found, Machine
 from lnbench.record.environment import usable_cpus
 from lnbench.record.outcome import Skipped
-from tests.conftest import PLUGINS
-from tests.factories import measured
-
-
-def invented(benchmark):
-    """Return the outcome of a benchmark in the invented session."""
-    return measured(benchmark.id, 1e-3 if benchmark.backend == "copy" else 2e-3, passes=2)
 
 
 @pytest.fixture

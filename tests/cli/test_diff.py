@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from factories import environment, failed, measured, report
 from typer.testing import CliRunner
 
 from lnbench.cli.app import app
 from lnbench.record import report as reports
-from tests.factories import environment, failed, measured, report
 
 QUIET = {"noise": 0.002}
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from factories import failed, invented, skipped
 
 from lnbench.cli.app import app
 from lnbench.plan.budget import PRESETS
 from lnbench.record import report as reports
 from lnbench.record.outcome import Measured
-from tests.cli.conftest import invented
-from tests.factories import failed, skipped
 
 SMALL = ("--shape", "8x16", "--direction", "forward")
 
@@ -358,8 +357,9 @@ def test_a_dry_run_says_what_would_run_measures_nothing_and_writes_nothing(fake)
 
     assert found.exit_code == 0
     assert found.stdout.split() == [
-        f"layernorm/forward/8x16/float32/cpu/{name}" for name in ("numpy", "triton", "copy")
+        f"layernorm/forward/8x16/float32/cpu/{name}" for name in ("numpy", "copy")
     ]
+    assert "cannot run here: layernorm/forward/8x16/float32/cpu/triton: no device" in found.stderr
     assert "2 of 3 rows can run here" in found.stderr
     assert fake.session is None
     assert here() == []

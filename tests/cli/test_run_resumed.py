@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from factories import measured, report
 
 from lnbench.plan.budget import Budget
 from lnbench.record import report as reports
 from lnbench.record.outcome import Measured
-from tests.factories import measured, report
 
 SMALL = ("--shape", "8x16", "--direction", "forward")
 
@@ -40,7 +40,12 @@ def test_resuming_hands_the_earlier_outcomes_to_the_session_and_writes_in_place(
 
 
 @pytest.mark.parametrize(
-    ("other", "named"), [(("--threads", "2"), "threads"), (("--seed", "1"), "seed")]
+    ("other", "named"),
+    [
+        (("--threads", "2"), "threads"),
+        (("--seed", "1"), "seed changed since"),
+        (("--time", "4"), "budget changed since"),
+    ],
 )
 def test_resuming_elsewhere_is_refused_and_names_what_changed(fake, earlier, other, named):
     before = Path("r.json").read_bytes()
@@ -48,7 +53,7 @@ def test_resuming_elsewhere_is_refused_and_names_what_changed(fake, earlier, oth
     found = fake.call(*earlier, *other)
 
     assert found.exit_code == 2
-    assert f"r.json cannot be resumed: {named} changed since" in found.stderr
+    assert f"r.json cannot be resumed: {named}" in found.stderr
     assert fake.session is None
     assert Path("r.json").read_bytes() == before
 

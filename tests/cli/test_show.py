@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from factories import failed, measured, report, skipped
 from typer.testing import CliRunner
 
 from lnbench.cli.app import app
 from lnbench.record import report as reports
 from lnbench.record.outcome import Agreement, Caveat, CaveatKind, OutputAgreement
-from tests.factories import failed, measured, report, skipped
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NO_DEVICE = "triton needs a CUDA device; TRITON_INTERPRET=1 interprets it on the CPU, slowly"

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from factories import measured, report
 from typer.testing import CliRunner
 
 import lnbench as package
 from lnbench.cli.app import app
 from lnbench.record import report as reports
-from tests.factories import measured, report
 
 HEAVY = ("torch", "triton", "numpy", "scipy")
 

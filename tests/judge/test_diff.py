@@ -4,6 +4,7 @@ import math
 
 import msgspec
 import pytest
+from factories import environment, failed, measured, report, skipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from lnbench.judge.diff import compare, exit_code
 from lnbench.judge.verdict import Band, Rule, Verdict, judge
 from lnbench.record.environment import Device
 from lnbench.record.outcome import Caveat, CaveatKind
-from tests.factories import environment, failed, measured, report, skipped
 
 MIRROR = {
     Verdict.REGRESSED: Verdict.IMPROVED,

@@ -5,13 +5,13 @@ import statistics
 
 import numpy as np
 import pytest
+from factories import measured
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from lnbench.judge import ranks, stats
 from lnbench.judge.stats import location, ratio_paired, shift, time_estimate
-from tests.factories import measured
 
 # Multiples of 1/64: sums, halves and shifts of them are exact, so laws can ask for equality.
 EXACT = st.integers(-(10**6), 10**6).map(lambda number: number / 64)

@@ -1,10 +1,10 @@
 """When a row may stop."""
 
 import pytest
+from factories import measured
 
 from lnbench.judge.stopping import precise
 from lnbench.plan.budget import PASSES_FOR_PRECISION, Budget
-from tests.factories import measured
 
 BUDGET = Budget(precision=0.05, passes=12)
 

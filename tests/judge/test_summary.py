@@ -1,13 +1,13 @@
 """What the tables of one run say."""
 
 import pytest
+from factories import environment, failed, measured, report, skipped
 
 from lnbench.errors import UnknownNameError
 from lnbench.judge.summary import PAGE_FAULT_BOUND, rows
 from lnbench.plan.case import Work
 from lnbench.record.environment import Cpu
 from lnbench.record.outcome import Caveat, CaveatKind
-from tests.factories import environment, failed, measured, report, skipped
 
 INTERPRETED = (Caveat(CaveatKind.INTERPRETED),)
 MOVED = 2 * 4096 * 1024 * 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lnbench.measure import session
+from lnbench.measure import home, session
 from lnbench.measure.home import Ground
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType
@@ -150,13 +150,59 @@ def test_the_time_of_a_benchmark_ends_its_row(setting):
     assert len(found["plain"].times_s) == 1
 
 
-def test_the_time_of_the_run_skips_what_had_no_turn(setting):
-    short = msgspec.structs.replace(setting, budget=Budget(passes=5, max_time_s=1e-9))
+def test_the_time_of_the_run_leaves_what_had_no_turn_for_another_one(setting):
+    short = msgspec.structs.replace(setting, budget=Budget(passes=2, max_time_s=1e-9))
 
-    found = outcomes(benchmarks("plain"), short)
+    assert outcomes(benchmarks("plain"), short) == {}
 
-    assert isinstance(found["plain"], Skipped)
-    assert "--max-time" in found["plain"].reason
+
+def test_a_row_that_the_time_of_the_run_cut_short_goes_on(setting):
+    """Its `stopped` says that the session ended first."""
+    rows = benchmarks("plain")
+    for progress in session.run(rows, setting, never):
+        if progress.passes == 1:
+            break
+    (cut,) = (each for each in progress.outcomes if each.benchmark.backend == "plain")
+
+    *_, last = session.run(rows, setting, never, resume=progress.outcomes)
+
+    (whole,) = (each for each in last.outcomes if each.benchmark.backend == "plain")
+    assert cut.stopped is None
+    assert whole.times_s[:1] == cut.times_s
+    assert len(whole.times_s) == 2
+
+
+def test_what_was_skipped_then_is_measured_where_it_can_be_now(setting):
+    rows = benchmarks("plain")
+    earlier = [Skipped(row, "no memory that day") for row in rows]
+
+    *_, last = session.run(rows, setting, never, resume=earlier)
+
+    assert {type(each) for each in last.outcomes} == {Measured}
+
+
+def test_after_the_death_of_its_nursery_a_session_spawns(setting, monkeypatch):
+    made = []
+    nursery = home.Nursery
+
+    def remembered(*arguments):
+        made.append(nursery(*arguments))
+        return made[-1]
+
+    once = msgspec.structs.replace(setting, budget=Budget(passes=1, rounds=2, timeout_s=60))
+    rows = benchmarks("plain", directions=(Direction.FORWARD, Direction.BACKWARD))
+    monkeypatch.setattr(
+        session, "settle", lambda names, grounds, stack: [remembered(names, *grounds)]
+    )
+
+    for progress in session.run(rows, once, never):
+        if progress.case is not None:
+            made[0]._process.kill()
+            made[0]._process.wait()
+
+    caveats = [{each.kind for each in outcome.caveats} for outcome in progress.outcomes]
+    assert sorted(CaveatKind.SPAWNED in kinds for kinds in caveats) == [False, False, True, True]
+    made[0].close()
 
 
 def test_a_case_beyond_the_memory_is_skipped_with_what_it_needs(setting):

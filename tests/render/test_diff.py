@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from factories import environment, failed, measured, report, skipped
 from rich.console import Console
 
 from lnbench.judge.diff import compare
 from lnbench.record.outcome import Caveat, CaveatKind
 from lnbench.render.diff import diff_json, diff_markdown, diff_table
-from tests.factories import environment, failed, measured, report, skipped
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
