@@ -1,0 +1,95 @@
+"""Pairs of processes: who is started first, when a row ends, and what a failure costs."""
+
+import msgspec
+import pytest
+
+from lnbench.measure import duel, home
+from lnbench.measure.duel import Match
+from lnbench.measure.sides import side
+from lnbench.plan.budget import Budget
+from lnbench.plan.case import Benchmark, Case, Direction, DType
+from lnbench.plan.side import parse_side
+from lnbench.record.outcome import Failed, Measured, Stopped
+
+
+def match(baseline="plain", candidate="plain", columns=64):
+    case = Case("layernorm", Direction.FORWARD, (8, columns), DType.FLOAT32, "cpu")
+    return Match(Benchmark(case, baseline), Benchmark(case, candidate))
+
+
+def sides(setting, *texts):
+    made = (
+        side(parse_side(text), setting.ground.environment)
+        for text in texts or ("backend:numpy", "backend:numpy")
+    )
+    return tuple(made)
+
+
+def run(setting, matches, looks, decide=lambda *_: False, **options):
+    *_, last = duel.run(matches, sides(setting), setting, looks, decide, **options)
+    return last.outcomes
+
+
+@pytest.fixture
+def brief(setting):
+    return msgspec.structs.replace(setting, budget=Budget(rounds=2, timeout_s=60))
+
+
+def test_the_side_that_is_started_first_is_drawn_for_every_pair(brief, monkeypatch):
+    order = []
+    start = home.Nursery.start
+
+    def noted(self, log):
+        order.append(log.stem)
+        return start(self, log)
+
+    monkeypatch.setattr(home.Nursery, "start", noted)
+    run(brief, [match()], looks=(16,))
+
+    firsts = [name for name in order if name != "inputs"][::2]
+    assert set(firsts) == {"baseline-plain", "candidate-plain"}
+
+
+def test_a_decided_row_stops_at_a_look_and_the_others_go_on(brief):
+    def decide(baseline, candidate):
+        return baseline.benchmark.case.columns == 64
+
+    found = run(brief, [match(columns=64), match(columns=32)], (2, 3, 5), decide)
+
+    ended = {each.benchmark.case.columns: (each.stopped, len(each.times_s)) for each in found}
+    assert ended == {64: (Stopped.DECIDED, 2), 32: (Stopped.PASSES, 5)}
+
+
+def test_between_looks_nobody_looks(brief):
+    seen = []
+
+    def decide(baseline, candidate):
+        seen.append(len(baseline.times_s))
+        return False
+
+    run(brief, [match()], (2, 4), decide)
+    assert seen == [2, 4]
+
+
+def test_a_row_that_has_had_its_time_is_looked_at_once_more(setting):
+    brief = msgspec.structs.replace(setting, budget=Budget(rounds=2, time_s=1e-6, timeout_s=60))
+    seen = []
+    found = run(brief, [match()], (16,), lambda one, other: bool(seen.append(len(one.times_s))))
+    assert seen == [1]
+    assert {each.stopped for each in found} == {Stopped.TIME}
+
+
+def test_a_side_that_fails_ends_its_row_and_no_other(brief):
+    found = run(brief, [match("plain", "wrong"), match("plain", "plain", columns=32)], (2,))
+    kinds = {(each.benchmark.case.columns, each.side): type(each) for each in found}
+    assert kinds == {
+        (64, "baseline"): Measured,
+        (64, "candidate"): Failed,
+        (32, "baseline"): Measured,
+        (32, "candidate"): Measured,
+    }
+
+
+def test_both_sides_take_part_in_every_round(brief):
+    first, other = run(brief, [match()], (3,))
+    assert first.rounds == other.rounds == ((0, 1),) * 3

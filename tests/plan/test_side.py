@@ -1,0 +1,51 @@
+"""What a user may write for a side of `ab`."""
+
+import pytest
+
+from lnbench.errors import ConfigError
+from lnbench.plan.side import SideKind, check_sides, parse_side
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value", "slowdown"),
+    [
+        ("backend:numpy", SideKind.BACKEND, "numpy", 0.0),
+        ("backend:torch-eager+10%", SideKind.BACKEND, "torch-eager", 0.1),
+        ("backend:numpy+0.05", SideKind.BACKEND, "numpy", 0.05),
+        ("git:main", SideKind.GIT, "main", 0.0),
+        ("git:feature/a+b", SideKind.GIT, "feature/a+b", 0.0),
+        ("pip:numpy==2.3.0", SideKind.PIP, "numpy==2.3.0", 0.0),
+        ("python:/opt/venv/bin/python", SideKind.PYTHON, "/opt/venv/bin/python", 0.0),
+    ],
+)
+def test_a_side_is_read_as_written(text, kind, value, slowdown):
+    side = parse_side(text)
+    assert (side.text, side.kind, side.value) == (text, kind, value)
+    assert side.slowdown == pytest.approx(slowdown)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        ("numpy", "'numpy' is no side", "backend:numpy"),
+        ("gti:main", "'gti:main' is no side", "did you mean 'git'?"),
+        ("git:", "names no commit", "git:main"),
+        ("git:--upload-pack=x", "names no commit", "git:main"),
+        ("pip:-r file", "names no requirement", "pip:numpy"),
+        ("backend:+10%", "names no backend", "backend:numpy"),
+        ("backend:numpy+ten", "'ten' is not a share", "+10%"),
+        ("backend:numpy+0%", "0% is not above 0%", ""),
+        ("backend:numpy+2000%", "2000% is not above 0%", ""),
+    ],
+)
+def test_a_wrong_side_is_one_sentence(text, words, hint):
+    with pytest.raises(ConfigError, match="'") as caught:
+        parse_side(text)
+    assert words in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_backend_and_an_environment_are_no_pair():
+    with pytest.raises(ConfigError, match="differ in kind"):
+        check_sides(parse_side("backend:numpy"), parse_side("git:main"))
+    check_sides(parse_side("git:main"), parse_side("python:/usr/bin/python3"))
