@@ -17,7 +17,9 @@ class What(StrEnum):
 
 
 def schema_command(
-    what: Annotated[What, typer.Argument(help="The file: a report of run, of ab, or benchmarks.yaml.")],
+    what: Annotated[
+        What, typer.Argument(help="The file: a report of run, of ab, or benchmarks.yaml.")
+    ],
 ) -> None:
     """Print the JSON Schema of a report or of benchmarks.yaml."""
     from lnbench.record.schema import report_schema, suite_schema
