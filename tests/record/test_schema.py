@@ -166,7 +166,12 @@ def test_a_file_without_suites_does_not_fit():
 def test_the_command_prints_json_and_nothing_else(what, capsys):
     schema_command(what)
     printed = json.loads(capsys.readouterr().out)
-    assert printed == {What.REPORT: report_schema, What.SUITE: suite_schema}[what]()
+    schemas = {
+        What.REPORT: report_schema,
+        What.COMPARISON: report_schema,
+        What.SUITE: suite_schema,
+    }
+    assert printed == schemas[what]()
     assert "2020-12" in printed["$schema"]
 
 
