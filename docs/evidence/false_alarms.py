@@ -3,7 +3,8 @@
     python docs/evidence/false_alarms.py FOLDER --runs 20 [--suite ci] [flags of lnbench run]
 
 Writes FOLDER/run-00.json …, and prints for the disjoint pairs (0,1), (2,3), … and for all pairs how
-many showed a regressed or improved row, and what the pairs could have detected.
+many showed a regressed or improved row, and what the pairs could have detected. Then the change
+that each ordered pair printed as detectable is planted in another run, and sought.
 Nothing else may run on the machine meanwhile.
 """
 
@@ -15,9 +16,13 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from lnbench.judge.diff import compare
 from lnbench.judge.verdict import Verdict
+from lnbench.plan.case import Benchmark
 from lnbench.record import report
+from lnbench.record.outcome import Measured, Outcome
 
 
 def main() -> None:
@@ -36,6 +41,7 @@ def main() -> None:
     runs = [report.read(path) for path in paths]
     judge("disjoint pairs", list(zip(runs[::2], runs[1::2], strict=False)))
     judge("all pairs", list(itertools.combinations(runs, 2)))
+    plant(runs)
 
 
 def measure(path: Path, suite: str, flags: list[str]) -> float | None:
@@ -68,6 +74,34 @@ def judge(name: str, pairs: list[tuple[report.Report, report.Report]]) -> None:
         f"  detectable: median {statistics.median(detectable):.3f}, deciles {ordered[0]:.3f}"
         f" to {ordered[-1]:.3f}; drift median {statistics.median(drifts):.3f}"
     )
+
+
+def plant(runs: list[report.Report]) -> None:
+    """Print how often a change as large as the one printed as detectable is called."""
+    verdicts: list[Verdict] = []
+    for first, second in itertools.permutations(range(len(runs)), 2):
+        third = next(i % len(runs) for i in range(second + 1, 99) if i % len(runs) != first)
+        printed = compare((runs[first],), (runs[second],)).comparisons
+        reach = {row.benchmark: row.detectable for row in printed if row.detectable is not None}
+        slower = (runs[first],), (slowed(runs[third], reach),)
+        verdicts += [row.verdict for row in compare(*slower).comparisons if row.verdict]
+    found = verdicts.count(Verdict.REGRESSED)
+    print(
+        f"what was printed as detectable, planted in another run: {found} of {len(verdicts)} rows"
+    )
+
+
+def slowed(run: report.Report, factors: dict[Benchmark, float]) -> report.Report:
+    """Return a run whose rows took longer by a factor."""
+
+    def slower(outcome: Outcome) -> Outcome:
+        factor = factors.get(outcome.benchmark)
+        if factor is None or not isinstance(outcome, Measured):
+            return outcome
+        times = tuple(tuple(factor * time for time in row) for row in outcome.times_s)
+        return msgspec.structs.replace(outcome, times_s=times)
+
+    return msgspec.structs.replace(run, outcomes=tuple(map(slower, run.outcomes)))
 
 
 if __name__ == "__main__":

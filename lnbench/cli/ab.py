@@ -57,43 +57,50 @@ def ab_command(
     format_: judging.Format = "table",
     force: options.Force = False,
     quiet: options.Quiet = False,
+    resume: options.Resume = None,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Measure two sides in one session, side by side, and say what changed.
-
-    Exits with 1 on a regression, 3 on a new failure, 5 where nothing could be compared.
-    """
+    """Measure two sides in one session, side by side, and say what changed."""
     flags = dict(locals())
-    from lnbench.cli import pairing
+    from lnbench.cli import pairing, resuming
     from lnbench.judge.paired import compare_sides
 
     levels = judging.levels(threshold, alpha, detect, format_)
     with pairing.pair(baseline, candidate, suite, flags) as paired:
+        begun = resuming.begin(resume, _head(paired))
+        _say_uncommitted(begun)
         if dry_run:
             _dry_run(paired)
             return
-        path = _path(output, force=force)
-        report, interrupted = _measure(paired, path, flags, levels)
+        path = resuming.report_path(output, resume, force=force)
+        report, interrupted = _measure(paired, path, begun, flags, levels)
     found = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
     if not quiet:
-        judging.show(found, format_)
-        typer.echo(f"report: {path}", err=True)
+        judging.show(found, format_, path)
     judging.leave(found, levels, strict=strict, code=INTERRUPTED if interrupted else None)
 
 
 def _measure(
-    paired: "Paired", path: Path, flags: Mapping[str, Any], levels: judging.Levels
+    paired: "Paired",
+    path: Path,
+    begun: "Report",
+    flags: Mapping[str, Any],
+    levels: judging.Levels,
 ) -> "tuple[Report, bool]":
-    """Return the report, and whether Ctrl-C cut it short; it is on disk after every pair."""
+    """Go on with a report; return it, and whether Ctrl-C cut it short.
+
+    It is on disk after every pair.
+    """
     import msgspec
 
+    from lnbench.cli import resuming
     from lnbench.cli.progress import ProgressLine
     from lnbench.judge.paired import decided, pair_rule
     from lnbench.measure import duel
     from lnbench.record import report
 
     rule = pair_rule(len(paired.matches), paired.looks, levels.threshold, levels.alpha)
-    made = _blank(paired)
+    made = begun
     started = clock.monotonic()
     try:
         with ProgressLine(quiet=flags["quiet"]) as line:
@@ -105,19 +112,25 @@ def _measure(
                 decided(rule),
                 spawn=paired.spawn,
                 unable=paired.unable,
+                resume=begun.outcomes,
             ):
-                made = msgspec.structs.replace(made, outcomes=progress.outcomes)
+                outcomes = resuming.kept(begun.outcomes, progress.outcomes)
+                made = msgspec.structs.replace(begun, outcomes=outcomes)
                 report.write(made, path)
                 line.show(progress, clock.monotonic() - started)
     except KeyboardInterrupt:
         report.write(made, path)  # Ctrl-C may have come in the middle of writing
-        typer.echo("interrupted; judged is what was measured by then", err=True)
+        typer.echo(
+            "interrupted; judged is what was measured by then; "
+            f"go on with: lnbench ab … --resume {path}",
+            err=True,
+        )
         return made, True
     return made, False
 
 
-def _blank(paired: "Paired") -> "Report":
-    """Return a report without outcomes."""
+def _head(paired: "Paired") -> "Report":
+    """Return a new report without outcomes."""
     from lnbench import __version__
     from lnbench.record.report import COMPARISON, Report
     from lnbench.record.revision import revision
@@ -138,6 +151,20 @@ def _blank(paired: "Paired") -> "Report":
     )
 
 
+def _say_uncommitted(begun: "Report") -> None:
+    """Say to stderr where a side is the commit that the changed files of this folder are not in."""
+    if begun.revision is None or not begun.revision.dirty:
+        return
+    for side in begun.sides:
+        if side.commit == begun.revision.commit:
+            typer.echo(
+                f"note: files of this folder have changed since {side.text}, which is measured "
+                f"as it was committed; commit them, or install them and name "
+                f"python:{sys.executable}",
+                err=True,
+            )
+
+
 def _dry_run(paired: "Paired") -> None:
     """Print what would be compared, to stdout, and about how long it takes, to stderr."""
     from lnbench.units import format_duration
@@ -154,12 +181,3 @@ def _dry_run(paired: "Paired") -> None:
         f"{format_duration(most)}",
         err=True,
     )
-
-
-def _path(output: Path | None, *, force: bool) -> Path:
-    """Return where the report goes, after making sure that it can be written."""
-    from lnbench.record import report
-
-    path = output or report.default_path(datetime.now(UTC))
-    report.prepare_path(path, force=force)
-    return path

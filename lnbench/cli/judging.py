@@ -81,8 +81,8 @@ def levels(threshold: str, alpha: str, detect: str | None, format_: str) -> Leve
     )
 
 
-def show(found: "Diff", format_: str) -> None:
-    """Print what changed."""
+def show(found: "Diff", format_: str, path: Path | None = None) -> None:
+    """Print what changed, and to stderr the report that says so where it is new."""
     from lnbench.render import diff as render
 
     if format_ == "table":
@@ -94,6 +94,8 @@ def show(found: "Diff", format_: str) -> None:
     else:
         render_text = render.diff_json if format_ == "json" else render.diff_markdown
         typer.echo(render_text(found), nl=False)
+    if path is not None:
+        typer.echo(f"report: {path}", err=True)
 
 
 def leave(found: "Diff", judged: Levels, *, strict: bool, code: int | None = None) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from lnbench import registry
 from lnbench.cli.selection import overrides, setting_of, spawns, unable_outcome
 from lnbench.errors import ConfigError, NothingMeasuredError
-from lnbench.measure.duel import NAMES, Match
+from lnbench.measure.contest import NAMES, Match
 from lnbench.measure.home import Ground
 from lnbench.measure.launch import variables
 from lnbench.measure.probe import Machine, probe

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lnbench.cli import budget_options, options
-from lnbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from lnbench.cli.selection import Chosen
-    from lnbench.plan.budget import Budget
     from lnbench.record.outcome import Outcome
     from lnbench.record.report import Report
 
@@ -53,17 +51,17 @@ def run_command(
 ) -> None:
     """Measure a suite on this machine, show tables, write a report."""
     flags = dict(locals())
-    from lnbench.cli import selection, showing
+    from lnbench.cli import resuming, selection, showing
 
     showing.check_format(format_)
     with selection.choose(suite, flags) as chosen:
         selection.check_relative(relative_to, chosen)
-        earlier = _earlier(resume, chosen)
+        begun = resuming.begin(resume, _head(chosen))
         if dry_run:
             showing.dry_run(chosen)
             return
-        path = _path(output, resume, force=force)
-        report, interrupted = _measure(chosen, path, earlier, flags)
+        path = resuming.report_path(output, resume, force=force)
+        report, interrupted = _measure(chosen, path, begun, flags)
     if not quiet:
         showing.show(report, format_, relative_to=relative_to)
         typer.echo(f"report: {path}", err=True)
@@ -96,18 +94,21 @@ def _unfinished(outcomes: "tuple[Outcome, ...]", chosen: "Chosen") -> int:
 
 
 def _measure(
-    chosen: "Chosen", path: Path, earlier: "Report | None", flags: Mapping[str, Any]
+    chosen: "Chosen", path: Path, begun: "Report", flags: Mapping[str, Any]
 ) -> "tuple[Report, bool]":
-    """Return the report, and whether Ctrl-C cut it short; it is on disk after every case."""
+    """Go on with a report; return it, and whether Ctrl-C cut it short.
+
+    It is on disk after every case.
+    """
     import msgspec
 
+    from lnbench.cli import resuming
     from lnbench.cli.progress import ProgressLine
     from lnbench.judge.stopping import precise
     from lnbench.measure import session
     from lnbench.record import report
 
-    empty = _blank(chosen, earlier)
-    made = empty
+    made = begun
     started = _clock()
     try:
         with ProgressLine(quiet=flags["quiet"]) as line:
@@ -117,9 +118,10 @@ def _measure(
                 precise,
                 spawn=chosen.spawn,
                 unable=chosen.unable,
-                resume=earlier.outcomes if earlier else (),
+                resume=begun.outcomes,
             ):
-                made = msgspec.structs.replace(empty, outcomes=_kept(earlier, progress.outcomes))
+                outcomes = resuming.kept(begun.outcomes, progress.outcomes)
+                made = msgspec.structs.replace(begun, outcomes=outcomes)
                 report.write(made, path)
                 line.show(progress, _clock() - started)
     except KeyboardInterrupt:
@@ -129,27 +131,14 @@ def _measure(
     return made, False
 
 
-def _kept(earlier: "Report | None", outcomes: "tuple[Outcome, ...]") -> "tuple[Outcome, ...]":
-    """Return outcomes in the order of the earlier report, with its rows that were not selected."""
-    now = {outcome.benchmark.id: outcome for outcome in outcomes}
-    before = earlier.outcomes if earlier else ()
-    rows = [now.pop(outcome.benchmark.id, outcome) for outcome in before]
-    return (*rows, *now.values())
-
-
-def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
-    """Return a report without outcomes: the earlier one's head, or a new one."""
-    import msgspec
-
+def _head(chosen: "Chosen") -> "Report":
+    """Return a new report without outcomes."""
     from lnbench import __version__
     from lnbench.record.environment import collect
     from lnbench.record.report import Report
     from lnbench.record.revision import revision
     from lnbench.record.wire import Tool
 
-    if earlier is not None:
-        budget = chosen.setting.budget
-        return msgspec.structs.replace(earlier, outcomes=(), budget=budget)
     setting = chosen.setting
     return Report(
         created=datetime.now(UTC).replace(microsecond=0),
@@ -161,56 +150,6 @@ def _blank(chosen: "Chosen", earlier: "Report | None") -> "Report":
         environment=collect(setting.threads, chosen.machine.devices, setting.ground.environment),
         outcomes=(),
     )
-
-
-def _earlier(resume: Path | None, chosen: "Chosen") -> "Report | None":
-    """Return the report to go on with; ConfigError where machine or revision are others now."""
-    if resume is None:
-        return None
-    from lnbench.record import report
-    from lnbench.record.environment import collect, differences
-    from lnbench.record.revision import revision
-
-    earlier = report.read(resume)
-    setting = chosen.setting
-    now = collect(setting.threads, chosen.machine.devices, setting.ground.environment)
-    changed = [each.name for each in differences(earlier.environment, now)]
-    for name, before, after in (
-        ("kind", earlier.kind, "benchmarks"),
-        ("suite", earlier.suite, chosen.suite.name),
-        ("revision", earlier.revision, revision()),
-        ("seed", earlier.seed, setting.seed),
-        ("budget", _uncapped(earlier.budget), _uncapped(setting.budget)),
-    ):
-        if before != after:
-            changed.append(name)
-    if changed:
-        raise ConfigError(
-            f"{resume} cannot be resumed: {', '.join(changed)} changed since",
-            "repeat the command of the report, or start a new one: lnbench run -o NEW.json",
-        )
-    return earlier
-
-
-def _uncapped(budget: "Budget") -> "Budget":
-    """Return what decides when a row has had enough: caps may differ."""
-    import msgspec
-
-    return msgspec.structs.replace(budget, max_time_s=None, timeout_s=1.0)
-
-
-def _path(output: Path | None, resume: Path | None, *, force: bool) -> Path:
-    """Return where the report goes, after making sure that it can be written."""
-    from lnbench.record import report
-
-    if resume is not None:
-        if output not in (None, resume):
-            raise ConfigError("--resume goes on in place and takes no --output")
-        report.prepare_path(resume, force=True)
-        return resume
-    path = output or report.default_path(datetime.now(UTC))
-    report.prepare_path(path, force=force)
-    return path
 
 
 def _clock() -> float:

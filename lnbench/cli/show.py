@@ -13,6 +13,14 @@ def show_command(
     by: options.By = "",
     metric: options.Metric = "time",
     relative_to: options.RelativeTo = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            envvar="LNBENCH_EXPLAIN",
+            help="Show where the noise of each row comes from, and what would narrow it.",
+        ),
+    ] = False,
     format_: options.Format = "table",
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
@@ -22,6 +30,9 @@ def show_command(
     showing.check_format(format_)
     showing.check_pivot(by, metric)
     found = reports.read(report)
+    if explain:
+        showing.explain(found, format_)
+        return
     if found.kind == reports.COMPARISON:
         from lnbench.cli import judging
         from lnbench.judge.paired import compare_sides

@@ -66,6 +66,21 @@ def show(
     _print(sheets, format_, head=head_lines(report))
 
 
+def explain(report: "Report", format_: str) -> None:
+    """Print where the noise of each row of a report comes from."""
+    from lnbench.judge import noise
+    from lnbench.render.noise import noise_json, noise_sheets
+    from lnbench.render.rows import head_lines
+
+    rows = noise.explain(report)
+    if format_ == "json":
+        typer.echo(noise_json(rows, report.budget.precision), nl=False)
+    elif not rows:
+        typer.echo("the report holds no row that was measured", err=True)
+    else:
+        _print(noise_sheets(rows, report.budget.precision), format_, head=head_lines(report))
+
+
 def _usual(report: "Report") -> str | None:
     """Return what speedups are against where nobody says: eager, where it was measured."""
     names = {outcome.benchmark.backend for outcome in report.outcomes}

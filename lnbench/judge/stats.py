@@ -154,8 +154,9 @@ def detectable(half_width: float, threshold: float, level: float, drift: float =
         drift: by how much each end was widened, as a logarithm.
     """
     quantile = -statistics.NormalDist().inv_cdf(level / 2)
-    error = half_width / quantile
-    reach = max(math.log1p(threshold) + _POWER * error, (quantile + _POWER) * error + drift)
+    # The estimate scatters by the noise within the reports, and by what drifted between them.
+    error = math.hypot(half_width / quantile, drift)
+    reach = max(math.log1p(threshold), half_width + drift) + _POWER * error
     return math.exp(reach) if reach < _LARGEST_LOG else math.inf
 
 

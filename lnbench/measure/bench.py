@@ -74,10 +74,11 @@ class Bench:
             details=dict(self._routine.details()),
         )
 
-    def sample(self) -> messages.Sampled:
-        """Take one sample."""
+    def sample(self, iterations: int | None) -> messages.Sampled:
+        """Take one sample of that many calls, or of as many as were found to be enough."""
+        calls = iterations or self._iterations
         seconds, faults = sampling.take_sample(
-            self._routine.run, self._timer, self._iterations, self.case.options.cache
+            self._routine.run, self._timer, calls, self.case.options.cache
         )
         return messages.Sampled(seconds, faults)
 

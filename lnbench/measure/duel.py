@@ -7,32 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
 from lnbench import registry
 from lnbench.measure import memory, shared
+from lnbench.measure.contest import NAMES, Contest, Match
 from lnbench.measure.home import Ground, Home, living, settle
-from lnbench.measure.row import Row
 from lnbench.measure.session import NURSERY_PASSES, Progress
 from lnbench.measure.sides import Side
 from lnbench.measure.visit import Setting, Visit, clear
-from lnbench.plan.case import Benchmark, Case
-from lnbench.record.outcome import Failed, Measured, Outcome, SideName, Skipped, Stopped
-
-NAMES: tuple[SideName, SideName] = ("baseline", "candidate")
-"""What the sides are called in a report."""
+from lnbench.plan.case import Case
+from lnbench.record.outcome import Measured, Outcome, Skipped, Stopped
 
 _LARGEST_PADDING = 4096  # a page: the stack of a process begins where its variables end
 
 Decide = Callable[[Measured, Measured], bool]
 """Whether the pairs of a row show what there is to show."""
-
-
-class Match(msgspec.Struct, frozen=True):
-    """A row of a comparison: a benchmark of each side, of one case."""
-
-    baseline: Benchmark
-    candidate: Benchmark
 
 
 def run(
@@ -44,6 +32,7 @@ def run(
     *,
     spawn: bool = False,
     unable: Iterable[Outcome] = (),
+    resume: Iterable[Outcome] = (),
 ) -> Iterator[Progress]:
     """Measure pairs, yielding all outcomes so far after each visit of a row.
 
@@ -55,8 +44,11 @@ def run(
         decide: whether a row is decided.
         spawn: start each worker anew instead of forking it.
         unable: outcomes known beforehand, such as backends that a side does not have.
+        resume: outcomes of an earlier session to go on from.
     """
-    duel = _Duel(matches, sides, setting, looks, decide, unable)
+    # What was skipped then may run by now; what cannot, `unable` says again.
+    earlier = [outcome for outcome in resume if not isinstance(outcome, Skipped)]
+    duel = _Duel(matches, sides, setting, looks, decide, [*earlier, *unable])
     yield duel.progress(None)
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(duel.largest_bytes()))
@@ -75,34 +67,6 @@ def run(
                 yield duel.progress(row.case)
 
 
-class _Contest:
-    """One row: what each side has measured of it."""
-
-    def __init__(self, match: Match, slowdowns: tuple[float, float]) -> None:
-        self.rows = tuple(
-            Row(benchmark, is_limit=False, side=name, slowdown=slowdown)
-            for benchmark, name, slowdown in zip(
-                (match.baseline, match.candidate), NAMES, slowdowns, strict=True
-            )
-        )
-        self.spent_s = 0.0
-
-    @property
-    def case(self) -> Case:
-        """What both compute."""
-        return self.rows[0].benchmark.case
-
-    @property
-    def open(self) -> bool:
-        """Whether another pair is wanted: not once a side has failed."""
-        return all(row.open for row in self.rows)
-
-    def close(self, why: Stopped) -> None:
-        """Say why no further pair is taken."""
-        for row in self.rows:
-            row.stopped = why
-
-
 class _Duel:
     """The rows of a session of two sides."""
 
@@ -113,20 +77,19 @@ class _Duel:
         setting: Setting,
         looks: Sequence[int],
         decide: Decide,
-        unable: Iterable[Outcome],
+        known: Sequence[Outcome],
     ) -> None:
         self._sides, self._setting, self._decide = sides, setting, decide
         self._looks = tuple(looks)
-        self._rng = random.Random(setting.seed)  # noqa: S311  (an order, not a secret)
         self._started = time.monotonic()
         slowdowns = (sides[0].spec.slowdown, sides[1].spec.slowdown)
-        self._contests = [_Contest(match, slowdowns) for match in matches]
-        known = {(each.benchmark, each.side): each for each in unable}
-        for row in (row for contest in self._contests for row in contest.rows):
-            outcome = known.get((row.benchmark, row.side))
-            row.ended = outcome if isinstance(outcome, Skipped | Failed) else None
+        found = {(each.benchmark, each.side): each for each in known}
+        self._contests = [Contest(match, slowdowns, found) for match in matches]
+        # A session that goes on must not draw the orders of its first pairs once more.
+        taken = sum(contest.rows[0].passes for contest in self._contests)
+        self._rng = random.Random(f"{setting.seed}/{taken}")  # noqa: S311  (no secret)
 
-    def open_rows(self) -> list[_Contest]:
+    def open_rows(self) -> list[Contest]:
         """Return the rows that want another pair, in a fresh random order."""
         rows = [contest for contest in self._contests if contest.open]
         self._rng.shuffle(rows)
@@ -159,7 +122,7 @@ class _Duel:
             contest.spent_s += (time.monotonic() - started) / len(rows)
         return dict(zip(wanted, homes, strict=True))
 
-    def visit(self, contest: _Contest, homes: dict[str, Home], folder: Path) -> None:
+    def visit(self, contest: Contest, homes: dict[str, Home], folder: Path) -> None:
         """Take one pair of a row, and close it where it has had enough."""
         if self._out_of_time():
             contest.close(Stopped.TIME)
@@ -198,7 +161,7 @@ class _Duel:
         sizes = (registry.operation(case.operation).memory_bytes(case) for case in cases)
         return max(sizes, default=0)
 
-    def _look(self, contest: _Contest) -> None:
+    def _look(self, contest: Contest) -> None:
         """Close a row that is decided at this number of pairs, or has had all of its time."""
         baseline, candidate = (row.outcome() for row in contest.rows)
         pairs = contest.rows[0].passes

@@ -9,7 +9,7 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised with every change of a message; both sides must have the same."""
 
 
@@ -75,6 +75,9 @@ class Verified(msgspec.Struct, frozen=True, tag=True):
 
 class TakeSample(msgspec.Struct, frozen=True, tag=True):
     """Ask for one sample."""
+
+    iterations: int | None = None
+    """Calls timed together; None for as many as were found to be enough."""
 
 
 class Sampled(msgspec.Struct, frozen=True, tag=True):

@@ -143,9 +143,16 @@ class Row:
             self.caution(CaveatKind.LOST_PASSES, error)
 
 
-def restored(benchmark: Benchmark, *, is_limit: bool, outcome: Outcome | None) -> Row:
-    """Return the row of a benchmark as an earlier session left it."""
-    row = Row(benchmark, is_limit)
+def restored(
+    benchmark: Benchmark,
+    *,
+    is_limit: bool,
+    outcome: Outcome | None,
+    side: SideName = "",
+    slowdown: float = 0.0,
+) -> Row:
+    """Return the row of a benchmark as an earlier session left it, if one did."""
+    row = Row(benchmark, is_limit, side=side, slowdown=slowdown)
     if isinstance(outcome, Skipped | Failed):
         row.ended = outcome
     elif outcome is not None:

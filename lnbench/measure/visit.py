@@ -75,6 +75,7 @@ class Visit:
                 worker = self._ready(row, stack)
                 if worker is not None:
                     workers[row.name] = (row, worker)
+            _agree(rows)
             for number in range(self._setting.budget.rounds):
                 order = [pair for pair in workers.values() if pair[0].ended is None]
                 self._rng.shuffle(order)
@@ -134,7 +135,9 @@ class Visit:
     def _sample(self, row: Row, worker: WorkerHandle, number: int) -> bool:
         with _Guard(row, Stage.MEASURE):
             sample = worker.ask(
-                messages.TakeSample(), messages.Sampled, self._setting.budget.timeout_s
+                messages.TakeSample(row.iterations),
+                messages.Sampled,
+                self._setting.budget.timeout_s,
             )
             worker.stop()
             row.sampled(number, sample, on_cpu=self._case.device == "cpu")
@@ -158,6 +161,16 @@ class Visit:
             messages.Verify(self._peer or {}), messages.Verified, self._setting.budget.timeout_s
         )
         row.agreed(verified.agreement, verified.checksum)
+
+
+def _agree(rows: Sequence[Row]) -> None:
+    """Give both sides of one benchmark samples of the same number of calls.
+
+    Each has found its own by a noisy clock, and the first call of a sample is not like the others.
+    """
+    for row in rows:
+        found = (each.iterations or 0 for each in rows if each.benchmark == row.benchmark)
+        row.iterations = max(found, default=0) or row.iterations
 
 
 class _Guard:

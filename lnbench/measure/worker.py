@@ -57,9 +57,9 @@ class Worker:
             case messages.Verify(peer):
                 self._stage = Stage.VERIFY
                 return self._prepared.verify(peer)
-            case messages.TakeSample():
+            case messages.TakeSample(iterations):
                 self._stage = Stage.MEASURE
-                return self._prepared.sample()
+                return self._prepared.sample(iterations)
             case messages.Finish():
                 self._stage = Stage.MEASURE
                 return messages.Finished(self._prepared.checksum())

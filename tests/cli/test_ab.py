@@ -101,6 +101,8 @@ def test_two_commits_of_a_plug_in_are_compared_and_leave_the_repository_as_it_wa
     lnbench, project, tmp_path
 ):
     """The plug-in is installed nowhere else: it is known from its own sides."""
+    with (project / "lnbench_plain.py").open("a") as file:
+        file.write("syntax error: a change that nobody has committed")
     before = sorted(path.name for path in project.iterdir())
     options = (*SMALL, "--passes", "10")
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": ""}
@@ -108,6 +110,8 @@ def test_two_commits_of_a_plug_in_are_compared_and_leave_the_repository_as_it_wa
     found = lnbench("ab", "git:HEAD~1", "git:HEAD", *options, check=1, **cache)
 
     assert "1 regressed" in found.stdout
+    assert found.stderr.count("have changed since git:HEAD, ") == 1
+    assert "have changed since git:HEAD~1" not in found.stderr
     report = reports.read(project / "ab.json")
     assert {outcome.benchmark.backend for outcome in report.outcomes} == {"plain"}
     assert [len(side.commit) for side in report.sides] == [40, 40]
@@ -171,10 +175,10 @@ def test_an_interpreter_without_lnbench_is_one_sentence(lnbench, tmp_path):
     assert "cannot run lnbench: no module named lnbench" in found.stderr
 
 
-def test_ctrl_c_leaves_a_whole_report_and_no_process(environment, tmp_path):
+def test_ctrl_c_leaves_a_whole_report_that_goes_on_and_no_process(environment, tmp_path):
     command = [sys.executable, "-P", "-m", "lnbench", "ab", "backend:plain", "backend:plain"]
     process = subprocess.Popen(
-        [*command, *SMALL, "--threshold", "0"],
+        [*command, *SMALL, "--passes", "40"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -193,3 +197,21 @@ def test_ctrl_c_leaves_a_whole_report_and_no_process(environment, tmp_path):
         ["pgrep", "-f", "lnbench.measure.nursery.*plain"], capture_output=True, check=False
     )
     assert left.stdout == b""
+    assert "go on with: lnbench ab … --resume ab.json" in errors.decode()
+
+    before = reports.read(path)
+    goes_on = [*command, *SMALL, "--passes", "40", "--resume", "ab.json"]
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "timeout": 120}
+    done = subprocess.run(goes_on, check=False, **options)
+    assert done.returncode in (0, 1), done.stderr
+    after = reports.read(path)
+    assert after.created == before.created
+    for one, other in zip(before.outcomes, after.outcomes, strict=True):
+        assert other.times_s[: len(one.times_s)] == one.times_s
+        assert other.stopped is not None
+
+    goes_on[goes_on.index("backend:plain")] = "backend:plain+10%"
+    other = subprocess.run(goes_on, check=False, **options)
+    assert other.returncode == 2
+    assert b"ab.json cannot be resumed: backend:plain changed since" in other.stderr
+    assert reports.read(path) == after

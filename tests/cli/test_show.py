@@ -282,3 +282,30 @@ def test_the_first_report_ever_written_still_shows():
     found = show(Path(__file__).parent.parent / "data" / "report-v1.json")
 
     assert "layernorm" in found.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_the_noise_of_every_row_is_explained_within_the_screen(folder, columns):
+    found = show("r.json", "--explain", columns=columns).stdout
+
+    assert max(map(len, found.splitlines())) <= columns
+    for word in ("samples", "processes", "passes", "for ±5%", "mostly", "torch-eager", "4096x1024"):
+        assert word in found
+    assert ("rounds  " in found) == ("drift" in found) == (columns > 110)
+    assert found.count("numpy") >= 4
+    assert "triton" not in found  # it was skipped
+
+
+def test_the_noise_in_json_says_what_the_table_says(folder):
+    found = json.loads(show("r.json", "--explain", "--format", "json").stdout)
+
+    assert len(found) == 12
+    assert found[0]["id"] == "layernorm/forward/128x768/float32/cpu/numpy"
+    assert found[0]["source"] in {"samples", "rounds", "processes", "passes"}
+    assert found[0]["units"] == found[0]["units_for_precision"] == 12
+
+
+def test_nothing_measured_has_nothing_to_explain(folder):
+    reports.write(report(), Path("none.json"))
+    assert "no row that was measured" in show("none.json", "--explain").stderr
+    assert show("none.json", "--explain", "--format", "json").stdout == "[]\n"

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from lnbench.measure import duel, home
-from lnbench.measure.duel import Match
+from lnbench.measure.contest import Match
 from lnbench.measure.sides import side
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType
@@ -93,3 +93,41 @@ def test_a_side_that_fails_ends_its_row_and_no_other(brief):
 def test_both_sides_take_part_in_every_round(brief):
     first, other = run(brief, [match()], (3,))
     assert first.rounds == other.rounds == ((0, 1),) * 3
+
+
+def test_both_sides_of_a_benchmark_take_samples_of_the_same_number_of_calls(brief):
+    for columns in range(16, 96, 16):
+        first, other = run(brief, [match(columns=columns)], (1,))
+        assert first.iterations == other.iterations > 1
+
+
+def test_a_session_goes_on_where_one_was_cut_short(brief):
+    rows = [match(columns=64), match(columns=32)]
+    session = duel.run(
+        rows, sides(brief), brief, (2, 4), lambda one, _: one.benchmark.case.columns == 64
+    )
+    cut = next(
+        progress.outcomes
+        for progress in session
+        if {each.benchmark.case.columns: len(each.times_s) for each in progress.outcomes}
+        == {64: 2, 32: 3}
+    )
+    session.close()
+
+    found = run(brief, rows, (2, 4), resume=cut)
+
+    for before, after in zip(cut, found, strict=True):
+        assert after.times_s[: len(before.times_s)] == before.times_s
+        assert after.side == before.side
+    ended = {each.benchmark.case.columns: (each.stopped, len(each.times_s)) for each in found}
+    assert ended == {64: (Stopped.DECIDED, 2), 32: (Stopped.PASSES, 4)}
+
+
+def test_a_session_that_goes_on_draws_other_orders(brief):
+    def orders(resume, passes):
+        session = duel._Duel([match()], sides(brief), brief, (passes,), None, resume)
+        return [session._rng.random() for _ in range(4)]
+
+    first = run(brief, [match()], (2,))
+    assert orders((), 9) == orders((), 9)
+    assert orders(first, 9) != orders((), 9)

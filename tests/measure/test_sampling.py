@@ -3,12 +3,19 @@
 import gc
 import mmap
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from lnbench.measure import sampling
-from lnbench.measure.sampling import no_collection, peak_extra_bytes, stopwatch, take_sample
+from lnbench.measure.sampling import (
+    WARM_UP_S,
+    no_collection,
+    peak_extra_bytes,
+    stopwatch,
+    take_sample,
+)
 from lnbench.plan.case import Cache
 from lnbench.testing import FakeTimer
 
@@ -33,15 +40,29 @@ class Listening(FakeTimer):
         self.events.append("synchronize")
 
 
-@pytest.mark.parametrize(
-    ("cache", "before"), [(Cache.HOT, ["run", "synchronize"]), (Cache.COLD, [])]
-)
-def test_one_untimed_call_comes_before_a_hot_sample_and_none_before_a_cold_one(cache, before):
+def test_no_untimed_call_comes_before_a_cold_sample():
     events = []
 
-    take_sample(lambda: events.append("run"), Listening(events), 3, cache)
+    take_sample(lambda: events.append("run"), Listening(events), 3, Cache.COLD)
 
-    assert events == [*before, "start", "run", "run", "run", "end"]
+    assert events == ["start", "run", "run", "run", "end"]
+
+
+@pytest.mark.parametrize(("call_s", "least", "most"), [(2 * WARM_UP_S, 1, 1), (0, 20, None)])
+def test_a_hot_sample_is_warmed_up_by_one_long_call_or_by_many_short_ones(call_s, least, most):
+    events = []
+
+    def run():
+        events.append("run")
+        time.sleep(call_s) if call_s else None
+
+    take_sample(run, Listening(events), 3, Cache.HOT)
+
+    before = events[: events.index("start")]
+    calls = before.count("run")
+    assert least <= calls <= (most or calls)
+    assert before == ["run", "synchronize"] * calls
+    assert events[len(before) :] == ["start", "run", "run", "run", "end"]
 
 
 def test_a_sample_is_seconds_per_iteration():
