@@ -128,8 +128,9 @@ def sessions_judged(files: list[Path]) -> Judged:
 
 
 def regressed(rows: tuple) -> tuple[int, int]:
-    """Count the regressed rows, and the rows."""
-    return sum(row.verdict is Verdict.REGRESSED for row in rows), len(rows)
+    """Count the regressed rows, and the rows that are judged: copy, the control, is not."""
+    verdicts = [row.verdict for row in rows if row.verdict is not None]
+    return verdicts.count(Verdict.REGRESSED), len(verdicts)
 
 
 def judges(peers: str) -> dict[str, Callable[[list[Path]], Judged]]:
