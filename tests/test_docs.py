@@ -16,7 +16,8 @@ import typer
 import yaml
 
 from lnbench.cli import run
-from lnbench.cli.app import INTERRUPTED, app
+from lnbench.cli.app import app
+from lnbench.cli.measuring import INTERRUPTED
 from lnbench.errors import LnbenchError, NothingMeasuredError
 from lnbench.judge import diff
 from lnbench.judge.verdict import Verdict
@@ -251,7 +252,7 @@ def test_the_plug_in_of_a_page_passes_its_contract(page, installed):
 def codes() -> set[int]:
     """Every exit code that the commands know."""
     found = {getattr(diff, name) for name in dir(diff) if name.startswith("EXIT_")}
-    found |= {run.WRONG, run.NOTHING, run.INTERRUPTED, INTERRUPTED}
+    found |= {run.WRONG, run.NOTHING, INTERRUPTED}
     return found | {0, LnbenchError.exit_code, NothingMeasuredError.exit_code}
 
 

@@ -1,7 +1,6 @@
 """`lnbench ab`: two sides measured in one session, side by side, and judged."""
 
 import sys
-import time as clock
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lnbench.cli import budget_options, completion, judging, options
+from lnbench.cli import budget_options, completion, judging, measuring, options
+from lnbench.cli.measuring import INTERRUPTED
 
 if TYPE_CHECKING:
     from lnbench.cli.pairing import Paired
     from lnbench.record.report import Report
 
 _SIDES = "backend:NAME, backend:NAME+10%, git:REF, pip:REQUIREMENT or python:PATH"
-
-INTERRUPTED = 130
 
 
 def ab_command(
@@ -87,46 +85,23 @@ def _measure(
     flags: Mapping[str, Any],
     levels: judging.Levels,
 ) -> "tuple[Report, bool]":
-    """Go on with a report; return it, and whether Ctrl-C cut it short.
-
-    It is on disk after every pair.
-    """
-    import msgspec
-
-    from lnbench.cli import resuming
-    from lnbench.cli.progress import ProgressLine
+    """Go on with a report; return it, and whether Ctrl-C cut it short."""
     from lnbench.judge.paired import decided, pair_rule
     from lnbench.measure import duel
-    from lnbench.record import report
 
     rule = pair_rule(len(paired.matches), paired.looks, levels.threshold, levels.alpha)
-    made = begun
-    started = clock.monotonic()
-    try:
-        with ProgressLine(quiet=flags["quiet"]) as line:
-            for progress in duel.run(
-                paired.matches,
-                paired.sides,
-                paired.setting,
-                paired.looks,
-                decided(rule),
-                spawn=paired.spawn,
-                unable=paired.unable,
-                resume=begun.outcomes,
-            ):
-                outcomes = resuming.kept(begun.outcomes, progress.outcomes)
-                made = msgspec.structs.replace(begun, outcomes=outcomes)
-                report.write(made, path)
-                line.show(progress, clock.monotonic() - started)
-    except KeyboardInterrupt:
-        report.write(made, path)  # Ctrl-C may have come in the middle of writing
-        typer.echo(
-            "interrupted; judged is what was measured by then; "
-            f"go on with: lnbench ab … --resume {path}",
-            err=True,
-        )
-        return made, True
-    return made, False
+    steps = duel.run(
+        paired.matches,
+        paired.sides,
+        paired.setting,
+        paired.looks,
+        decided(rule),
+        spawn=paired.spawn,
+        unable=paired.unable,
+        resume=begun.outcomes,
+    )
+    again = "interrupted; judged is what was measured by then; go on with: lnbench ab …"
+    return measuring.follow(steps, begun, path, again=again, quiet=flags["quiet"])
 
 
 def _head(paired: "Paired") -> "Report":

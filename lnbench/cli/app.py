@@ -13,12 +13,11 @@ from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
 from lnbench.cli.list import list_app
+from lnbench.cli.measuring import INTERRUPTED
 from lnbench.cli.run import run_command
 from lnbench.cli.schema import schema_command
 from lnbench.cli.show import show_command
 from lnbench.errors import LnbenchError
-
-INTERRUPTED = 130
 
 
 class _Group(typer.core.TyperGroup):

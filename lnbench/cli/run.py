@@ -1,7 +1,6 @@
 """`lnbench run`: measure, show, and write a report."""
 
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lnbench.cli import budget_options, options
+from lnbench.cli import budget_options, measuring, options
+from lnbench.cli.measuring import INTERRUPTED
 
 if TYPE_CHECKING:
     from lnbench.cli.selection import Chosen
     from lnbench.record.outcome import Outcome
     from lnbench.record.report import Report
 
-WRONG, NOTHING, INTERRUPTED = 3, 5, 130
+WRONG, NOTHING = 3, 5
 
 
 def run_command(
@@ -96,39 +96,20 @@ def _unfinished(outcomes: "tuple[Outcome, ...]", chosen: "Chosen") -> int:
 def _measure(
     chosen: "Chosen", path: Path, begun: "Report", flags: Mapping[str, Any]
 ) -> "tuple[Report, bool]":
-    """Go on with a report; return it, and whether Ctrl-C cut it short.
-
-    It is on disk after every case.
-    """
-    import msgspec
-
-    from lnbench.cli import resuming
-    from lnbench.cli.progress import ProgressLine
+    """Go on with a report; return it, and whether Ctrl-C cut it short."""
     from lnbench.judge.stopping import precise
     from lnbench.measure import session
-    from lnbench.record import report
 
-    made = begun
-    started = _clock()
-    try:
-        with ProgressLine(quiet=flags["quiet"]) as line:
-            for progress in session.run(
-                chosen.benchmarks,
-                chosen.setting,
-                precise,
-                spawn=chosen.spawn,
-                unable=chosen.unable,
-                resume=begun.outcomes,
-            ):
-                outcomes = resuming.kept(begun.outcomes, progress.outcomes)
-                made = msgspec.structs.replace(begun, outcomes=outcomes)
-                report.write(made, path)
-                line.show(progress, _clock() - started)
-    except KeyboardInterrupt:
-        report.write(made, path)  # Ctrl-C may have come in the middle of writing
-        typer.echo(f"interrupted; go on with: lnbench run … --resume {path}", err=True)
-        return made, True
-    return made, False
+    steps = session.run(
+        chosen.benchmarks,
+        chosen.setting,
+        precise,
+        spawn=chosen.spawn,
+        unable=chosen.unable,
+        resume=begun.outcomes,
+    )
+    again = "interrupted; go on with: lnbench run …"
+    return measuring.follow(steps, begun, path, again=again, quiet=flags["quiet"])
 
 
 def _head(chosen: "Chosen") -> "Report":
@@ -150,7 +131,3 @@ def _head(chosen: "Chosen") -> "Report":
         environment=collect(setting.threads, chosen.machine.devices, setting.ground.environment),
         outcomes=(),
     )
-
-
-def _clock() -> float:
-    return time.monotonic()

@@ -11,11 +11,12 @@ from lnbench import registry
 from lnbench.measure import memory, shared
 from lnbench.measure.contest import NAMES, Contest, Match
 from lnbench.measure.home import Ground, Home, living, settle
+from lnbench.measure.row import known
 from lnbench.measure.session import NURSERY_PASSES, Progress
 from lnbench.measure.sides import Side
 from lnbench.measure.visit import Setting, Visit, clear
 from lnbench.plan.case import Case
-from lnbench.record.outcome import Measured, Outcome, Skipped, Stopped
+from lnbench.record.outcome import Measured, Outcome, Stopped
 
 _LARGEST_PADDING = 4096  # a page: the stack of a process begins where its variables end
 
@@ -46,9 +47,7 @@ def run(
         unable: outcomes known beforehand, such as backends that a side does not have.
         resume: outcomes of an earlier session to go on from.
     """
-    # What was skipped then may run by now; what cannot, `unable` says again.
-    earlier = [outcome for outcome in resume if not isinstance(outcome, Skipped)]
-    duel = _Duel(matches, sides, setting, looks, decide, [*earlier, *unable])
+    duel = _Duel(matches, sides, setting, looks, decide, known(resume, unable))
     yield duel.progress(None)
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(duel.largest_bytes()))
@@ -77,13 +76,13 @@ class _Duel:
         setting: Setting,
         looks: Sequence[int],
         decide: Decide,
-        known: Sequence[Outcome],
+        outcomes: Sequence[Outcome],
     ) -> None:
         self._sides, self._setting, self._decide = sides, setting, decide
         self._looks = tuple(looks)
         self._started = time.monotonic()
         slowdowns = (sides[0].spec.slowdown, sides[1].spec.slowdown)
-        found = {(each.benchmark, each.side): each for each in known}
+        found = {(each.benchmark, each.side): each for each in outcomes}
         self._contests = [Contest(match, slowdowns, found) for match in matches]
         # A session that goes on must not draw the orders of its first pairs once more.
         taken = sum(contest.rows[0].passes for contest in self._contests)

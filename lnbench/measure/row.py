@@ -1,6 +1,7 @@
 """What a session knows of one benchmark so far."""
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lnbench.measure import messages
@@ -141,6 +142,14 @@ class Row:
             self.fail(stage, error)
         else:
             self.caution(CaveatKind.LOST_PASSES, error)
+
+
+def known(resume: Iterable[Outcome], unable: Iterable[Outcome]) -> list[Outcome]:
+    """Return what is known before a session: of an earlier one, and of what cannot run.
+
+    What was skipped then may run by now; what cannot, `unable` says again.
+    """
+    return [*(each for each in resume if not isinstance(each, Skipped)), *unable]
 
 
 def restored(

@@ -12,11 +12,11 @@ import msgspec
 from lnbench import registry
 from lnbench.measure import memory, shared
 from lnbench.measure.home import Home, living, settle
-from lnbench.measure.row import Row, restored
+from lnbench.measure.row import Row, known, restored
 from lnbench.measure.visit import Setting, Visit, clear
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case
-from lnbench.record.outcome import Outcome, Skipped, Stopped
+from lnbench.record.outcome import Outcome, Stopped
 
 NURSERY_PASSES = 4
 """Passes before a new nursery: forks share their parent's luck with addresses and heap."""
@@ -61,9 +61,7 @@ def run(
         unable: outcomes known beforehand, such as backends that are not available.
         resume: outcomes of an earlier session to go on from.
     """
-    # What was skipped then may run by now; what cannot, `unable` says again.
-    earlier = [outcome for outcome in resume if not isinstance(outcome, Skipped)]
-    session = _Session(benchmarks, setting, stop, [*earlier, *unable])
+    session = _Session(benchmarks, setting, stop, known(resume, unable))
     yield session.progress(None)
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(session.largest_bytes()))
@@ -92,15 +90,15 @@ class _Session:
         benchmarks: Sequence[Benchmark],
         setting: Setting,
         stop: Stop,
-        known: Iterable[Outcome],
+        outcomes: Iterable[Outcome],
     ) -> None:
-        outcomes = {outcome.benchmark: outcome for outcome in known}
+        found = {outcome.benchmark: outcome for outcome in outcomes}
         asked = {each.case for each in benchmarks if each.backend != registry.SPEED_LIMIT}
         self._rows = [
             restored(
                 each,
                 is_limit=each.backend == registry.SPEED_LIMIT and each.case in asked,
-                outcome=outcomes.get(each),
+                outcome=found.get(each),
             )
             for each in benchmarks
         ]
