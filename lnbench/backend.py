@@ -28,6 +28,10 @@ Availability: TypeAlias = Available | Unavailable
 """Whether a backend runs, with the reason why not."""
 
 
+class UnsupportedError(Exception):
+    """A backend does not compute a case; raised by `routine`, it skips the row with its words."""
+
+
 class Timer(Protocol):
     """A clock that times iterations of a routine on one device."""
 
@@ -140,6 +144,8 @@ class Backend(ABC):
     @abstractmethod
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return the routine of a case; raises where the case cannot be prepared.
+
+        UnsupportedError says that the backend has no kernel for it: the row is skipped, not failed.
 
         Args:
             operation: what the case computes.

@@ -3,8 +3,9 @@
 import importlib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
-from lnbench.backend import Backend
+from lnbench.backend import Backend, UnsupportedError
 from lnbench.errors import PluginError, UnknownNameError
 from lnbench.operation import Operation
 
@@ -77,10 +78,15 @@ def operation(name: str) -> Operation:
     return made
 
 
-def kernels(backend: Backend, operation: Operation) -> object | None:
-    """Return the module with the kernels of an operation for a backend, or None where none is."""
+def kernels(backend: Backend, operation: Operation) -> ModuleType:
+    """Return the module with the kernels of an operation for a backend.
+
+    UnsupportedError where there is none.
+    """
     path = backend.kernels.get(operation.name) or operation.kernels.get(backend.framework)
-    return importlib.import_module(path) if path is not None else None
+    if path is None:
+        raise UnsupportedError(f"{backend.name} has no kernels for {operation.name}")
+    return importlib.import_module(path)
 
 
 def _load(group: str, kind: str, name: str) -> object:

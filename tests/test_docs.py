@@ -28,6 +28,7 @@ from lnbench.record.wire import ReportFile
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+KERNELS = ROOT / "docs" / "kernels.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS, ROOT / "CHANGELOG.md", ROOT / "reports" / "README.md"]
 PAGES += sorted((ROOT / ".github").glob("*.md"))
@@ -244,6 +245,13 @@ def test_the_plug_in_of_a_page_passes_its_contract(page, installed):
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "code", [code for kind, code in FENCE.findall(text_of(KERNELS)) if kind == "python"]
+)
+def test_the_examples_of_the_library_run(code):
+    exec(compile(code, "docs/kernels.md", "exec"), {})
 
 
 # --- tables of names ---

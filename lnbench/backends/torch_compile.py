@@ -37,6 +37,8 @@ class TorchCompile(Backend):
     torch_threads = True
     summary = "torch.compile (inductor, default mode)"
     peer = True
+    mode: ClassVar[str] = "default"
+    """The mode of `torch.compile`."""
     known_failings: ClassVar[Mapping[str, str]] = {
         "constant rows": "inductor's mean of equal elements is a few roundings off them"
     }
@@ -49,12 +51,11 @@ class TorchCompile(Backend):
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call of the compiled operators; the first call compiles."""
         kernels = registry.kernels(self, operation)
-        if kernels is None:
-            raise LookupError(f"{operation.name} has no torch kernels")
         torch.set_num_threads(threads)
         torch.compiler.reset()  # a second shape would be compiled with dynamic sizes
         arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
-        call = bound_call(operation, Compiled(kernels), case, arrays, torch.empty_like)
+        compiled = Compiled(kernels, self.mode)
+        call = bound_call(operation, compiled, case, arrays, torch.empty_like)
         return BoundRoutine(call, operation.outputs(case), to_host)
 
     def timer(self, case: Case) -> Timer:
@@ -67,11 +68,31 @@ class TorchCompile(Backend):
             torch.compile(_increment, dynamic=False)(torch.zeros(4))
 
 
+class TorchCompileMax(TorchCompile):
+    """What inductor makes of them after trying its configurations on the device."""
+
+    name = "torch-compile-max"
+    summary = "torch.compile (inductor, max-autotune-no-cudagraphs)"
+    mode = "max-autotune-no-cudagraphs"
+
+    def availability(self, device: str) -> Availability:
+        """Return as `TorchCompile` does, but for the CPU, where there is nothing to tune."""
+        if device.partition(":")[0] == "cpu":
+            return Unavailable(
+                "on the CPU max-autotune tunes matrix products alone: use torch-compile"
+            )
+        return super().availability(device)
+
+    def preload(self) -> None:
+        """Compile nothing beforehand: the CPU is not its device."""
+
+
 class Compiled:
     """A kernel module whose functions are compiled when they are first asked for."""
 
-    def __init__(self, kernels: Any) -> None:
+    def __init__(self, kernels: Any, mode: str = "default") -> None:
         self._kernels = kernels
+        self._mode = mode
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a function of the module, compiled.
@@ -86,7 +107,7 @@ class Compiled:
                 function, **{each: getattr(self, each) for each in inner}
             )
         else:
-            compiled = torch.compile(function, dynamic=False)
+            compiled = torch.compile(function, dynamic=False, mode=self._mode)
         setattr(self, name, compiled)
         return compiled
 

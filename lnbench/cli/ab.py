@@ -47,6 +47,7 @@ def ab_command(
     threads: budget_options.Threads = None,
     seed: budget_options.Seed = 0,
     start_method: budget_options.StartMethod = None,
+    autotune: budget_options.Autotune = False,
     threshold: judging.Threshold = "5%",
     alpha: judging.Alpha = "0.01",
     detect: judging.Detect = None,

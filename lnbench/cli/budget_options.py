@@ -88,6 +88,15 @@ Seed = Annotated[
         rich_help_panel=_BUDGET,
     ),
 ]
+Autotune = Annotated[
+    bool,
+    typer.Option(
+        "--autotune",
+        envvar="LNBENCH_AUTOTUNE",
+        help="Let lnbench's Triton kernels try their configurations on the GPU first.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 StartMethod = Annotated[
     str | None,
     typer.Option(

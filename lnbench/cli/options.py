@@ -32,7 +32,7 @@ Operations = Annotated[
     typer.Option(
         "--operation",
         envvar="LNBENCH_OPERATION",
-        help="Operations: layernorm.",
+        help="Operations: layernorm, rmsnorm, …; see lnbench list operations.",
         autocompletion=completion.operations,
         rich_help_panel=_AXES,
         show_default=False,

@@ -61,7 +61,8 @@ def pair(baseline: str, candidate: str, suite: str, flags: Mapping[str, Any]) ->
     _check_suite(suite, flags)
     threads = flags.get("threads") or physical_cores()
     with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
-        environment = variables(threads, usable_cpus(), Path(cache))
+        autotune = bool(flags.get("autotune"))
+        environment = variables(threads, usable_cpus(), Path(cache), autotune=autotune)
         sides = (side(specs[0], environment), side(specs[1], environment))
         picked = _suite(suite, flags, sides)
         machines = _machines(picked, sides)

@@ -41,6 +41,7 @@ def run_command(
     threads: budget_options.Threads = None,
     seed: budget_options.Seed = 0,
     start_method: budget_options.StartMethod = None,
+    autotune: budget_options.Autotune = False,
     output: options.OutputPath = None,
     format_: options.Format = "table",
     relative_to: options.RelativeTo = None,

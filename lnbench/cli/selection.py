@@ -71,7 +71,8 @@ def choose(suite: str, flags: Mapping[str, Any]) -> Iterator[Chosen]:
     picked = chosen_suite(suite, flags)
     threads = flags.get("threads") or physical_cores()
     with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
-        ground = Ground(variables(threads, usable_cpus(), Path(cache)))
+        autotune = bool(flags.get("autotune"))
+        ground = Ground(variables(threads, usable_cpus(), Path(cache), autotune=autotune))
         machine, benchmarks = _on_this_machine(picked, ground)
         if not benchmarks:
             raise NothingMeasuredError(

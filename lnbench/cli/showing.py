@@ -1,7 +1,7 @@
 """What commands print: data to stdout in the format asked for, everything else to stderr."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -115,41 +115,16 @@ def show_backends(machine: "Machine", owners: Mapping[str, str], format_: str) -
 
 
 def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
-    """Print what checking showed: one row a benchmark, and what is wrong in its words."""
-    head = ("benchmark", "verdict", "inputs right")
-    rows, words = [], []
-    for each in checks:
-        good = sum(not finding.error for finding in each.findings)
-        rows.append((each.benchmark.id, _verdict(each), f"{good} of {len(each.findings)}"))
-        words.append(tuple(_words(each)))
+    """Print what checking showed: verdicts, errors of every output, and what the bits depend on."""
+    from lnbench.render.checks import check_sheets, checks_json, words
+
     if format_ == "json":
-        joined = [(*row, "; ".join(said)) for row, said in zip(rows, words, strict=True)]
-        show_rows((*head, "words"), joined, format_)
+        typer.echo(checks_json(checks), nl=False)
     else:
-        show_rows(head, rows, format_)
-    for row, said in zip(rows, words, strict=True):
-        for word in said:
-            typer.echo(f"{row[0]}: {word}", err=True)
-
-
-def _words(checked: "Checked") -> Iterator[str]:
-    """Yield why a benchmark was not checked, and what was wrong on which inputs."""
-    if checked.skipped or checked.error:
-        yield checked.skipped or checked.error
-    for finding in checked.findings:
-        if finding.error:
-            known = "known" if finding.tolerable else "WRONG"
-            yield f"{known}: {finding.inputs}: {finding.error}"
-
-
-def _verdict(checked: "Checked") -> str:
-    if checked.skipped:
-        return "skipped"
-    if checked.error:
-        return "failed"
-    if checked.failed:
-        return "wrong"
-    return "right" if all(not each.error for each in checked.findings) else "right, with caveats"
+        _print(check_sheets(checks), format_)
+    for each in checks:
+        for word in words(each):
+            typer.echo(f"{each.benchmark.id}: {word}", err=True)
 
 
 def dry_run(chosen: "Chosen") -> None:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from lnbench.errors import UnknownNameError
+from lnbench.judge.regime import Regime, cache_bytes, regime
 from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
@@ -15,26 +16,14 @@ from lnbench.judge.stats import (
     paired_logs,
     pass_logs,
 )
-from lnbench.plan.case import Benchmark, Direction
+from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Environment
 from lnbench.record.outcome import Caveat, CaveatKind, Measured, Outcome
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 
-PAGE_BYTES = 4096
-"""What one page fault brings at least; a huge page brings more, and then faults are few."""
-
-FAULTED_SHARE = 0.5
-"""Share of the output from which on faults decide: each costs more than filling its page."""
-
-PAGE_FAULT_BOUND = "page-fault-bound"
-"""Most of the output is memory fresh from the kernel: the allocator is measured, not the kernel."""
-
-CPU_CACHE_BYTES = 32 * 2**20
-"""Last-level cache where the report knows none: that of a large desktop."""
-
-DEVICE_CACHE_BYTES = 256 * 2**20
-"""Above the last-level cache of any accelerator of 2026."""
+ACCURATE_FACTOR = 2.0
+"""How many times the error of the most accurate backend is still as accurate."""
 
 Key: TypeAlias = tuple[str, str]
 """Case id and backend."""
@@ -57,7 +46,7 @@ class Row(msgspec.Struct, frozen=True):
     """Bandwidth ÷ that of the copy, paired by round: 1 is the speed limit."""
     best: bool = False
     """Whether no backend of the case is shown to be faster."""
-    regime: str = ""
+    regime: Regime | None = None
     """What bounds the row, where that is known."""
     caveats: tuple[Caveat, ...] = ()
     """Reasons for care."""
@@ -92,8 +81,11 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
                 bandwidth=one.work.bytes_moved / times[key].value,
                 share_of_copy=share,
                 best=key in best,
-                regime=_regime(one),
-                caveats=_caveats(one, share, report.environment),
+                regime=regime(one, times[key].value, share, report.environment),
+                caveats=(
+                    *_caveats(one, share, report.environment),
+                    *_inaccurate(key, best, contestants),
+                ),
             )
         found.append(row)
     return tuple(found)
@@ -166,6 +158,26 @@ def _best(contestants: Mapping[Key, Measured], times: Mapping[Key, Estimate]) ->
     return best
 
 
+def _inaccurate(
+    key: Key, best: set[Key], contestants: Mapping[Key, Measured]
+) -> tuple[Caveat, ...]:
+    """Return the caveat of a best row that another of its case beats clearly in accuracy."""
+    if key not in best:
+        return ()
+    errors = {
+        other: _worst_ulp(outcome) for other, outcome in contestants.items() if other[0] == key[0]
+    }
+    closest = min(errors, key=lambda other: errors[other])
+    if errors[key] <= ACCURATE_FACTOR * errors[closest] + 1:  # an ulp is one rounding
+        return ()
+    detail = f"{errors[key]:.2g} ulp, where {closest[1]} is off by {errors[closest]:.2g}"
+    return (Caveat(CaveatKind.FAST_INACCURATE, detail),)
+
+
+def _worst_ulp(outcome: Measured) -> float:
+    return max((each.max_ulp for each in outcome.agreement.outputs), default=0.0)
+
+
 def _share(row: Measured, faster: Estimate | None, copy: Measured | None) -> Estimate | None:
     """Return the row's bandwidth ÷ the copy's; None for the copy itself or without one."""
     if faster is None or copy is None or row is copy or not copy.work.bytes_moved:
@@ -175,22 +187,9 @@ def _share(row: Measured, faster: Estimate | None, copy: Measured | None) -> Est
     return Estimate(*ends, faster.confidence)
 
 
-def _regime(row: Measured) -> str:
-    """Return what bounds the row, where the counters say so."""
-    case = row.benchmark.case
-    results = 2 if case.direction is Direction.STEP else 1
-    output_bytes = results * case.rows * case.columns * case.dtype.itemsize
-    faults = row.page_faults or 0.0
-    # Below a page a call, faults are those of the interpreter around it.
-    bound = faults >= 1 and faults * PAGE_BYTES >= FAULTED_SHARE * output_bytes
-    return PAGE_FAULT_BOUND if bound else ""
-
-
 def _caveats(row: Measured, share: Estimate | None, environment: Environment) -> tuple[Caveat, ...]:
     """Return the row's caveats, and that it beats the copy where no cache explains it."""
-    on_cpu = row.benchmark.case.device_type == "cpu"
-    cache = environment.cpu.last_level_cache_bytes or CPU_CACHE_BYTES
-    beyond = row.work.bytes_moved > (cache if on_cpu else DEVICE_CACHE_BYTES)
+    beyond = row.work.bytes_moved > cache_bytes(row, environment)
     if share is None or share.low <= 1 or not beyond:
         return row.caveats
     detail = f"{share.value:.0%} of the copy"

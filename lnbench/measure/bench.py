@@ -1,18 +1,24 @@
 """A benchmark in a worker: its routine, verified before and after it is timed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lnbench import registry
 from lnbench.backend import Backend, Routine
 from lnbench.measure import messages, sampling, shared, verify
-from lnbench.measure.slowdown import slowed
-from lnbench.measure.timing import iterations_for
+from lnbench.measure.cuda_timing import CudaTimer
+from lnbench.measure.slowdown import slowing
+from lnbench.measure.telemetry import Telemetry
+from lnbench.measure.timing import HostTimer, iterations_for
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, Output, Work
-from lnbench.record.outcome import Agreement
+from lnbench.record.outcome import Agreement, Scalar
+
+Call: TypeAlias = Callable[[], Any]
+
+_CLOCKS = (HostTimer, CudaTimer)  # those of lnbench say what they are; a plug-in's need not
 
 
 class WrongResultError(Exception):
@@ -28,14 +34,18 @@ class Bench:
         self._backend = registry.backend(request.benchmark.backend)
         self._operation = registry.operation(self.case.operation)
         self._inputs = shared.read(self._folder / "inputs")
-        self._routine = make_routine(
-            self._backend, self._operation, self.case, self._inputs, request.threads
-        )
+        self._threads = request.threads
+        self._routine = self._made()
         self._timer = self._backend.timer(self.case)
+        self._telemetry = Telemetry.of(self.case.device)
+        self._turns: list[Routine] = []
+        self._slower: Callable[[Call], Call] | None = None
         if request.slowdown:
-            self._routine.run = slowed(  # type: ignore[method-assign]
+            self._slower = slowing(
                 self._routine.run, request.slowdown, self._timer, self.case.device
             )
+            self._routine.run = self._slower(self._routine.run)  # type: ignore[method-assign]
+        self._timed = self._routine.run
         self._iterations = request.iterations or 1
         self._first: Any = None
         self._first_call_s = 0.0
@@ -63,7 +73,9 @@ class Bench:
         peak = None
         if request.iterations is None:
             peak = sampling.peak_extra_bytes(self._routine.run, self.case.device)
-            self._iterations = iterations_for(self._timer, self._routine.run)
+        self._settle(request.clock)
+        if request.iterations is None:
+            self._iterations = iterations_for(self._timer, self._timed)
         return messages.Prepared(
             first_call_s=self._first_call_s,
             iterations=self._iterations,
@@ -71,25 +83,55 @@ class Bench:
             agreement=agreement,
             peak_extra_bytes=peak,
             work=work(self._backend, self._operation, self.case),
-            details=dict(self._routine.details()),
+            details=dict(self._routine.details()) | self._clock_details(),
+            clock=self._timer.clock if isinstance(self._timer, CudaTimer) else "",
         )
 
     def sample(self, iterations: int | None) -> messages.Sampled:
-        """Take one sample of that many calls, or of as many as were found to be enough."""
-        calls = iterations or self._iterations
-        seconds, faults = sampling.take_sample(
-            self._routine.run, self._timer, calls, self.case.options.cache
-        )
-        return messages.Sampled(seconds, faults)
+        """Take one sample of that many calls, or of as many as were found to be enough.
 
-    def checksum(self) -> int:
-        """Return the digest of one more call's outputs."""
-        return verify.checksum(self._routine.host(self._routine.run()))
+        A sample under clocks that are held down is taken again, a few times at most.
+        """
+        calls, cache = iterations or self._iterations, self.case.options.cache
+
+        def take() -> tuple[float, float]:
+            return sampling.take_sample(self._timed, self._timer, calls, cache)
+
+        (seconds, faults), reading = self._telemetry.watched(take)
+        return messages.Sampled(seconds, faults, reading)
+
+    def finish(self, *, count_kernels: bool) -> messages.Finished:
+        """Return the digest of one more call's outputs, and how many kernels a call launches."""
+        digest = verify.checksum(self._routine.host(self._routine.run()))
+        kernels = None
+        if count_kernels:
+            kernels = sampling.kernel_count(self._routine.run, self.case.device)
+        return messages.Finished(digest, kernels)
 
     def verify(self, peer: Mapping[str, float]) -> messages.Verified:
         """Compare one more call's outputs with the truth."""
         outputs = self._routine.host(self._routine.run())
         return messages.Verified(self._agree(outputs, peer), verify.checksum(outputs))
+
+    def _made(self) -> Routine:
+        return make_routine(self._backend, self._operation, self.case, self._inputs, self._threads)
+
+    def _settle(self, clock: str) -> None:
+        """Let a clock that goes several ways choose; short cold kernels take turns on copies."""
+        if isinstance(self._timer, CudaTimer):
+            moved = work(self._backend, self._operation, self.case).bytes_moved
+            self._timed = self._timer.settle(self._timed, self._copies, moved, clock)
+
+    def _copies(self, count: int) -> list[Call]:
+        """Return that many more routines, each on inputs of its own and called once."""
+        self._turns = [self._made() for _ in range(count)]
+        for routine in self._turns:
+            routine.run()
+        calls = [routine.run for routine in self._turns]
+        return calls if self._slower is None else list(map(self._slower, calls))
+
+    def _clock_details(self) -> dict[str, Scalar]:
+        return dict(self._timer.details()) if isinstance(self._timer, _CLOCKS) else {}
 
     def _agree(self, outputs: Arrays, peer: Mapping[str, float]) -> Agreement:
         truths = self._backend.truth(self._operation, self.case, self._inputs)

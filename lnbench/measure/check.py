@@ -1,14 +1,16 @@
 """A benchmark verified once on its own inputs and on hostile ones, not timed."""
 
-import itertools
+import contextlib
+
+import msgspec
 
 from lnbench import registry
-from lnbench.backend import Backend
+from lnbench.backend import Backend, UnsupportedError
 from lnbench.measure import messages, verify
 from lnbench.measure.bench import as_good_as_torch, make_routine, wrong_text
 from lnbench.measure.messages import Finding
 from lnbench.measure.truth import torch_errors
-from lnbench.operation import Hostile, Operation
+from lnbench.operation import Arrays, Hostile, Operation
 
 
 def check(request: messages.Check) -> messages.Checked:
@@ -18,10 +20,13 @@ def check(request: messages.Check) -> messages.Checked:
     operation = registry.operation(benchmark.case.operation)
     inputs = operation.inputs(benchmark.case, request.seed)
     plain = Hostile("random", benchmark.case, inputs)
-    given = itertools.chain([plain], operation.hostile(benchmark.case, request.seed))
-    return messages.Checked(
-        tuple(_finding(backend, operation, each, request.threads) for each in given)
-    )
+    findings = [_finding(backend, operation, plain, request.threads)]
+    for hostile in operation.hostile(benchmark.case, request.seed):
+        # Shapes and options that a backend does not take show nothing about it.
+        with contextlib.suppress(UnsupportedError):
+            findings.append(_finding(backend, operation, hostile, request.threads))
+    found = traits(backend, operation, plain, request.threads) if findings[0].agreement else None
+    return messages.Checked(tuple(findings), found or messages.Traits())
 
 
 def _finding(backend: Backend, operation: Operation, given: Hostile, threads: int) -> Finding:
@@ -31,6 +36,8 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
             outputs = routine.host(routine.run())
         finally:
             routine.close()
+    except UnsupportedError:
+        raise
     # A plug-in may raise anything; the other inputs still have something to say.
     except Exception as error:  # noqa: BLE001
         return Finding(given.name, None, f"{type(error).__name__}: {error}", tolerable=False)
@@ -45,3 +52,53 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
     words = f"{wrong_text(found)}{f': {known}' if known else ''}"
     as_torch = backend.peer and as_good_as_torch(found, peer)
     return Finding(given.name, found, words, tolerable=as_torch or bool(known))
+
+
+def traits(backend: Backend, operation: Operation, given: Hostile, threads: int) -> messages.Traits:
+    """Return what the bits of a backend's outputs depend on, beside its inputs."""
+    first, second = _outputs(backend, operation, given, threads, calls=2)
+    another = 1 if threads > 1 else 2
+    others = None
+    if given.case.device_type == "cpu":
+        (others,) = _outputs(backend, operation, given, another, calls=1)
+    return messages.Traits(
+        repeatable=_same(first, second),
+        any_threads=None if others is None else _same(first, others),
+        any_batch=_any_batch(backend, operation, given, threads, first),
+    )
+
+
+def _outputs(
+    backend: Backend, operation: Operation, given: Hostile, threads: int, *, calls: int
+) -> list[Arrays]:
+    """Return copies of the outputs of some calls of one routine."""
+    with contextlib.closing(
+        make_routine(backend, operation, given.case, given.inputs, threads)
+    ) as routine:
+        results = (routine.host(routine.run()) for _ in range(calls))
+        return [{name: array.copy() for name, array in outputs.items()} for outputs in results]
+
+
+def _same(one: Arrays, other: Arrays) -> bool:
+    return verify.checksum(one) == verify.checksum(other)
+
+
+def _any_batch(
+    backend: Backend, operation: Operation, given: Hostile, threads: int, together: Arrays
+) -> bool | None:
+    """Return whether a row in the middle has the same bits alone; None where there is but one."""
+    rows, columns = given.case.rows, given.case.columns
+    place = slice(rows // 2, rows // 2 + 1)
+    if rows <= 1 or backend.bulk(operation, given.case) is not None:
+        return None
+    options = msgspec.structs.replace(given.case.options, normalized_dims=1)
+    alone = msgspec.structs.replace(given.case, shape=(1, columns), options=options)
+    inputs = {
+        name: array[place] if array.shape[:1] == (rows,) and array.ndim > 1 else array
+        for name, array in given.inputs.items()
+    }
+    (outputs,) = _outputs(backend, operation, Hostile("alone", alone, inputs), threads, calls=1)
+    by_row = {n: a for n, a in together.items() if a.ndim > 1 and len(a) == rows}
+    if not by_row:
+        return None
+    return _same({n: a[place] for n, a in by_row.items()}, {n: outputs[n] for n in by_row})

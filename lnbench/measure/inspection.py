@@ -10,7 +10,7 @@ from lnbench import registry
 from lnbench.measure import memory, messages, shared
 from lnbench.measure.crew import WorkerError
 from lnbench.measure.home import Home, living, settle
-from lnbench.measure.messages import Finding
+from lnbench.measure.messages import Finding, Traits
 from lnbench.measure.visit import Setting
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Failed, Outcome, Skipped
@@ -22,7 +22,9 @@ class Checked(msgspec.Struct, frozen=True):
     benchmark: Benchmark
     """What was checked."""
     findings: tuple[Finding, ...] = ()
-    """One entry a set of inputs; none where the benchmark could not run."""
+    """One entry a set of inputs, the case's own first; none where the benchmark could not run."""
+    traits: Traits = Traits()
+    """What the bits of its outputs depend on."""
     skipped: str = ""
     """Why it cannot run here; empty where it did."""
     error: str = ""
@@ -73,5 +75,7 @@ def _inspect(benchmark: Benchmark, setting: Setting, home: Home, folder: Path) -
             stack.callback(worker.end)
             checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
         except WorkerError as error:
+            if error.refused is not None and error.refused.unsupported:
+                return Checked(benchmark, skipped=str(error))
             return Checked(benchmark, error=str(error))
-    return Checked(benchmark, checked.findings)
+    return Checked(benchmark, checked.findings, checked.traits)

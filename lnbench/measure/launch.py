@@ -4,21 +4,29 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+AUTOTUNE = "LNBENCH_AUTOTUNE"
+"""Set to 1 where kernels are to be tuned; `triton_tuning` of the operations reads it."""
 
-def variables(threads: int, cpus: Sequence[int], cache: Path) -> dict[str, str]:
+
+def variables(
+    threads: int, cpus: Sequence[int], cache: Path, *, autotune: bool = False
+) -> dict[str, str]:
     """Return the environment of a nursery or worker.
 
     Args:
         threads: how many threads every CPU backend may use.
         cpus: the CPUs that the session may use, one of each physical core first.
         cache: an empty folder for what inductor compiles, so that a first call compiles.
+        autotune: whether lnbench's Triton kernels try their cuts on the device.
     """
+    inherited = {name: value for name, value in os.environ.items() if name != AUTOTUNE}
     return {
         # Unpinned, two OpenMP threads share a core now and then: quartiles of one row were 66 and
         # 1670 µs, pinned 57 and 75. What the user set stays.
         "OMP_PROC_BIND": "close",
         "OMP_PLACES": "cores",
-        **os.environ,
+        **inherited,
+        **({AUTOTUNE: "1"} if autotune else {}),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "NUMEXPR_NUM_THREADS": str(threads),

@@ -9,8 +9,25 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised with every change of a message; both sides must have the same."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """The state of an accelerator, by its driver's counters."""
+
+    sm_mhz: int
+    """Clock of the multiprocessors."""
+    memory_mhz: int
+    """Clock of the memory."""
+    celsius: int
+    """Temperature of the chip."""
+    watts: float
+    """Power drawn."""
+    slowed_by: str = ""
+    """Why its clocks are held down; empty where they are not."""
+    others: int | None = None
+    """Processes of others that compute there; None where the driver cannot tell."""
 
 
 class MakeInputs(msgspec.Struct, frozen=True, tag=True):
@@ -46,6 +63,8 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     """Most memory that the process may take; None for no limit."""
     slowdown: float = 0.0
     """By which share every call is slowed on purpose; 0 leaves it as it is."""
+    clock: str = ""
+    """Which way its clock went in the first process; empty to choose."""
 
 
 class Prepared(msgspec.Struct, frozen=True, tag=True):
@@ -58,6 +77,8 @@ class Prepared(msgspec.Struct, frozen=True, tag=True):
     peak_extra_bytes: int | None
     work: Work
     details: dict[str, Scalar]
+    clock: str = ""
+    """Which way its clock goes, where it has several."""
 
 
 class Verify(msgspec.Struct, frozen=True, tag=True):
@@ -87,16 +108,23 @@ class Sampled(msgspec.Struct, frozen=True, tag=True):
     """Seconds per iteration."""
     page_faults: float
     """Page faults an iteration."""
+    reading: Reading | None = None
+    """What the device's own counters said right after it; None where they cannot be read."""
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True):
     """Ask for the checksum of one more call, after the last sample."""
+
+    count_kernels: bool = False
+    """Whether the kernels of a call are wanted; the profiler slows what comes after it."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
     """The digest of the last call's outputs."""
 
     checksum: int
+    kernels: int | None = None
+    """Kernels that a call launches; None where nobody asked, or none can be seen."""
 
 
 class Check(msgspec.Struct, frozen=True, tag=True):
@@ -122,10 +150,23 @@ class Finding(msgspec.Struct, frozen=True):
     """Whether it is a peer's failing that torch shares or that its backend declares."""
 
 
+class Traits(msgspec.Struct, frozen=True):
+    """What a backend's bits depend on; None where it cannot be seen in a case."""
+
+    repeatable: bool | None = None
+    """Whether a second call gives the same bits."""
+    any_threads: bool | None = None
+    """Whether another number of threads does."""
+    any_batch: bool | None = None
+    """Whether a row alone gives the bits that it has among others (batch invariance)."""
+
+
 class Checked(msgspec.Struct, frozen=True, tag=True):
     """What every set of inputs showed."""
 
     findings: tuple[Finding, ...]
+    traits: Traits = Traits()
+    """What the bits of the random inputs' outputs depend on."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -133,6 +174,8 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
     stage: Stage
     error: str
+    unsupported: bool = False
+    """Whether the backend has no kernel for the case: nothing went wrong."""
 
 
 Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Check

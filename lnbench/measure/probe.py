@@ -125,6 +125,8 @@ def _devices() -> _Devices:
                         driver=_driver(),
                         capability=f"{properties.major}.{properties.minor}",
                         memory_bytes=properties.total_memory,
+                        cache_bytes=properties.L2_cache_size,
+                        processors=properties.multi_processor_count,
                     ),
                 )
             )

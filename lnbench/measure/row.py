@@ -47,6 +47,10 @@ class Row:
     """`baseline` or `candidate` in a session that compares two, else empty."""
     slowdown: float = 0.0
     """By which share it is slowed on purpose."""
+    clock: str = ""
+    """Which way its clock goes, as its first process found."""
+    readings: list[messages.Reading] = field(default_factory=list)
+    """What the device's counters said after each sample."""
     stopped: Stopped | None = None
     ended: Skipped | Failed | None = None
 
@@ -82,14 +86,30 @@ class Row:
             page_faults=statistics.fmean(self.page_faults) if self.page_faults else None,
             peak_extra_bytes=self.peak_extra_bytes,
             stopped=self.stopped,
-            details=tuple(sorted(self.details.items())),
+            details=tuple(sorted({**self.details, **self._device()}.items())),
             caveats=tuple(self.caveats),
             side=self.side,
         )
 
+    def _device(self) -> dict[str, Scalar]:
+        """Return the state that the device was in over all samples: medians, and the hottest."""
+        read = self.readings
+        if not read:
+            return {}
+        found: dict[str, Scalar] = {
+            "sm clock MHz": statistics.median(each.sm_mhz for each in read),
+            "memory clock MHz": statistics.median(each.memory_mhz for each in read),
+            "power W": round(statistics.median(each.watts for each in read), 1),
+            "hottest C": max(each.celsius for each in read),
+            "throttled samples": sum(bool(each.slowed_by) for each in read),
+        }
+        others = [each.others for each in read if each.others is not None]
+        return found | ({"other processes": max(others)} if others else {})
+
     def prepared(self, found: messages.Prepared) -> None:
         """Take what the first process, or a later one, found before its samples."""
         self.work = found.work
+        self.clock = self.clock or found.clock
         if self.iterations is None:
             self.iterations = found.iterations
             self.first_call_s = found.first_call_s
@@ -114,6 +134,10 @@ class Row:
         self.rounds[-1].append(round_number)
         if on_cpu:
             self.page_faults.append(sample.page_faults)
+        if sample.reading is not None:
+            self.readings.append(sample.reading)
+            if sample.reading.slowed_by:
+                self.caution(CaveatKind.THROTTLED, sample.reading.slowed_by)
 
     def begin_pass(self) -> None:
         """Open the lists of a pass."""

@@ -87,6 +87,25 @@ def peak_extra_bytes(run: Callable[[], object], device: str) -> int | None:
         return None
 
 
+def kernel_count(run: Callable[[], object], device: str) -> int | None:
+    """Return how many kernels one call launches on a CUDA device; None where none can be seen.
+
+    Equal work shows in it: a call of five kernels moves its operands several times.
+    """
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    try:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+            run()
+            torch.cuda.synchronize(device)
+    except RuntimeError:  # no CUPTI here, or another profiler at work
+        return None
+    kind = torch.autograd.DeviceType.CUDA
+    return sum(event.device_type == kind for event in seen.events()) or None
+
+
 def _release_free_memory() -> None:
     """Give back what earlier calls left in glibc's heap: reused pages would hide in the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

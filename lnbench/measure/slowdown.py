@@ -2,44 +2,49 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from lnbench.backend import Timer
+
+Call: TypeAlias = Callable[[], Any]
 
 _CALLS = 10  # to know the device's time of a call
 _WAKE_NS = 60  # what the two readings of the clock and the loop's last turn add
 
 
-def slowed(run: Callable[[], Any], share: float, timer: Timer, device: str) -> Callable[[], Any]:
-    """Return a call that does its work and then the given share more.
+def slowing(run: Call, share: float, timer: Timer, device: str) -> Callable[[Call], Call]:
+    """Return what turns a call into one that does its work and then the given share more.
 
     On a GPU the device waits for that share of its own time; elsewhere the caller does.
 
     Args:
-        run: one iteration.
+        run: one iteration, by which the device's own time is known.
         share: above 0; 0.1 makes a call take 10 % longer.
         timer: the clock of the device.
         device: where the work is done.
     """
-    return _on_cuda(run, share, timer) if device.startswith("cuda") else _on_host(run, share)
+    return _on_cuda(run, share, timer) if device.startswith("cuda") else _on_host(share)
 
 
-def _on_host(run: Callable[[], Any], share: float) -> Callable[[], Any]:
+def _on_host(share: float) -> Callable[[Call], Call]:
     clock = time.perf_counter_ns
 
-    def longer() -> Any:
-        start = clock()
-        results = run()
-        now = clock()
-        end = now + int((now - start) * share) - _WAKE_NS
-        while now < end:
+    def slower(run: Call) -> Call:
+        def longer() -> Any:
+            start = clock()
+            results = run()
             now = clock()
-        return results
+            end = now + int((now - start) * share) - _WAKE_NS
+            while now < end:
+                now = clock()
+            return results
 
-    return longer
+        return longer
+
+    return slower
 
 
-def _on_cuda(run: Callable[[], Any], share: float, timer: Timer) -> Callable[[], Any]:
+def _on_cuda(run: Call, share: float, timer: Timer) -> Callable[[Call], Call]:
     import torch
 
     run()
@@ -49,9 +54,12 @@ def _on_cuda(run: Callable[[], Any], share: float, timer: Timer) -> Callable[[],
     cycle_s = timer.time(lambda: torch.cuda._sleep(cycles), 1) / cycles  # noqa: SLF001
     wait = round(seconds * share / cycle_s)
 
-    def longer() -> Any:
-        results = run()
-        torch.cuda._sleep(wait)  # noqa: SLF001
-        return results
+    def slower(run: Call) -> Call:
+        def longer() -> Any:
+            results = run()
+            torch.cuda._sleep(wait)  # noqa: SLF001
+            return results
 
-    return longer
+        return longer
+
+    return slower

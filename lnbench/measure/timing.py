@@ -1,4 +1,4 @@
-"""The clocks: a host clock for the CPU, events for CUDA, and the flush that makes a cache cold."""
+"""The clocks: the host's, that of a device by `cuda_timing`, and the flush for a cold cache."""
 
 import itertools
 import math
@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from lnbench.backend import Timer
 from lnbench.plan.case import Cache, Case
@@ -40,6 +39,10 @@ class HostTimer:
         """Wait until the device has done all that it was asked."""
         self._synchronize()
 
+    def details(self) -> dict[str, str | float]:
+        """Return what the report says of this clock."""
+        return {"clock": "host", "clock resolution_s": self.resolution_s}
+
     def _stretch(self, run: Callable[[], object], iterations: int) -> float:
         synchronize = self._synchronize
         rounds = itertools.repeat(None, iterations)
@@ -50,54 +53,16 @@ class HostTimer:
         return (time.perf_counter_ns() - start) * 1e-9
 
 
-class CudaTimer:
-    """Times kernels by CUDA events on the current stream.
-
-    A cold iteration is preceded by writing over twice the device's L2, outside the events.
-    """
-
-    resolution_s = 5e-7
-    """Events count in steps of half a microsecond (CUDA Runtime API, cudaEventElapsedTime)."""
-
-    def __init__(self, cache_state: Cache, device: str) -> None:
-        import torch
-
-        self._cuda = torch.cuda
-        self._device = torch.device(device)
-        self._flush: Any = None
-        if cache_state is Cache.COLD:
-            size = _FLUSH_FACTOR * torch.cuda.get_device_properties(self._device).L2_cache_size
-            self._flush = torch.empty(size, dtype=torch.int8, device=self._device)
-
-    def synchronize(self) -> None:
-        """Wait until the device has done all that it was asked."""
-        self._cuda.synchronize(self._device)
-
-    def time(self, run: Callable[[], object], iterations: int) -> float:
-        """Return the seconds of `iterations` calls on the device."""
-        batch = iterations if self._flush is None else 1
-        pairs = []
-        for _ in range(iterations // batch):
-            if self._flush is not None:
-                self._flush.zero_()
-            start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
-            stream = self._cuda.current_stream(self._device)
-            start.record(stream)
-            for _ in itertools.repeat(None, batch):
-                run()
-            end.record(stream)
-            pairs.append((start, end))
-        self.synchronize()
-        return float(sum(start.elapsed_time(end) for start, end in pairs) * 1e-3)
-
-
 def device_timer(case: Case) -> Timer:
     """Return the clock for a case's device and cache state, for frameworks on torch's streams."""
     cache_state = case.options.cache
     if case.device_type == "cpu":
         return HostTimer(cache_state)
     if case.device_type == "cuda":
-        return CudaTimer(cache_state, case.device)
+        from lnbench.measure.cuda_timing import CudaTimer
+        from lnbench.measure.stream import CudaStream
+
+        return CudaTimer(CudaStream(case.device), cold=cache_state is Cache.COLD)
     import torch
 
     if cache_state is Cache.COLD:

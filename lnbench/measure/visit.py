@@ -120,6 +120,7 @@ class Visit:
                 peer=self._peer if whole else None,
                 iterations=row.iterations,
                 slowdown=row.slowdown,
+                clock=row.clock,
                 memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
             )
             prepared = worker.ask(request, messages.Prepared, limit)
@@ -148,7 +149,11 @@ class Visit:
         """Compare one more call with what was verified; a result that drifted fails the row."""
         with _Guard(row, Stage.VERIFY):
             limit = self._setting.budget.timeout_s
-            finished = worker.ask(messages.Finish(), messages.Finished, limit)
+            unknown = self._case.device_type == "cuda" and "kernels" not in row.details
+            request = messages.Finish(count_kernels=unknown)
+            finished = worker.ask(request, messages.Finished, limit)
+            if finished.kernels is not None:
+                row.details["kernels"] = finished.kernels
             if finished.checksum != row.checksum:
                 self._verify(row, worker)
             worker.stop()
@@ -193,7 +198,9 @@ class _Guard:
         self._row.spent_s += time.monotonic() - self._start
         if not isinstance(error, WorkerError):
             return False
-        if error.refused is not None and error.refused.stage is not Stage.MEASURE:
+        if error.refused is not None and error.refused.unsupported:
+            self._row.skip(str(error))
+        elif error.refused is not None and error.refused.stage is not Stage.MEASURE:
             self._row.fail(error.refused.stage, str(error))
         else:
             self._row.lose_pass(error.refused.stage if error.refused else self._stage, str(error))

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from lnbench.backend import UnsupportedError
 from lnbench.measure import messages, overlay
 from lnbench.measure.messages import Reply, Request
 from lnbench.record.outcome import Stage
@@ -42,6 +43,8 @@ class Worker:
             return self._dispatch(request)
         # Whatever a plug-in raises, SystemExit too, becomes its row's last words.
         except BaseException as error:  # noqa: BLE001
+            if isinstance(error, UnsupportedError):
+                return messages.Refused(self._stage, str(error), unsupported=True)
             return messages.Refused(self._stage, _last_words(error))
 
     def _dispatch(self, request: Request) -> Reply:
@@ -60,9 +63,9 @@ class Worker:
             case messages.TakeSample(iterations):
                 self._stage = Stage.MEASURE
                 return self._prepared.sample(iterations)
-            case messages.Finish():
+            case messages.Finish(count_kernels):
                 self._stage = Stage.MEASURE
-                return messages.Finished(self._prepared.checksum())
+                return self._prepared.finish(count_kernels=count_kernels)
             case messages.Check():
                 self._stage = Stage.PREPARE
                 _limit_memory(request.memory_bytes)

@@ -48,6 +48,7 @@ VARIABLES = (
     "TORCHINDUCTOR_*",
     "TORCH_COMPILE_*",
     "TRITON_*",
+    "LNBENCH_AUTOTUNE",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_LAUNCH_BLOCKING",
     "PYTHONHASHSEED",
@@ -81,6 +82,10 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it can do, such as `9.0` of CUDA; empty where the device has no such number."""
     memory_bytes: int | None = None
     """All of its memory; None where it is unknown."""
+    cache_bytes: int | None = None
+    """Its last-level cache; None where it is unknown."""
+    processors: int | None = None
+    """Its multiprocessors; None where it is unknown."""
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

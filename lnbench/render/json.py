@@ -30,6 +30,7 @@ def _row(row: Row) -> dict[str, object]:
         "bandwidth_bytes_per_s": row.bandwidth,
         "share_of_copy": _estimate(row.share_of_copy),
         "best": row.best,
+        "regime": row.regime,
         "max_ulp": _finite(_max_ulp(outcome)) if isinstance(outcome, Measured) else None,
         "peak_extra_bytes": outcome.peak_extra_bytes if isinstance(outcome, Measured) else None,
         "page_faults": outcome.page_faults if isinstance(outcome, Measured) else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from lnbench.judge.regime import Regime
 from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.plan.case import Case, shape_text
@@ -10,6 +11,15 @@ from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet
 from lnbench.units import format_bytes, format_percent, format_rate, format_time, significant
+
+_BOUND_BY = {
+    Regime.PAGE_FAULTS: "page faults",
+    Regime.CALLS: "calls",
+    Regime.LAUNCHES: "launches",
+    Regime.LATENCY: "latency",
+    Regime.CACHE: "cache",
+    Regime.BANDWIDTH: "memory",
+}
 
 
 def report_sheets(rows: Sequence[Row]) -> tuple[Sheet, ...]:
@@ -61,6 +71,7 @@ def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
         Column("memory", wide=True),
         Column("faults", wide=True),
         Column("first call", wide=True),
+        Column("bound by", right=False, wide=True),
     )
     lines: list[Line] = []
     shapes: dict[tuple[int, ...], list[Row]] = {}
@@ -85,7 +96,7 @@ def _line(shape: str, row: Row, *, speedups: bool, first: bool) -> Line:
     name = row.benchmark.backend
     if time is None or not isinstance(outcome, Measured):
         kind = "skipped" if isinstance(outcome, Skipped) else "failed"
-        rest = (ABSENT,) * (8 if speedups else 7)
+        rest = (ABSENT,) * (9 if speedups else 8)
         return Line((shape, name, kind, *rest), dim=kind == "skipped", first=first)
     cells = (
         shape,
@@ -99,18 +110,19 @@ def _line(shape: str, row: Row, *, speedups: bool, first: bool) -> Line:
         ABSENT if outcome.peak_extra_bytes is None else format_bytes(outcome.peak_extra_bytes),
         ABSENT if outcome.page_faults is None else significant(outcome.page_faults, 3),
         format_time(outcome.first_call_s),
+        _BOUND_BY[row.regime] if row.regime else ABSENT,
     )
     return Line(cells, best=row.best, dim=name == SPEED_LIMIT, first=first)
 
 
 def row_notes(row: Row) -> Iterable[str]:
-    """Yield what must be said of a row: why it is missing, its regime and its caveats."""
+    """Yield what must be said of a row: why it is missing, what to do about it, its caveats."""
     if isinstance(row.outcome, Skipped):
         yield f"skipped: {row.outcome.reason}"
     elif isinstance(row.outcome, Failed):
         yield f"failed ({row.outcome.stage}): {row.outcome.error}"
-    if row.regime:
-        yield row.regime
+    if row.regime and row.regime.advice:
+        yield f"{row.regime}: {row.regime.advice}"
     for caveat in row.caveats:
         yield f"{caveat.kind}: {caveat.detail}" if caveat.detail else str(caveat.kind)
 

@@ -6,7 +6,12 @@ import pytest
 
 from lnbench.backend import Available
 from lnbench.backends import torch_compile
-from lnbench.backends.torch_compile import TorchCompile, compiler_problem
+from lnbench.backends.torch_compile import (
+    Compiled,
+    TorchCompile,
+    TorchCompileMax,
+    compiler_problem,
+)
 from lnbench.measure.check import _finding
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
@@ -90,3 +95,47 @@ def test_the_first_call_compiles_and_the_next_does_not():
 
     assert compiled == before + 1
     assert counters["stats"]["unique_graphs"] == compiled
+
+
+class TestRMSNorm(BackendContract):
+    backend = TorchCompile
+    operation = "rmsnorm"
+    dtypes: ClassVar = (DType.FLOAT32,)
+    calls = 20
+    waits = True  # for the compiler
+
+    @pytest.mark.parametrize("shape", [(64, 128)])
+    @pytest.mark.parametrize("direction", list(Direction))
+    def test_results_agree_with_the_reference(self, direction, shape):
+        super().test_results_agree_with_the_reference(direction, shape)
+
+    @pytest.mark.parametrize("direction", [Direction.FORWARD])
+    def test_hostile_inputs_agree_with_the_reference(self, direction):
+        case = self._case(direction, (64, 300))
+        given = {each.name: each for each in self.mathematics.hostile(case, seed=1)}
+        for name in HOSTILE:
+            if name in given:
+                self._verify(given[name].case, given[name].inputs, name)
+
+
+@pytest.mark.parametrize("backend", [TorchCompile, TorchCompileMax])
+def test_each_compiles_in_its_own_mode(backend, monkeypatch):
+    seen = []
+
+    def compiled(function, *, dynamic, mode):
+        seen.append(mode)
+        return function
+
+    monkeypatch.setattr(torch_compile.torch, "compile", compiled)
+    Compiled(torch_compile, backend.mode).compiler_problem("cpu")
+    assert seen == [backend.mode]
+
+
+def test_the_two_modes_differ_and_torch_knows_them():
+    modes = [TorchCompile.mode, TorchCompileMax.mode]
+    assert modes == ["default", "max-autotune-no-cudagraphs"]
+    assert set(modes[1:]) <= set(torch_compile.torch._inductor.list_mode_options())
+
+
+def test_on_the_cpu_there_is_nothing_to_tune():
+    assert "use torch-compile" in TorchCompileMax().availability("cpu").reason

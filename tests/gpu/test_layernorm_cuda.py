@@ -11,9 +11,9 @@ from lnbench.arrays import to_host, to_torch  # noqa: E402
 from lnbench.measure.verify import agreement  # noqa: E402
 from lnbench.operations.layernorm import torch as eager  # noqa: E402
 from lnbench.operations.layernorm import triton as kernels  # noqa: E402
-from lnbench.operations.layernorm import triton_kernels  # noqa: E402
+from lnbench.operations.layernorm import triton_backward, triton_forward  # noqa: E402
 from lnbench.operations.layernorm.spec import LayerNorm as Specification  # noqa: E402
-from lnbench.operations.layernorm.triton import Configuration  # noqa: E402
+from lnbench.operations.layernorm.triton_tiers import Configuration, bucket  # noqa: E402
 from lnbench.plan.case import Case, Direction, DType, Options  # noqa: E402
 
 pytestmark = [
@@ -23,14 +23,27 @@ pytestmark = [
 
 OPERATION = Specification()
 
-JITTED = ("forward_rows", "forward_looped", "backward_sums", "backward_tiles", "sum_parts")
+JITTED = {
+    triton_forward: ("forward_rows", "forward_looped", "split_moments", "split_normalize"),
+    triton_backward: ("backward_sums", "backward_tiles", "sum_parts"),
+}
 
-FORCED = SimpleNamespace(
-    forward=lambda *args, out=None: kernels.forward(*args, out, Configuration("looped", 1, 128, 4)),
-    backward=lambda *args, out=None: kernels.backward(
-        *args, out, Configuration("columns", 2, 128, 4)
+
+def forced(forward, backward):
+    """Return the kernels with these cuts."""
+    return SimpleNamespace(
+        forward=lambda *args, out=None: kernels.forward(*args, out, forward),
+        backward=lambda *args, out=None: kernels.backward(*args, out, backward),
+    )
+
+
+FORCED = {
+    "wide": forced(Configuration("looped", 1, 128, 4), Configuration("columns", 2, 128, 4)),
+    "split": forced(
+        Configuration("split", 1, 128, 4, chunk=256),
+        Configuration("columns", 2, 128, 4, chunk=256),
     ),
-)
+}
 
 
 def problems(case, inputs, module=kernels):
@@ -78,8 +91,17 @@ class TestAgreement:
 
 @pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
 @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
-def test_the_tiers_of_wide_rows_are_right_on_narrow_ones(dtype, direction):
-    assert hostile_problems(case_of(direction, dtype), FORCED) == {}
+@pytest.mark.parametrize("tier", FORCED)
+def test_the_tiers_of_wide_rows_are_right_on_narrow_ones(dtype, direction, tier):
+    assert hostile_problems(case_of(direction, dtype), FORCED[tier]) == {}
+
+
+@pytest.mark.parametrize("columns", [65537, 1 << 20])
+@pytest.mark.parametrize("rows", [1, 5, 16])
+def test_few_wide_rows_are_split_and_right(rows, columns):
+    for direction in (Direction.FORWARD, Direction.BACKWARD):
+        case = case_of(direction, DType.FLOAT32, shape=(rows, columns))
+        assert problems(case, OPERATION.inputs(case, seed=0)) == []
 
 
 @pytest.mark.parametrize("columns", [64, 1001, 4096, 16384, 65536])
@@ -114,21 +136,24 @@ def test_a_rows_result_does_not_depend_on_its_neighbours(columns):
 
 
 @pytest.mark.parametrize("columns", [1000, 1001, 65536])
-def test_another_number_of_rows_compiles_nothing(columns):
+def test_another_number_of_rows_of_one_bucket_compiles_nothing(columns):
     def variants():
-        jitted = [getattr(triton_kernels, name) for name in JITTED]
+        jitted = [getattr(module, name) for module, names in JITTED.items() for name in names]
         return sum(len(cache[0]) for each in jitted for cache in each.device_caches.values())
 
     def step(rows):
         x, weight = normal(rows, columns), normal(columns)
         kernels.step(x, weight, weight, 1e-5, x)
 
-    step(100)
-    before = variants()
-    assert before > 0
-    for rows in (1, 2, 15, 16, 17, 132, 1000, 4096):
-        step(rows)
-    assert variants() == before
+    processors = torch.cuda.get_device_properties(0).multi_processor_count
+    for others in ((1, 2, 3, 4), (5, 15, 16, 17, 100), (processors, 1000, 1024, 4096)):
+        step(others[0])
+        before = variants()
+        assert before > 0
+        for rows in others[1:]:
+            assert bucket(rows, processors) is bucket(others[0], processors)
+            step(rows)
+        assert variants() == before
 
 
 @pytest.mark.parametrize(("rows", "columns"), [((1 << 21) + 5, 1024), ((1 << 15) + 5, 65544)])

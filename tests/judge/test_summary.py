@@ -4,7 +4,7 @@ import pytest
 from factories import environment, failed, measured, report, skipped
 
 from lnbench.errors import UnknownNameError
-from lnbench.judge.summary import PAGE_FAULT_BOUND, rows
+from lnbench.judge.summary import rows
 from lnbench.plan.case import Work
 from lnbench.record.environment import Cpu
 from lnbench.record.outcome import Caveat, CaveatKind
@@ -159,24 +159,3 @@ def test_an_unknown_cache_counts_as_a_large_one():
     machine = environment(cpu=Cpu("", "", 2, 2, 0))
     outcomes = measured("copy", 2e-3), measured("numpy", 1e-3)
     assert kinds(summary(*outcomes, environment=machine)["numpy"]) == []
-
-
-@pytest.mark.parametrize(
-    ("faults", "direction", "regime"),
-    [
-        (0.0, "forward", ""),
-        (None, "forward", ""),
-        (2047.0, "forward", ""),
-        (2048.0, "forward", PAGE_FAULT_BOUND),  # half of the 4096 pages of 16 MiB
-        (2048.0, "step", ""),
-        (4096.0, "step", PAGE_FAULT_BOUND),
-    ],
-)
-def test_a_row_is_page_fault_bound_where_half_of_its_output_is_fresh(faults, direction, regime):
-    name = f"layernorm/{direction}/4096x1024/float32/cpu/numpy"
-    assert summary(measured(name, page_faults=faults))["numpy"].regime == regime
-
-
-def test_an_empty_case_has_no_regime():
-    name = "layernorm/forward/0x1024/float32/cpu/numpy"
-    assert summary(measured(name, page_faults=0.0))["numpy"].regime == ""

@@ -65,6 +65,14 @@ def test_a_faulty_backend_fails_alone_with_its_stage_and_last_words(setting, bac
         assert [len(times) for times in found[name].times_s] == [3, 3]
 
 
+def test_what_a_backend_does_not_compute_is_skipped_with_its_words(setting):
+    found = outcomes(benchmarks("picky", "plain"), setting)
+
+    assert isinstance(found["picky"], Skipped)
+    assert found["picky"].reason == "picky takes 16 columns"
+    assert isinstance(found["plain"], Measured)
+
+
 def test_the_last_words_of_a_crash_are_what_it_printed(setting):
     found = outcomes(benchmarks("segfaults"), setting)
 

@@ -47,6 +47,8 @@ REPLIES = (
     messages.Finished(1 << 31),
     messages.Checked((messages.Finding("random", None, "RuntimeError: oh", False),)),
     messages.Refused(Stage.PREPARE, "no"),
+    messages.Refused(Stage.PREPARE, "no such kernel", unsupported=True),
+    messages.Sampled(1e-3, 0.5, messages.Reading(1980, 3201, 41, 123.4, "power cap", 0)),
 )
 
 

@@ -26,6 +26,7 @@ INTERPRETED = {
         "not TestAgreement and not TestTiers",
     ),
     "autograd": ("triton_autograd.py", ""),
+    "tuning": ("triton_tuned.py", ""),
 }
 """Group of laws → their file, and pytest's expression for them."""
 

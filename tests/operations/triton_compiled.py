@@ -18,14 +18,23 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import triton_kernels
-from lnbench.operations.layernorm.triton import Configuration
+from lnbench.operations.layernorm import triton_backward, triton_forward
+from lnbench.operations.layernorm.triton_tiers import (
+    Configuration,
+    Rows,
+    bucket,
+    candidates,
+    heuristic,
+)
+from lnbench.plan.case import Direction
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
-KERNELS = ("forward_rows", "forward_looped", "backward_sums", "backward_tiles", "sum_parts")
+FORWARD = ("forward_rows", "forward_looped", "split_moments", "split_normalize")
+BACKWARD = ("backward_sums", "backward_tiles", "sum_parts")
+KERNELS = (*FORWARD, *BACKWARD)
 
 
 class NoDevice:
@@ -93,8 +102,9 @@ def launch(rows, columns, dtype, *, weight=True, bias=True, forward=None, backwa
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_kernel_compiles_without_atomics(compiled, monkeypatch, dtype, capability):
     monkeypatch.setattr(NoDevice, "target", GPUTarget("cuda", capability, 32))
-    for columns in (1, 7, 1000, 65536):
+    for columns in (1, 7, 1000, 65536, 200000):
         launch(100, columns, dtype)
+    launch(3, 200000, dtype)
     assert {each.name for each in compiled} == set(KERNELS)
     for each in compiled:
         assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE), (
@@ -108,6 +118,9 @@ def test_absent_weight_and_bias_compile(compiled, weight, bias):
     launch(100, 300, torch.float32, weight=weight, bias=bias)
     launch(4, 65536, torch.bfloat16, weight=weight, bias=bias)
     assert ("sum_parts" in {each.name for each in compiled}) == (weight or bias)
+    launched = len(compiled)
+    launch(4, 8192, torch.bfloat16, weight=weight, bias=bias)
+    assert [each.name for each in compiled[launched:]] == ["forward_rows", "backward_tiles"]
 
 
 def test_what_needs_no_gradient_compiles_away(compiled):
@@ -146,14 +159,17 @@ def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtyp
     )
 
 
-@pytest.mark.parametrize("columns", [7, 1000, 1001, 65536])
-def test_another_number_of_rows_compiles_nothing(compiled, columns):
+@pytest.mark.parametrize("columns", [7, 1000, 1001, 65536, 70000])
+def test_another_number_of_rows_of_one_bucket_compiles_nothing(compiled, columns):
     def variants():
-        return sum(len(getattr(triton_kernels, name).device_caches[0][0]) for name in KERNELS)
+        jitted = [getattr(triton_forward, name) for name in FORWARD]
+        jitted += [getattr(triton_backward, name) for name in BACKWARD]
+        return sum(len(each.device_caches[0][0]) for each in jitted)
 
-    launch(100, columns, torch.bfloat16)
+    for rows in (1, 5, 1000):  # one of each bucket
+        launch(rows, columns, torch.bfloat16)
     before = variants()
-    for rows in (1, 2, 15, 16, 17, 132, 1000, 1024):
+    for rows in (2, 3, 4, 6, 7, 8, 15, 16, 17, 132, 1001, 1024, 4096):
         launch(rows, columns, torch.bfloat16)
     assert variants() == before
 
@@ -164,6 +180,8 @@ def test_forced_tiles_compile(compiled, height):
     launch(100, 50, torch.bfloat16, forward=rows, backward=rows)
     columns = Configuration("columns", height, 64, 4)
     launch(100, 500, torch.float32, forward=Configuration("looped", 1, 64, 4), backward=columns)
+    split = Configuration("split", 1, 64, 4, chunk=128)
+    launch(100, 500, torch.float32, forward=split, backward=columns._replace(chunk=128))
     assert {each.name for each in compiled} == set(KERNELS)
 
 
@@ -175,6 +193,7 @@ def test_a_width_of_one_compiles_in_every_tier(compiled):
         forward=Configuration("looped", 1, 64, 4),
         backward=Configuration("columns", 2, 64, 4),
     )
+    launch(100, 1, torch.float32, forward=Configuration("split", 1, 64, 4, chunk=64))
     assert {each.name for each in compiled} == set(KERNELS) - {"forward_rows"}
 
 
@@ -182,4 +201,30 @@ def test_strided_tensors_compile(compiled):
     x, dy = torch.empty(64, 100, dtype=torch.bfloat16).T, torch.ones(()).expand(100, 64)
     _, mean, rstd = kernels.forward(x, None, None, 1e-5)
     kernels.backward(dy, x, mean, rstd, None, True)
+    assert compiled
+
+
+@pytest.mark.parametrize("columns", [2048, 4096, 8192])
+def test_the_next_tile_is_loaded_while_this_one_is_computed(compiled, columns):
+    launch(4096, columns, torch.bfloat16)
+    (tiles,) = (each for each in compiled if each.name == "backward_tiles")
+    assert "cp.async" in tiles.ptx
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_cut_of_the_table_is_one_that_the_tuner_starts_with(dtype):
+    for direction in (Direction.FORWARD, Direction.BACKWARD):
+        for columns in (1, 64, 1000, 4096, 12288, 65536, 4194304):
+            for rows in Rows:
+                tried = list(candidates(direction, columns, dtype, rows))
+                assert tried[0] == heuristic(direction, columns, dtype, rows)
+                assert len(set(tried)) == len(tried)
+
+
+@pytest.mark.parametrize("rows", [3, 100])
+def test_what_the_tuner_tries_compiles(compiled, rows):
+    for columns in (200, 9000):
+        for direction in (Direction.FORWARD, Direction.BACKWARD):
+            for cut in candidates(direction, columns, torch.float32, bucket(rows, 8)):
+                launch(rows, columns, torch.float32, **{str(direction): cut})
     assert compiled

@@ -17,8 +17,9 @@ from lnbench.arrays import to_host, to_torch
 from lnbench.backend import Available
 from lnbench.measure.verify import agreement
 from lnbench.operations.layernorm import triton as kernels
+from lnbench.operations.layernorm import triton_backward, triton_choice, triton_launch
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
-from lnbench.operations.layernorm.triton import Configuration
+from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.plan.case import Case, Direction, DType, Options, Output
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")  # NaN and inf are meant
@@ -116,6 +117,8 @@ FORWARD_TIERS = {
     "64 rows a program": lambda width: rows_of(64, width),
     "chunks of 256": lambda _: Configuration("looped", 1, 256, 4),
     "chunks of 1024": lambda _: Configuration("looped", 1, 1024, 4),
+    "split in 256": lambda _: Configuration("split", 1, 64, 4, chunk=256),
+    "split in 1024": lambda _: Configuration("split", 1, 256, 4, chunk=1024),
 }
 
 BACKWARD_TIERS = {
@@ -124,6 +127,8 @@ BACKWARD_TIERS = {
     "64 rows a tile": lambda width: rows_of(64, width),
     "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
+    "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
+    "two tiles under way": lambda width: rows_of(2, width)._replace(stages=2),
 }
 
 
@@ -151,13 +156,36 @@ class TestTiers:
         assert problems(case, OPERATION.inputs(case, seed=3), module) == []
 
     def test_parts_beyond_one_step_of_their_sum_are_not_forgotten(self, monkeypatch):
-        monkeypatch.setattr(kernels, "_PROCESSORS_OF_CPU", 3 * kernels._SUM_PARTS + 1)
+        monkeypatch.setattr(triton_choice, "PROCESSORS_OF_CPU", 3 * triton_launch.SUM_PARTS + 1)
         case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
         module = ladder(backward=BACKWARD_TIERS["one row a tile"])
         assert problems(case, OPERATION.inputs(case, seed=7), module) == []
 
+    @pytest.mark.parametrize("rows_at_once", [1, 3, 8])
+    def test_rows_in_groups_that_fit_the_cache_are_all_taken(self, monkeypatch, rows_at_once):
+        monkeypatch.setattr(triton_choice, "CACHE_OF_CPU", rows_at_once * 2 * 2 * 100 * 4)
+        case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
+        for tier in ("columns of 256", "columns, sums of 256"):
+            module = ladder(backward=BACKWARD_TIERS[tier])
+            assert problems(case, OPERATION.inputs(case, seed=5), module) == []
+
+    @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
+    def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):
+        kernel, asked = triton_backward.sum_parts, []
+
+        class Counted:
+            def __getitem__(self, grid):
+                asked.append(grid)
+                return kernel[grid]
+
+        monkeypatch.setattr(triton_backward, "sum_parts", Counted())
+        case = case_of(Direction.BACKWARD, DType.BFLOAT16, shape=(rows, 40))
+        assert problems(case, OPERATION.inputs(case, seed=6)) == []
+        assert len(asked) == launches
+
     @pytest.mark.parametrize(
-        ("direction", "columns"), [(Direction.FORWARD, 16385), (Direction.BACKWARD, 8193)]
+        ("direction", "columns"),
+        [(Direction.FORWARD, 16385), (Direction.FORWARD, 65537), (Direction.BACKWARD, 8193)],
     )
     @pytest.mark.parametrize("dtype", DType)
     def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction, columns):
@@ -264,7 +292,7 @@ class TestInterface:
             kernels.forward(x, None, None, 1e-5, out=ready)
 
     @pytest.mark.parametrize("strides", [(LARGE, 1), (1, LARGE)])
-    @pytest.mark.parametrize("tier", ["rows", "wide"])
+    @pytest.mark.parametrize("tier", ["rows", "wide", "split"])
     def test_offsets_may_pass_two_to_the_31(self, strides, tier):
         sparse = partial(torch.empty, 4 * LARGE, dtype=torch.bfloat16)
         torch.use_deterministic_algorithms(False)  # unwritten pages of these take no memory
@@ -275,7 +303,12 @@ class TestInterface:
             "forward": Configuration("looped", 1, 2, 4),
             "backward": Configuration("columns", 2, 2, 4),
         }
-        chosen = {"forward": None, "backward": None} if tier == "rows" else wide
+        split = {
+            "forward": Configuration("split", 1, 2, 4, chunk=2),
+            "backward": Configuration("columns", 2, 2, 4, chunk=2),
+        }
+        none = {"forward": None, "backward": None}
+        chosen = {"rows": none, "wide": wide, "split": split}[tier]
         ready = (y, torch.empty(4), torch.empty(4))
         _, mean, rstd = kernels.forward(x, None, None, 1e-5, ready, chosen["forward"])
         assert torch.equal(y.contiguous(), kernels.forward(x.contiguous(), None, None, 1e-5)[0])
@@ -285,7 +318,7 @@ class TestInterface:
 
     def test_the_report_names_the_configuration(self):
         found = kernels.details(case_of(Direction.STEP, DType.FLOAT32, shape=(4, 1 << 20)))
-        assert found["forward tier"] == "looped"
+        assert found["forward tier"] == "split"
         assert found["backward tier"] == "columns"
         found = kernels.details(case_of(Direction.FORWARD, DType.BFLOAT16, shape=(4, 3, 100)))
         assert found == {"forward tier": "rows", "forward tile": "32x128", "forward warps": 4}

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from lnbench.arrays import own_copy
-from lnbench.backend import Available, Backend, BoundRoutine
+from lnbench.backend import Available, Backend, BoundRoutine, UnsupportedError
 from lnbench.measure.timing import HostTimer
 
 
@@ -239,3 +239,14 @@ class Threaded(Plain):
 
     def preload(self):
         threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+
+
+class Picky(Plain):
+    """Takes rows of sixteen columns, and says so of others."""
+
+    name = "picky"
+
+    def routine(self, operation, case, inputs, threads):
+        if case.columns != 16:
+            raise UnsupportedError("picky takes 16 columns")
+        return super().routine(operation, case, inputs, threads)

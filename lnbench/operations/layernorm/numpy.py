@@ -202,11 +202,11 @@ def _normalize(rows: Any, ones: Any, eps: float, result: Any) -> tuple[Any, Any]
     mean = row_means(rows, ones)
     np.subtract(rows, mean[:, None], out=result)
     rstd = 1 / np.sqrt(row_means(result, result) + eps)
-    off, moved = recentre(result, rstd, ones)
-    if moved:
-        rstd = 1 / np.sqrt(row_means(result, result) + eps)
+    off = recentre(result, mean, rstd, ones)
+    if off is not None:
+        mean, rstd = mean + off, 1 / np.sqrt(row_means(result, result) + eps)
     result *= rstd[:, None]
-    return mean + off, rstd
+    return mean, rstd
 
 
 def _differentiate(
@@ -216,7 +216,7 @@ def _differentiate(
     mean, rstd = statistics
     gain = ones if weight is None else weight
     centred = np.subtract(x, mean[:, None], out=scratch(1, x.shape, x.dtype))
-    recentre(centred, rstd, ones)  # the mean lost digits when it was saved
+    recentre(centred, mean, rstd, ones)  # it lost digits when it was saved
     product = np.multiply(dy, centred, out=dx)
     dw, db = sums
     if dw is not None:

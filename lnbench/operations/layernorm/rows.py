@@ -29,6 +29,7 @@ _PARTS = 16  # the most parts that rows are shared out in, whatever the number o
 _RUN = 4096  # the most columns that are summed in float32, lest rounding errors pile up
 _STACK = 256  # the most rows that are
 _ROUNDOFFS = {np.dtype(np.float32): 2.0**-21, np.dtype(np.float64): 2.0**-50}  # a few each
+_LARGE_MEAN = 1.0  # in spreads of a row: below, rounding the mean costs a few roundoffs of them
 _BUFFERED = range(384, 8192)  # columns: see `share`
 
 
@@ -147,17 +148,21 @@ def column_sums(factors: Any, block: Any) -> Any:
     return stacks.sum(axis=0, dtype=np.float64) + factors[whole:] @ block[whole:]
 
 
-def recentre(centred: Any, rstd: Any, ones: Any) -> tuple[Any, bool]:
-    """Return the mean that is left in centred rows, and whether it was worth taking away.
+def recentre(centred: Any, mean: Any, rstd: Any, ones: Any) -> Any:
+    """Take away what the rounding of `mean` left in centred rows; return it, or None if nothing.
 
-    It is where it exceeds a few roundoffs of the row's spread: a large mean's rounding does.
+    It is looked for where the mean exceeds the row's spread, and taken away where it exceeds a few
+    roundoffs of that: row by row, so that no row's bits depend on its neighbours.
     """
+    large = np.abs(mean * rstd) > _LARGE_MEAN
+    if not np.count_nonzero(large):  # a sweep less
+        return None
     off = row_means(centred, ones)
-    wrong = np.abs(off * rstd) > _ROUNDOFFS[centred.dtype]
-    moved = bool(np.count_nonzero(wrong))
-    if moved:
-        centred -= np.where(wrong, off, 0)[:, None]
-    return off, moved
+    off = np.where(large & (np.abs(off * rstd) > _ROUNDOFFS[centred.dtype]), off, 0)
+    if not np.count_nonzero(off):
+        return None
+    centred -= off[:, None]
+    return off
 
 
 def total(sums: Any, dtype: Any, out: Any) -> Any:

@@ -24,6 +24,7 @@ class LayerNorm(Operation):
     name = "layernorm"
     summary = "Layer Normalization: y, mean, rstd; dx, dw, db"
     kernels = {  # noqa: RUF012  (read-only by the interface's type)
+        "numba": "lnbench.operations.layernorm.numba",
         "numpy": "lnbench.operations.layernorm.numpy",
         "torch": "lnbench.operations.layernorm.torch",
         "triton": "lnbench.operations.layernorm.triton",
@@ -120,7 +121,8 @@ class LayerNorm(Operation):
         yield from hostile_inputs(self, case, seed)
 
 
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield slices of rows of which the reference holds one at a time."""
     height = max(1, _BLOCK // max(1, columns))
     for start in range(0, rows, height):
         yield slice(start, min(start + height, rows))
@@ -168,7 +170,7 @@ def _forward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     weight = _vector(inputs, "weight", columns, 1.0)
     bias = _vector(inputs, "bias", columns, 0.0)
     y, mean, rstd = np.empty((rows, columns)), np.empty((rows, 1)), np.empty((rows, 1))
-    for block in _blocks(rows, columns):
+    for block in blocks(rows, columns):
         centred, mean[block], rstd[block] = _centred(inputs["x"][block], case.options.eps)
         y[block] = centred * rstd[block] * weight + bias
     if columns == 0:  # the mean of nothing is nothing to judge
@@ -189,18 +191,18 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     weight = _vector(inputs, "weight", columns, 1.0)
     dx, scale = np.empty((rows, columns)), np.empty((rows, 1))
     dw, db, dw_square, db_square = np.zeros((4, columns))
-    for block in _blocks(rows, columns):
+    for block in blocks(rows, columns):
         normal, mean, rstd = _centred(inputs["x"][block], case.options.eps)
         normal *= rstd
         factor = _row_factor(case, mean, rstd)
         dy = inputs["dy"][block].astype(np.float64)
         g = dy * weight
-        c1, c2 = (_row_mean(g * normal), _row_mean(g))
+        c1, c2 = (row_mean(g * normal), row_mean(g))
         dx[block] = (g - c2 - normal * c1) * rstd
-        size = np.sqrt(_row_mean(g * g)) + np.abs(c1) + np.abs(c2)
+        size = np.sqrt(row_mean(g * g)) + np.abs(c1) + np.abs(c2)
         scale[block] = size * rstd * factor
-        dw += _column_sums(dy * normal)
-        db += _column_sums(dy)
+        dw += column_sums(dy * normal)
+        db += column_sums(dy)
         dw_square += ((np.abs(normal) + factor) ** 2 * dy * dy).sum(axis=0)
         db_square += (dy * dy).sum(axis=0)
     vector = _output_dtype(case, case.weight_dtype)
@@ -212,12 +214,13 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     return truths
 
 
-def _column_sums(values: Any) -> Any:
+def column_sums(values: Any) -> Any:
     """Return the sums over the rows, pairwise: NumPy adds up one after the other along axis 0."""
     return np.ascontiguousarray(values.T).sum(axis=1)
 
 
-def _row_mean(values: Any) -> Any:
+def row_mean(values: Any) -> Any:
+    """Return the mean of each row, (R, 1), 0 where there are no columns."""
     if values.shape[1] == 0:
         return np.zeros((values.shape[0], 1))
     return values.mean(axis=1, keepdims=True)

@@ -1,0 +1,143 @@
+"""ONNX Runtime on the CPU: its LayerNormalization operator, in a model of that one node.
+
+The operator is forward only, and takes float32 and float64 there. `allocated` outputs are made by
+each run, as a user's are; `ready` ones are bound once.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lnbench import registry
+from lnbench.arrays import own_copy
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Routine,
+    Timer,
+    Unavailable,
+    UnsupportedError,
+)
+from lnbench.measure.timing import HostTimer
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case, Direction, DType, Output
+
+_OPSET = 17  # the first that has LayerNormalization
+_IR = 8  # the first format of files that has this opset
+_TYPES = (DType.FLOAT32, DType.FLOAT64)
+_OUTPUTS = ("y", "mean", "rstd")
+
+
+class OnnxRuntime(Backend):
+    """The operator that exported models run."""
+
+    name = "onnxruntime"
+    framework = "onnxruntime"
+    summary = "ONNX Runtime (CPU), forward"
+    peer = True
+    kernels: ClassVar = {"layernorm": "lnbench.backends.onnxruntime"}  # this file
+    known_failings: ClassVar = {
+        "mean 1e4, spread 1e-2": "the variance is E[x²] - E[x]² (onnxruntime#21935, #28463)",
+        "mean 100": "the variance is E[x²] - E[x]² (onnxruntime#21935, #28463)",
+        "constant rows": "the variance is E[x²] - E[x]² (onnxruntime#21935, #28463)",
+        "huge values": "squares overflow",
+    }
+
+    def availability(self, device: str) -> Availability:
+        """Return whether onnxruntime and onnx, which builds the model, are installed."""
+        if device.partition(":")[0] != "cpu":
+            return Unavailable("lnbench runs ONNX Runtime on the CPU only")
+        missing = [n for n in ("onnxruntime", "onnx") if importlib.util.find_spec(n) is None]
+        if missing:
+            words = f"{' and '.join(missing)} not installed: pip install 'lnbench[onnxruntime]'"
+            return Unavailable(words)
+        return Available()
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return a run of the model; UnsupportedError for what the operator does not take."""
+        registry.kernels(self, operation)
+        if (problem := problem_of(case)) is not None:
+            raise UnsupportedError(problem)
+        arrays = {name: own_copy(array) for name, array in inputs.items()}
+        session = _session(case, threads)
+        run = _bound(session, case, arrays)
+        return BoundRoutine(run, _OUTPUTS, np.asarray, {"threads": threads})
+
+    def timer(self, case: Case) -> Timer:
+        """Return the host's clock."""
+        return HostTimer(case.options.cache)
+
+
+def problem_of(case: Case) -> str | None:
+    """Return why the operator does not take a case, or None."""
+    if case.direction is not Direction.FORWARD:
+        return "onnxruntime has no backward"
+    if case.dtype not in _TYPES or case.weight_dtype is not case.dtype:
+        return "onnxruntime's LayerNormalization takes float32 and float64 on the CPU, unmixed"
+    if not case.options.weight:
+        return "onnxruntime's LayerNormalization needs a weight"
+    if not (case.rows and case.columns):
+        return "onnxruntime takes no empty rows"
+    return None
+
+
+def _session(case: Case, threads: int) -> Any:
+    """Return a session of a model of one node."""
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    kind = TensorProto.FLOAT if case.dtype is DType.FLOAT32 else TensorProto.DOUBLE
+    rows, columns = case.rows, case.columns
+    names = ["x", "weight", *(["bias"] if case.options.bias else [])]
+    shapes = {"x": [rows, columns], "weight": [columns], "bias": [columns]}
+    node = helper.make_node(
+        "LayerNormalization", names, list(_OUTPUTS), axis=-1, epsilon=case.options.eps
+    )
+    # Statistics are float32 by `stash_type`, and their shape has a 1 in place of the columns.
+    given = [helper.make_tensor_value_info(name, kind, shapes[name]) for name in names]
+    results = [
+        helper.make_tensor_value_info("y", kind, [rows, columns]),
+        *(helper.make_tensor_value_info(n, TensorProto.FLOAT, [rows, 1]) for n in _OUTPUTS[1:]),
+    ]
+    graph = helper.make_graph([node], "layernorm", given, results)
+    opset = helper.make_opsetid("", _OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _bound(session: Any, case: Case, arrays: dict[str, Any]) -> Callable[[], tuple[Any, ...]]:
+    """Return a call that runs the session on arrays in place."""
+    names = [each.name for each in session.get_inputs()]
+    feeds = {name: np.ascontiguousarray(arrays[name]) for name in names}
+    if case.options.output is Output.ALLOCATED:
+        outputs = list(_OUTPUTS)
+
+        def run() -> tuple[Any, ...]:
+            y, mean, rstd = session.run(outputs, feeds)
+            return y, mean.reshape(-1), rstd.reshape(-1)
+
+        return run
+    shape = (case.rows, case.columns)
+    ready = [np.empty(shape, feeds["x"].dtype), *(np.empty(shape[0], np.float32) for _ in "mr")]
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    for name, array in zip(_OUTPUTS, ready, strict=True):
+        full = shape if name == "y" else (case.rows, 1)
+        binding.bind_output(name, "cpu", 0, array.dtype, full, array.ctypes.data)
+
+    def run_bound() -> tuple[Any, ...]:
+        assert feeds  # noqa: S101  (the binding has addresses only: this keeps what lies there)
+        session.run_with_iobinding(binding)
+        return tuple(ready)
+
+    return run_bound

@@ -1,0 +1,146 @@
+"""quack's LayerNorm: CuTe-DSL kernels for compute capability 9.0 and later.
+
+quack takes weight and bias in float32 only: they are converted beforehand, outside of the time,
+and dw and db come out in float32; `details` says so.
+Source: quack/rmsnorm.py (Dao-AILab/quack), read at 0.6.5.
+"""
+
+import importlib.util
+from typing import Any, ClassVar
+
+import torch
+
+from lnbench import registry
+from lnbench.arrays import device_problem, to_host, to_torch
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Routine,
+    Timer,
+    Unavailable,
+    UnsupportedError,
+    bound_call,
+)
+from lnbench.measure.timing import device_timer
+from lnbench.operation import Arrays, Operation
+from lnbench.operations.layernorm.torch import step as step_through_autograd
+from lnbench.plan.case import Case, Direction, DType, Output
+
+_FIRST_CAPABILITY = (9, 0)
+_WIDEST = 262144  # columns
+_WIDEST_BACKWARD = {2: 262144, 4: 131072}  # by bytes of an element: what shared memory holds
+
+
+class Quack(Backend):
+    """The kernels behind `quack.rmsnorm.layernorm_fwd` and `layernorm_bwd`."""
+
+    name = "quack"
+    framework = "quack"
+    summary = "quack-kernels (CuTe DSL)"
+    peer = True
+    kernels: ClassVar = {"layernorm": "lnbench.backends.quack"}  # this file
+    known_failings: ClassVar = {
+        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
+        "constant rows": "what rounding the mean left is all that there is of a row",
+    }
+
+    def availability(self, device: str) -> Availability:
+        """Return whether quack is installed and the device is recent enough."""
+        if device.partition(":")[0] != "cuda":
+            return Unavailable("quack runs on CUDA devices")
+        problem = device_problem(device)
+        if problem is None and importlib.util.find_spec("quack") is None:
+            problem = "quack-kernels is not installed: pip install quack-kernels"
+        if problem is None and torch.cuda.get_device_capability(device) < _FIRST_CAPABILITY:
+            problem = "quack needs compute capability 9.0 or later"
+        return Available() if problem is None else Unavailable(problem)
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return a call of quack's functions; UnsupportedError for what they do not take."""
+        kernels = registry.kernels(self, operation)
+        if (problem := problem_of(case)) is not None:
+            raise UnsupportedError(problem)
+        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
+        for name in ("weight", "bias"):
+            if name in arrays:
+                arrays[name] = arrays[name].float()
+        call = bound_call(operation, kernels, case, arrays, torch.empty_like)
+        wide = case.weight_dtype is not DType.FLOAT32
+        details = {"weights": "float32, converted beforehand"} if wide else {}
+        return BoundRoutine(call, operation.outputs(case), to_host, details)
+
+    def timer(self, case: Case) -> Timer:
+        """Return the device's clock."""
+        return device_timer(case)
+
+
+def problem_of(case: Case) -> str | None:
+    """Return why quack's functions do not take a case, or None."""
+    if not case.options.weight:
+        return "quack needs a weight"
+    if case.options.output is Output.READY:
+        return "quack allocates its outputs"
+    if case.dtype is DType.FLOAT64:
+        return "quack has no kernels for float64"
+    forward_only = case.direction is Direction.FORWARD
+    widest = _WIDEST if forward_only else _WIDEST_BACKWARD[case.dtype.itemsize]
+    if not (case.rows and 0 < case.columns <= widest):
+        return f"quack takes rows of 1 to {widest} columns of {case.dtype}"
+    return None
+
+
+def forward(x: Any, weight: Any, bias: Any, eps: float, out: None = None) -> tuple[Any, Any, Any]:
+    """Return y in x's type, and mean and rstd in float32."""
+    from quack.rmsnorm import layernorm_fwd
+
+    y, rstd, mean = layernorm_fwd(
+        x.contiguous(), weight, bias, eps, return_rstd=True, return_mean=True
+    )
+    return y, mean, rstd
+
+
+def backward(
+    dy: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    weight: Any,
+    has_bias: bool,  # noqa: FBT001  (the interface of every framework's backward)
+    out: None = None,
+) -> tuple[Any, Any, Any]:
+    """Return dx in x's type, and dw and db in float32; db is None where there is no bias."""
+    from quack.rmsnorm import layernorm_bwd
+
+    found: tuple[Any, Any, Any] = layernorm_bwd(
+        x.contiguous(), weight, dy.contiguous(), rstd, mean, has_bias
+    )
+    return found
+
+
+class _Differentiable(torch.autograd.Function):
+    """quack ships no autograd function for LayerNorm: this is one of its two calls."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, weight: Any, bias: Any, eps: float) -> Any:
+        y, mean, rstd = forward(x, weight, bias, eps)
+        ctx.save_for_backward(x, weight, mean, rstd)
+        ctx.has_bias = bias is not None
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Any) -> tuple[Any, ...]:
+        x, weight, mean, rstd = ctx.saved_tensors
+        return (*backward(dy, x, mean, rstd, weight, ctx.has_bias), None)
+
+
+def layer_norm(x: Any, _: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Return y with autograd."""
+    return _Differentiable.apply(x, weight, bias, eps)
+
+
+def step(x: Any, weight: Any, bias: Any, eps: float, dy: Any) -> tuple[Any, Any, Any, Any]:
+    """Return y, dx, dw and db through autograd, as a user's training step computes them."""
+    return step_through_autograd(x, weight, bias, eps, dy, layer_norm)

@@ -1,0 +1,184 @@
+"""The clock of a CUDA device: events around queued work, and a captured graph for short kernels.
+
+No launch gap is timed: all launches of a stretch are queued behind a block before the first of
+them may start, and a stretch whose block was too short is taken again (as nvbench does). A cold
+iteration is preceded by a flush, outside of its events. A kernel too short for events is captured
+many times into one graph; to be cold there, its calls take turns on more inputs than the cache
+holds (triton-lang/triton#8384: a replay on the same inputs measures the cache).
+"""
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lnbench.measure.stream import Stream
+
+EVENTS, GRAPH = "cuda events", "cuda graph"
+"""The two ways; the first process of a row finds which one suits, later ones keep to it."""
+
+SHORT_S = 1e-5
+"""Below ten microseconds the two events around a kernel, and its launch, weigh in its time."""
+
+MOST_COPIES = 1024
+"""Most sets of inputs that take turns; a smaller set is flushed and timed by events."""
+
+_ROTATED_CACHES = 5  # before an input comes round again, five times the cache has gone by
+_MOST_QUEUED = {False: 64, True: 32}  # calls behind one block, hot and cold: a queue is finite
+_TRIES = 4
+_PAIRS = 64  # of marks with nothing between them, to measure what they cost
+_FIRST_GUESS_S = 1e-4  # of the host for a call, until that has been measured
+_SLACK = 1.5
+_LEAST_STEP_S = 1e-9
+
+Call = Callable[[], object]
+
+
+class CudaTimer:
+    """Times a routine on one stream."""
+
+    def __init__(
+        self, stream: Stream, *, cold: bool, host: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._stream, self._cold, self._host = stream, cold, host
+        self.clock = EVENTS
+        self.launch_s = _FIRST_GUESS_S
+        self._queueing_s = _FIRST_GUESS_S  # of the host for a call, its marks and its flush
+        self._launching_s = 0.0
+        self._gaps = False
+        self._copies = 1
+        self._graph: tuple[int, Call] = (0, self.synchronize)
+        self._overhead_s, step_s = self._cost_of_marks()
+        self.resolution_s = max(self._overhead_s + step_s, _LEAST_STEP_S)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was asked."""
+        self._stream.synchronize()
+
+    def settle(
+        self, run: Call, copies: Callable[[int], Sequence[Call]], moved_bytes: int, clock: str
+    ) -> Call:
+        """Choose how a routine is timed, and return what is to be timed.
+
+        Args:
+            run: the routine; it has run before, so that nothing is left to compile.
+            copies: makes that many more routines like it, each on inputs of its own.
+            moved_bytes: what one call reads and writes.
+            clock: what an earlier process of the row chose, or empty to choose.
+        """
+        count = self._copies_for(moved_bytes)
+        if clock == EVENTS or count > MOST_COPIES:
+            return run
+        if not clock and min(self.time(run, 1) for _ in range(5)) >= SHORT_S:
+            return run
+        turn = run if count == 1 else _in_turn([run, *copies(count - 1)])
+        try:
+            self._stream.capture(turn, count)()
+            self._stream.synchronize()
+        # What synchronizes or allocates in its own way cannot be captured: events will do.
+        except RuntimeError:
+            return run
+        self.clock, self._copies = GRAPH, count
+        return turn
+
+    def time(self, run: Call, iterations: int) -> float:
+        """Return the seconds of `iterations` calls on the device."""
+        if iterations == 0:
+            return 0.0
+        if self.clock == GRAPH:
+            return self._replayed(run, iterations)
+        most = _MOST_QUEUED[self._cold]
+        return sum(
+            self._covered(run, min(most, iterations - start))
+            for start in range(0, iterations, most)
+        )
+
+    def details(self) -> dict[str, str | float | bool]:
+        """Return what the report says of this clock; seconds of the host for one launch too."""
+        found: dict[str, str | float | bool] = {
+            "clock": self.clock,
+            "clock resolution_s": self.resolution_s,
+            "clock overhead_s": self._overhead_s,
+            "launch_s": self.launch_s,
+        }
+        if self._copies > 1:
+            found["rotated inputs"] = self._copies
+        return found | {"launch gaps": True} if self._gaps else found
+
+    def _copies_for(self, moved_bytes: int) -> int:
+        """Return how many sets of inputs take turns, so that each is cold when its turn comes."""
+        if not self._cold:
+            return 1
+        return math.ceil(_ROTATED_CACHES * self._stream.cache_bytes / max(1, moved_bytes)) + 1
+
+    def _replayed(self, run: Call, iterations: int) -> float:
+        """Return the seconds of a graph of as many calls; hot, a first replay is not timed."""
+        calls = max(iterations, self._copies)
+        if self._graph[0] != calls:
+            self._graph = (calls, self._stream.capture(run, calls))
+        replay = self._graph[1]
+        replay()
+        self._stream.block(self.launch_s + _FIRST_GUESS_S)
+        start = self._stream.mark()
+        replay()
+        end = self._stream.mark()
+        self._stream.synchronize()
+        return self._stream.seconds(start, end) * iterations / calls
+
+    def _covered(self, run: Call, calls: int) -> float:
+        """Return the seconds of queued calls, taken again where the block ended too early."""
+        block_s = _SLACK * self._queueing_s * calls + _FIRST_GUESS_S
+        for _ in range(_TRIES):
+            seconds, host_s, covered = self._queued(run, calls, block_s)
+            self.launch_s, self._queueing_s = self._launching_s / calls, host_s / calls
+            # Where launches are far ahead of the device anyway, it never waited for one.
+            if covered or host_s <= seconds / 2:
+                return seconds
+            block_s = 2 * max(block_s, host_s)
+        self._gaps = True
+        return seconds
+
+    def _queued(self, run: Call, calls: int, block_s: float) -> tuple[float, float, bool]:
+        """Return the device's seconds, the host's, and whether all was queued before it began."""
+        stream = self._stream
+        stream.block(block_s)
+        begin, self._launching_s = self._host(), 0.0
+        marks = list(self._stretches(run, calls))
+        host_s = self._host() - begin
+        covered = not stream.reached(marks[0][0])
+        stream.synchronize()
+        return sum(stream.seconds(start, end) for start, end in marks), host_s, covered
+
+    def _stretches(self, run: Call, calls: int) -> Iterator[tuple[Any, Any]]:
+        """Queue the calls between marks: one pair around all, or cold, one around each."""
+        stream = self._stream
+        stretches, each = (calls, 1) if self._cold else (1, calls)
+        for _ in range(stretches):
+            if self._cold:
+                stream.flush()
+            start, begin = stream.mark(), self._host()
+            for _ in itertools.repeat(None, each):
+                run()
+            self._launching_s += self._host() - begin
+            yield start, stream.mark()
+
+    def _cost_of_marks(self) -> tuple[float, float]:
+        """Return the seconds between two marks with nothing between, and the clock's step."""
+        self._stream.block(_FIRST_GUESS_S * _PAIRS)
+        pairs = [(self._stream.mark(), self._stream.mark()) for _ in range(_PAIRS)]
+        self._stream.synchronize()
+        found = sorted(self._stream.seconds(start, end) for start, end in pairs)
+        steps = [after - before for before, after in itertools.pairwise(found) if after > before]
+        return statistics.median(found), min(steps, default=0.0)
+
+
+def _in_turn(runs: Sequence[Call]) -> Call:
+    """Return a call that makes one of many, another each time."""
+    turns = itertools.cycle(runs)
+
+    def turn() -> object:
+        return next(turns)()
+
+    return turn

@@ -1,0 +1,161 @@
+"""LayerNorm compiled by Numba: what the CPU can do when a row is read once and written once.
+
+A row stays in the first caches from its statistics to its result. Sets larger than the last-level
+cache are written past it, as a copy of that size does: a plain store reads each line of the result
+first. float16 and bfloat16 are widened and rounded in integer arithmetic, row by row. Threads are
+the caller's: rows are shared out in parts that depend on the shape alone, so all results have the
+same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3 and 4.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from lnbench.operations.layernorm import numba_kernels as kernels
+from lnbench.operations.layernorm.rows import Part, split, total, work_type
+
+
+def forward(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    eps: float,
+    out: tuple[Any, ...] | None = None,
+    *,
+    pool: Executor | None = None,
+) -> tuple[Any, Any, Any]:
+    """Return y in x's type, and mean and rstd in float32 (float64 for float64).
+
+    Args:
+        x: (M, N), floating point, any strides.
+        weight: (N,) or None.
+        bias: (N,) or None.
+        eps: added to the variance.
+        out: ready (y, mean, rstd) of shapes (M, N), (M,) and (M,), or None to allocate.
+        pool: threads to share the rows, or None to stay in the caller's.
+    """
+    work = work_type(x)
+    gain, shift = _vector(weight, "weight", x, 1), _vector(bias, "bias", x, 0)
+    if out is None:
+        out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
+    y, mean, rstd = out
+    kind, given, result = _kind(x.dtype), _bits(x), _bits(y)
+    kernel = _kernel("forward", x, y)
+    stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
+
+    def compute(_: int, start: int, end: int) -> None:
+        scratch = np.empty((2, x.shape[1]), work)
+        kernel(
+            given, kind, gain, shift, float(eps), result, mean, rstd, start, end, scratch, stream
+        )
+
+    _share(compute, split(x.shape), pool)
+    return y, mean, rstd
+
+
+def backward(
+    dy: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    weight: Any,
+    has_bias: bool,  # noqa: FBT001  (the interface of every framework's backward)
+    out: tuple[Any, ...] | None = None,
+    *,
+    pool: Executor | None = None,
+) -> tuple[Any, Any, Any]:
+    """Return dx in x's type, and dw and db in weight's (db in x's where there is no weight).
+
+    dw and db are None where there is no weight or bias.
+
+    Args:
+        dy: (M, N), floating point, any strides, also 0.
+        x: (M, N), as given to `forward`.
+        mean: (M,), as returned by `forward`.
+        rstd: (M,), as returned by `forward`.
+        weight: (N,) or None.
+        has_bias: whether db is wanted.
+        out: ready (dx, dw, db) of shapes (M, N), (N,) and (N,), or None to allocate.
+        pool: threads to share the rows, or None to stay in the caller's.
+    """
+    if dy.shape != x.shape or dy.dtype != x.dtype:
+        raise ValueError(
+            f"dy has shape {dy.shape} and type {dy.dtype}, but x has {x.shape} and {x.dtype}"
+        )
+    work, gain = work_type(x), _vector(weight, "weight", x, 1)
+    mean, rstd = (np.ascontiguousarray(each, work) for each in (mean, rstd))
+    dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
+    parts = split(x.shape, least_rows=8)  # a part holds sums over columns: few beside its rows
+    sums = np.zeros((len(parts), 2, x.shape[1]))
+    kind, arrays = _kind(x.dtype), tuple(map(_bits, (dy, x, dx)))
+    kernel = _kernel("backward", dy, x, dx)
+    stream = kernels.is_larger_than_cache(3 * x.nbytes)
+
+    def compute(index: int, start: int, end: int) -> None:
+        scratch = np.empty((5, x.shape[1]), work)
+        kernel(*arrays, kind, mean, rstd, gain, sums[index], start, end, scratch, stream)
+
+    _share(compute, parts, pool)
+    dtype = x.dtype if weight is None else weight.dtype
+    return (
+        dx,
+        None if weight is None else total(sums[:, 0], dtype, dw),
+        total(sums[:, 1], dtype, db) if has_bias else None,
+    )
+
+
+def step(
+    x: Any, weight: Any, bias: Any, eps: float, dy: Any, *, pool: Executor | None = None
+) -> tuple[Any, Any, Any, Any]:
+    """Return y, dx, dw and db: `forward` and then `backward`, which know no autograd."""
+    y, mean, rstd = forward(x, weight, bias, eps, pool=pool)
+    return y, *backward(dy, x, mean, rstd, weight, bias is not None, pool=pool)
+
+
+def _share(
+    compute: Callable[[int, int, int], None], parts: Sequence[Part], pool: Executor | None
+) -> None:
+    """Call `compute` with the number, first row and end of every part."""
+    spans = [(n, part[0].start, part[-1].stop) for n, part in enumerate(parts) if part]
+    if pool is None or len(spans) == 1:
+        for span in spans:
+            compute(*span)
+    else:
+        for _ in pool.map(lambda span: compute(*span), spans):
+            pass  # raises what the thread raised
+
+
+def _kind(dtype: Any) -> int:
+    """Return which 16 bits a type has, 0 for the wider ones."""
+    if dtype == np.float16:
+        return kernels.FLOAT16
+    return kernels.BFLOAT16 if dtype == ml_dtypes.bfloat16 else 0
+
+
+def _bits(array: Any) -> Any:
+    """Return an array as Numba knows it: types of 16 bits as integers."""
+    return array.view(np.uint16) if array.dtype.itemsize == 2 else array  # noqa: PLR2004
+
+
+def _kernel(name: str, *arrays: Any) -> Any:
+    """Return the loops for arrays of this type and these strides."""
+    if arrays[0].dtype.itemsize == 2:  # noqa: PLR2004
+        return getattr(kernels, f"{name}_halves")
+    plain = all(each.flags.c_contiguous for each in arrays)
+    return getattr(kernels, f"{name}_plain" if plain else f"{name}_strided")
+
+
+def _vector(vector: Any, name: str, x: Any, absent: float) -> Any:
+    """Return weight or bias in the type that x is computed in; a constant where it is None."""
+    if x.ndim != 2:  # noqa: PLR2004
+        raise ValueError(f"x has shape {x.shape}, but rows and columns are needed")
+    work = work_type(x)
+    if vector is None:
+        return np.full(x.shape[1], absent, work)
+    work_type(vector)
+    if vector.shape != x.shape[1:]:
+        raise ValueError(f"{name} has shape {vector.shape}, but a row of x has {x.shape[1:]}")
+    return np.ascontiguousarray(vector, work)

@@ -1,0 +1,255 @@
+"""Backward: persistent programs, no atomics, no locks; means over a row first where it is wide.
+
+Each program adds up dw and db of its rows in registers, and `sum_parts` adds up the programs in a
+fixed order. Where a pointer is None, what would be done with it is not compiled: without a mean
+these are the kernels of RMSNorm, with dz those of a sum that was normalized and used on its own.
+"""
+# ruff: noqa: N803  (Triton's constants are upper case everywhere, and so are M and N)
+
+import triton
+import triton.language as tl
+
+from lnbench.operations.layernorm.triton_tiles import (
+    centre,
+    load_tile,
+    load_vector,
+    row_mean,
+    store_tile,
+)
+
+
+@triton.jit(do_not_specialize=["M"])
+def backward_sums(
+    dy: tl.tensor,
+    x: tl.tensor,
+    mean: tl.tensor,
+    rstd: tl.tensor,
+    weight: tl.tensor,
+    sums: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    dy_strides: tl.tuple,
+    x_strides: tl.tuple,
+    SLOPE: tl.constexpr,
+    CHUNK: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+) -> None:
+    """Store Σ(x - mean), and with SLOPE Σ g·(x - mean)·rstd and Σ g, of CHUNK columns of a row.
+
+    They go to `sums` (3, S, M), where `backward_tiles` adds up the S chunks. dx alone wants SLOPE.
+    """
+    exact = rstd.dtype.element_ty
+    row = tl.program_id(0).to(tl.int64)
+    split = tl.program_id(1).to(tl.int64)
+    x += row * x_strides[0]
+    dy += row * dy_strides[0]
+    if mean is not None:
+        middle = tl.load(mean + row)
+    centred_sum = tl.zeros([BLOCK_N], exact)
+    product_sum = tl.zeros([BLOCK_N], exact)
+    g_sum = tl.zeros([BLOCK_N], exact)
+    end = tl.minimum((split + 1) * CHUNK, N)
+    for start in range(split * CHUNK, end, BLOCK_N):
+        columns = start + tl.arange(0, BLOCK_N).to(tl.int64)
+        inside = columns < end
+        centred = tl.load(x + columns * x_strides[1], mask=inside, other=0.0).to(exact)
+        if mean is not None:
+            centred = tl.where(inside, centred - middle, 0.0)
+            centred_sum += centred
+        if SLOPE:
+            g = tl.load(dy + columns * dy_strides[1], mask=inside, other=0.0).to(exact)
+            if weight is not None:
+                g *= load_vector(weight, columns, end, exact)
+            product_sum += g * centred
+            if mean is not None:
+                g_sum += g
+    size = tl.num_programs(1) * M.to(tl.int64)
+    place = sums + split * M + row
+    if mean is not None:
+        tl.store(place, tl.sum(centred_sum, axis=0))
+    if SLOPE:
+        tl.store(place + size, tl.sum(product_sum, axis=0) * tl.load(rstd + row))
+        if mean is not None:
+            tl.store(place + 2 * size, tl.sum(g_sum, axis=0))
+
+
+@triton.jit
+def _mean_of_chunks(
+    sums: tl.tensor,
+    which: tl.constexpr,
+    rows: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+) -> tl.tensor:
+    """Return the mean of each row, added up from the sums of its chunks in a fixed order."""
+    count = tl.cdiv(N, CHUNK)
+    chunks = tl.arange(0, CHUNKS).to(tl.int64)
+    places = (which * count + chunks)[None, :] * M + rows[:, None]
+    inside = (rows < M)[:, None] & (chunks < count)[None, :]
+    return row_mean(tl.load(sums + places, mask=inside, other=0.0), N)
+
+
+@triton.jit
+def _normal(
+    x: tl.tensor,
+    mean: tl.tensor,
+    rstd: tl.tensor,
+    sums: tl.tensor,
+    rows: tl.tensor,
+    inside: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return x̂ of a tile, 0 outside, rstd of its rows, and what the mean's rounding left of x̂."""
+    row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
+    left = row_rstd * 0.0
+    if mean is None:
+        centred = x
+    else:
+        middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
+        if sums is None:
+            centred, _ = centre(x, middle, inside, N)
+        else:
+            left += _mean_of_chunks(sums, 0, rows, M, N, CHUNK, CHUNKS)
+            centred = tl.where(inside, x - middle - left, 0.0)
+            left *= row_rstd
+    return centred * row_rstd, row_rstd, left
+
+
+@triton.jit
+def _slope(
+    g: tl.tensor,
+    normal: tl.tensor,
+    left: tl.tensor,
+    mean: tl.tensor,
+    sums: tl.tensor,
+    rows: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+) -> tl.tensor:
+    """Return mean(g) + x̂·mean(g·x̂) of a tile; without a mean x̂·mean(g·x̂)."""
+    if sums is None:
+        result = normal * row_mean(g * normal, N)
+        if mean is not None:
+            result += row_mean(g, N)
+    else:
+        product = _mean_of_chunks(sums, 1, rows, M, N, CHUNK, CHUNKS)
+        if mean is not None:
+            level = _mean_of_chunks(sums, 2, rows, M, N, CHUNK, CHUNKS)
+            result = normal * (product - left * level) + level
+        else:
+            result = normal * product
+    return result
+
+
+@triton.jit(do_not_specialize=["M"])
+def backward_tiles(
+    dy: tl.tensor,
+    dz: tl.tensor,
+    x: tl.tensor,
+    mean: tl.tensor,
+    rstd: tl.tensor,
+    weight: tl.tensor,
+    sums: tl.tensor,
+    dx: tl.tensor,
+    dw_parts: tl.tensor,
+    db_parts: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    dy_strides: tl.tuple,
+    dz_strides: tl.tuple,
+    x_strides: tl.tuple,
+    dx_strides: tl.tuple,
+    part_stride: tl.tensor,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    STAGES: tl.constexpr,
+) -> None:
+    """Store dx of every P-th tile of BLOCK_M rows, and the sums of dy·x̂ and dy over these tiles.
+
+    Program (p, c) owns the c-th BLOCK_N columns, and row p of the parts. Without `sums` a tile
+    holds whole rows; with it, the means over a row come from there. dz is added to dx.
+    """
+    exact = rstd.dtype.element_ty
+    row_count = M.to(tl.int64)
+    columns = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    if weight is not None:
+        gain = load_vector(weight, columns, N, exact)[None, :]
+    dw_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
+    db_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
+    tiles = tl.cdiv(row_count, BLOCK_M)
+    for tile in tl.range(tl.program_id(0), tiles, tl.num_programs(0), num_stages=STAGES):
+        rows = tile * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
+        inside = (rows < M)[:, None] & (columns < N)[None, :]
+        g = load_tile(dy, dy_strides, rows, columns, inside, exact)
+        if db_parts is not None:
+            db_sum += g
+        if dx is not None or dw_parts is not None:
+            values = load_tile(x, x_strides, rows, columns, inside, exact)
+            normal, row_rstd, left = _normal(
+                values, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS
+            )
+        if dw_parts is not None:
+            dw_sum += g * normal
+        if dx is not None:
+            if weight is not None:
+                g *= gain
+            result = g - _slope(g, normal, left, mean, sums, rows, row_count, N, CHUNK, CHUNKS)
+            result *= row_rstd
+            if dz is not None:
+                result += load_tile(dz, dz_strides, rows, columns, inside, exact)
+            store_tile(dx, dx_strides, rows, columns, inside, result)
+    part = tl.program_id(0).to(tl.int64) * part_stride + columns
+    if dw_parts is not None:
+        total = tl.sum(dw_sum, axis=0).to(dw_parts.dtype.element_ty)
+        tl.store(dw_parts + part, total, mask=columns < N)
+    if db_parts is not None:
+        total = tl.sum(db_sum, axis=0).to(db_parts.dtype.element_ty)
+        tl.store(db_parts + part, total, mask=columns < N)
+
+
+@triton.jit
+def _sum_into(
+    target: tl.tensor,
+    parts: tl.tensor,
+    P: tl.tensor,
+    N: tl.tensor,
+    part_stride: tl.tensor,
+    BLOCK_P: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+) -> None:
+    columns = tl.program_id(0).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    exact = parts.dtype.element_ty
+    total = tl.zeros([BLOCK_P, BLOCK_N], exact)
+    for start in range(0, P, BLOCK_P):
+        rows = start + tl.arange(0, BLOCK_P).to(tl.int64)
+        inside = (rows < P)[:, None] & (columns < N)[None, :]
+        total += load_tile(parts, (part_stride, 1), rows, columns, inside, exact)
+    tl.store(target + columns, tl.sum(total, axis=0).to(target.dtype.element_ty), columns < N)
+
+
+@triton.jit(do_not_specialize=["P"])
+def sum_parts(
+    dw_parts: tl.tensor,
+    db_parts: tl.tensor,
+    dw: tl.tensor,
+    db: tl.tensor,
+    P: tl.tensor,
+    N: tl.tensor,
+    part_stride: tl.tensor,
+    BLOCK_P: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+) -> None:
+    """Sum the P parts of dw and db in a fixed order, so that the same call gives the same bits."""
+    if dw is not None:
+        _sum_into(dw, dw_parts, P, N, part_stride, BLOCK_P, BLOCK_N)
+    if db is not None:
+        _sum_into(db, db_parts, P, N, part_stride, BLOCK_P, BLOCK_N)

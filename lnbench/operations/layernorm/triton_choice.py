@@ -1,0 +1,80 @@
+"""Which cut a call runs with: the table's, or the one that `--autotune` found; and what ran."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from lnbench.arrays import torch_dtype
+from lnbench.operations.layernorm import triton_tuning
+from lnbench.operations.layernorm.triton_tiers import (
+    Configuration,
+    bucket,
+    candidates,
+    heuristic,
+)
+from lnbench.plan.case import Case, Direction
+
+PROCESSORS_OF_CPU = 8
+"""As many programs as keep the interpreter's tests honest and quick."""
+
+CACHE_OF_CPU = 2**40
+"""The interpreter has no cache to speak of."""
+
+_used: dict[tuple[Direction, int, torch.dtype, str], Configuration] = {}
+"""The cuts that this process has run with, for the report."""
+
+
+def chosen(
+    direction: Direction, x: Any, flags: tuple[Any, ...], launch: Callable[[Configuration], None]
+) -> Configuration:
+    """Return the cut for x and whatever else is there, and remember it for the report."""
+    columns, dtype, rows = x.shape[1], x.dtype, bucket(x.shape[0], processor_count(x.device))
+    cut = heuristic(direction, columns, dtype, rows)
+    if triton_tuning.wanted():
+        there = "".join(str(int(each is not None)) for each in flags)
+        key = (_device_name(x.device), direction, str(columns), str(dtype), there, rows)
+        cut = triton_tuning.tuned(key, candidates(direction, columns, dtype, rows), launch)
+    _used[direction, columns, dtype, rows] = cut
+    return cut
+
+
+def processor_count(device: Any) -> int:
+    """Return how many multiprocessors a device has."""
+    return _properties(device.index)[0] if device.type == "cuda" else PROCESSORS_OF_CPU
+
+
+def cache_bytes(device: Any) -> int:
+    """Return the size of a device's last-level cache."""
+    return _properties(device.index)[1] if device.type == "cuda" else CACHE_OF_CPU
+
+
+@cache
+def _properties(index: int | None) -> tuple[int, int]:
+    found = torch.cuda.get_device_properties(index)
+    return found.multi_processor_count, found.L2_cache_size
+
+
+def _device_name(device: Any) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def details(case: Case) -> Mapping[str, str | int | bool]:
+    """Return the cuts that a case has run with in this process, or would, for the report."""
+    found: dict[str, str | int | bool] = {}
+    dtype = torch_dtype(case.dtype)
+    rows = bucket(case.rows, processor_count(torch.device(case.device)))
+    for direction in (Direction.FORWARD, Direction.BACKWARD):
+        if case.direction not in (direction, Direction.STEP):
+            continue
+        key = (direction, case.columns, dtype, rows)
+        cut = _used[key] if key in _used else heuristic(*key)
+        found[f"{direction} tier"] = cut.tier
+        found[f"{direction} tile"] = f"{cut.block_m}x{cut.block_n}"
+        found[f"{direction} warps"] = cut.num_warps
+        if cut.stages > 1:
+            found[f"{direction} stages"] = cut.stages
+        if cut.chunk:
+            found[f"{direction} chunk"] = cut.chunk
+    return found | {"autotuned": True} if triton_tuning.wanted() else found

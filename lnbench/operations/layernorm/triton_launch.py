@@ -1,0 +1,208 @@
+"""The kernels put on the device: grids, scratch and the choice of a cut, for all that they compute.
+
+One family serves LayerNorm, RMSNorm (without a mean) and the sum of two inputs that is stored and
+normalized (with a residual): what is None is not compiled.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import triton
+
+from lnbench.operations.layernorm import triton_backward, triton_forward
+from lnbench.operations.layernorm.triton_choice import cache_bytes, chosen, processor_count
+from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
+from lnbench.plan.case import Direction
+
+SUM_PARTS, SUM_COLUMNS = 32, 64
+"""What one step of the last sum holds."""
+
+_CACHE_SHARE = 2  # half of the cache for x and dy, the other half for what is written beside them
+_WARPS_PER_PROCESSOR = 16  # at 128 registers a thread
+_ROWS_PER_PROGRAM = 16  # fewer, and the parts of dw and db cost as much traffic as x
+
+
+def run_forward(
+    inputs: tuple[Any, Any],
+    weight: Any,
+    bias: Any,
+    out: tuple[Any, Any, Any, Any],
+    eps: float,
+    configuration: Configuration | None,
+) -> None:
+    """Fill (y, total, mean, rstd) from (x, residual), with the cut that suits them.
+
+    Args:
+        inputs: x (M, N) with at least one element, and what is added to it, or None.
+        weight: (N,) or None.
+        bias: (N,) or None.
+        out: y and the sum of the inputs (M, N), mean and rstd (M,); the sum and mean may be None.
+        eps: added to the variance, or without a mean to the mean square.
+        configuration: the cut, or None for what suits.
+    """
+    vectors = tuple(None if each is None else each.contiguous() for each in (weight, bias))
+
+    def launch(cut: Configuration) -> None:
+        _launch_forward(inputs, vectors, out, float(eps), cut)
+
+    with torch.cuda.device_of(inputs[0]):
+        flags = (*inputs, *vectors, *out)
+        launch(configuration or chosen(Direction.FORWARD, inputs[0], flags, launch))
+
+
+def _launch_forward(
+    inputs: tuple[Any, Any],
+    vectors: tuple[Any, ...],
+    out: tuple[Any, Any, Any, Any],
+    eps: float,
+    cut: Configuration,
+) -> None:
+    (x, residual), (y, total, mean, rstd) = inputs, out
+    rows, columns = x.shape
+    strides = [(0, 0) if each is None else each.stride() for each in (x, residual, y, total)]
+    if cut.tier == "split":
+        chunks = cut.chunks(columns)
+        moments = rstd.new_empty((3, chunks, rows))
+        triton_forward.split_moments[(rows, chunks)](
+            x, residual, total, rstd, moments, rows, columns, strides[0], strides[1], strides[3],
+            mean is not None, cut.chunk, cut.block_n, num_warps=cut.num_warps,
+        )  # fmt: skip
+        triton_forward.split_normalize[(rows, chunks)](
+            x, residual, *vectors, y, mean, rstd, moments, rows, columns, *strides[:3], eps,
+            cut.chunk, cut.block_n, triton.next_power_of_2(chunks), num_warps=cut.num_warps,
+        )  # fmt: skip
+        return
+    arrays = (x, residual, *vectors, y, total, mean, rstd)
+    if cut.tier == "rows":
+        triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n,
+            num_warps=cut.num_warps,
+        )  # fmt: skip
+    else:
+        triton_forward.forward_looped[(rows,)](
+            *arrays, columns, *strides, eps, cut.block_n, num_warps=cut.num_warps
+        )
+
+
+def run_backward(
+    given: tuple[Any, Any],
+    x: Any,
+    statistics: tuple[Any, Any],
+    weight: Any,
+    out: tuple[Any, Any, Any],
+    configuration: Configuration | None,
+) -> None:
+    """Fill (dx, dw, db), None where not wanted, from (dy, dz), with the cut that suits them.
+
+    Args:
+        given: dy (M, N), and what is added to dx, or None.
+        x: (M, N); what `run_forward` normalized.
+        statistics: mean and rstd (M,) of it; without a mean, RMSNorm's.
+        weight: (N,) or None.
+        out: dx (M, N), dw and db (N,) contiguous.
+        configuration: the cut, or None for what suits.
+    """
+    if x.numel() == 0:
+        for vector in filter(torch.is_tensor, out[1:]):
+            vector.zero_()
+        return
+    exact = accumulator(x.dtype)
+    mean, rstd = (None if s is None else s.to(exact).contiguous() for s in statistics)
+    gain = None if weight is None else weight.contiguous()
+
+    def launch(cut: Configuration) -> None:
+        _launch_backward(given, x, (mean, rstd), gain, out, cut)
+
+    with torch.cuda.device_of(x):
+        flags = (given[1], mean, gain, *out)
+        launch(configuration or chosen(Direction.BACKWARD, x, flags, launch))
+
+
+def _launch_backward(
+    given: tuple[Any, Any],
+    x: Any,
+    statistics: tuple[Any, Any],
+    gain: Any,
+    out: tuple[Any, Any, Any],
+    cut: Configuration,
+) -> None:
+    (dx, dw, db), (rows, columns) = out, x.shape
+    groups = list(_row_groups(x, cut))
+    slabs = triton.cdiv(columns, cut.block_n)
+    counts = [_program_count(len(range(rows)[g]), slabs, cut, x.device) for g in groups]
+    programs, first = sum(counts), 0
+    parts: tuple[Any, ...] = (dw, db)
+    stride = 0  # a single program adds them up on its own
+    if programs > 1:
+        both = statistics[1].new_empty((programs, 2, columns))  # aligned as N alone says
+        parts = tuple(None if v is None else both[:, i] for i, v in enumerate((dw, db)))
+        stride = 2 * columns
+    for group, count in zip(groups, counts, strict=True):
+        arrays = _part_of(group, (*given, x, *statistics, dx))
+        own = _part_of(slice(first, None), parts) if stride else parts
+        _launch_group(arrays, gain, own, (count, slabs), stride, cut)
+        first += count
+    if stride and not (dw is None and db is None):
+        triton_backward.sum_parts[(triton.cdiv(columns, SUM_COLUMNS),)](
+            *parts, dw, db, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, num_warps=4
+        )
+
+
+def _launch_group(
+    arrays: tuple[Any, ...],
+    gain: Any,
+    parts: tuple[Any, ...],
+    grid: tuple[int, int],
+    stride: int,
+    cut: Configuration,
+) -> None:
+    """Compute dx and the parts of dw and db of some rows; means over wide rows come first."""
+    dy, dz, x, mean, rstd, dx = arrays
+    (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
+    chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
+    needs_sums = dx is not None or (mean is not None and parts[0] is not None)
+    if cut.tier == "columns" and needs_sums:
+        sums = rstd.new_empty((3, chunks, rows))
+        triton_backward.backward_sums[(rows, chunks)](
+            dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(),
+            dx is not None, chunk, cut.block_n, num_warps=cut.num_warps,
+        )  # fmt: skip
+    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    triton_backward.backward_tiles[grid](
+        dy, dz, x, mean, rstd, gain, sums, dx, *parts, rows, columns, *strides, stride,
+        cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
+        num_warps=cut.num_warps,
+    )  # fmt: skip
+
+
+def _row_groups(x: Any, cut: Configuration) -> Iterator[slice]:
+    """Yield slices of the rows; where they are read twice, x and dy of each stay in the cache."""
+    rows, columns = x.shape
+    height = rows
+    if cut.tier == "columns":
+        row_bytes = 2 * columns * x.element_size()
+        height = max(cut.block_m, cache_bytes(x.device) // _CACHE_SHARE // row_bytes)
+    for start in range(0, rows, height):
+        yield slice(start, min(start + height, rows))
+
+
+def _part_of(group: slice, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the rows of arrays that are there."""
+    return tuple(None if each is None else each[group] for each in arrays)
+
+
+def _program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> int:
+    """Return how many programs share the tiles of rows: enough to fill the device, few parts."""
+    if rows <= SINGLE_ROWS:
+        return 1
+    processors = processor_count(device)
+    resident = processors * max(1, _WARPS_PER_PROCESSOR // cut.num_warps)
+    wanted = max(processors, triton.cdiv(rows, _ROWS_PER_PROGRAM))
+    tiles = triton.cdiv(rows, cut.block_m)
+    return max(1, min(tiles, wanted, triton.cdiv(resident, slabs)))
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of sums and statistics."""
+    return torch.float64 if dtype is torch.float64 else torch.float32

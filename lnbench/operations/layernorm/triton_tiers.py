@@ -1,0 +1,171 @@
+"""How the kernels cut a matrix: one table a direction, read from the top, first fit.
+
+A configuration depends on the width and type of a row, and on a coarse bucket of the number of
+rows, never on that number itself: another batch compiles and tunes nothing. Sizes follow research
+that is summed up in docs/decisions/0017: bytes in flight, registers a thread, launches.
+"""
+
+import math
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
+
+import torch
+import triton
+
+from lnbench.plan.case import Direction
+
+_REGISTERS = 65536  # 32-bit registers of a multiprocessor, compute capability 7.0 to 10.0
+
+
+class Rows(StrEnum):
+    """Buckets of the number of rows."""
+
+    SINGLE = "single"
+    """So few that one program takes them all, and adds up dw and db on its own: one launch."""
+    FEW = "few"
+    """Fewer than the device has multiprocessors: a row of its own does not keep one busy."""
+    MANY = "many"
+    """Rows enough."""
+
+
+SINGLE_ROWS = 4
+"""Most rows of the bucket SINGLE."""
+
+
+def bucket(rows: int, processors: int) -> Rows:
+    """Return the bucket of a number of rows on a device with so many multiprocessors."""
+    if rows <= SINGLE_ROWS:
+        return Rows.SINGLE
+    return Rows.FEW if rows < processors else Rows.MANY
+
+
+class Configuration(NamedTuple):
+    """How a kernel cuts its matrix: the constants that it is compiled for."""
+
+    tier: str
+    """`rows` (whole rows in registers), or for wider ones `looped` and `split` (forward, in chunks
+    by one program a row or by several) and `columns` (backward, means over a row first)."""
+    block_m: int
+    """Rows of a tile."""
+    block_n: int
+    """Columns of a tile or of a step, a power of two."""
+    num_warps: int
+    """Warps of a program."""
+    stages: int = 1
+    """How many tiles are under way at once: the next one loads while this one is computed."""
+    chunk: int = 0
+    """Columns of a row that one program sums up where several share it; 0 for all."""
+
+    def chunks(self, columns: int) -> int:
+        """Return in how many pieces a row is summed up."""
+        return triton.cdiv(columns, self.chunk) if self.chunk else 1
+
+
+class _Band(NamedTuple):
+    """A line of a table: which rows it is for, and how they are cut."""
+
+    columns: int
+    """Widest row, in elements of 4 bytes or fewer; half as wide for float64."""
+    rows: tuple[Rows, ...]
+    """For which buckets."""
+    tier: str
+    elements: int
+    """Of a tile, or of a step where a row is taken in steps."""
+    num_warps: int
+    stages: int = 1
+    height: int = 256
+    """Most rows of a tile."""
+    chunk: int = 0
+
+
+_ALL = tuple(Rows)
+_SCARCE = (Rows.SINGLE, Rows.FEW)
+_ANY_WIDTH = 2**62
+
+_FORWARD = (
+    _Band(1024, _ALL, "rows", elements=4096, num_warps=4),
+    _Band(2048, _ALL, "rows", elements=2048, num_warps=4),
+    _Band(8192, _ALL, "rows", elements=4096, num_warps=8),
+    _Band(16384, _ALL, "rows", elements=16384, num_warps=16),
+    _Band(65536, _ALL, "looped", elements=8192, num_warps=16),
+    _Band(_ANY_WIDTH, _SCARCE, "split", elements=4096, num_warps=8, chunk=16384),
+    _Band(_ANY_WIDTH, _ALL, "looped", elements=8192, num_warps=16),
+)
+_BACKWARD = (
+    _Band(1024, _ALL, "rows", elements=2048, num_warps=4, height=128),
+    _Band(2048, _ALL, "rows", elements=2048, num_warps=4, stages=2),
+    _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=2),
+    _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=2),
+    _Band(65536, _ALL, "columns", elements=2048, num_warps=4, height=2, chunk=16384),
+    _Band(_ANY_WIDTH, _SCARCE, "columns", elements=2048, num_warps=4, height=2, chunk=65536),
+    _Band(_ANY_WIDTH, _ALL, "columns", elements=2048, num_warps=4, height=2),
+)
+_TABLES = {Direction.FORWARD: _FORWARD, Direction.BACKWARD: _BACKWARD}
+
+_MOST_CHUNKS = 1024
+"""Most pieces of a row: their sums are read by every program, in one go."""
+
+
+@cache
+def heuristic(direction: Direction, columns: int, dtype: torch.dtype, rows: Rows) -> Configuration:
+    """Return how a table cuts rows of a width and type.
+
+    Args:
+        direction: forward or backward.
+        columns: N, the width of a row.
+        dtype: x's type.
+        rows: the bucket of the number of rows.
+    """
+    scale = 2 if dtype is torch.float64 else 1
+    width = triton.next_power_of_2(max(1, columns))
+    for band in _TABLES[direction]:
+        if width * scale <= band.columns and rows in band.rows:
+            return _cut(band, width, scale, columns)
+    raise AssertionError("the last band of a table takes every width")
+
+
+def _cut(band: _Band, width: int, scale: int, columns: int) -> Configuration:
+    elements = band.elements // scale
+    if band.tier == "rows":
+        height = min(band.height, max(1, elements // width))
+        stages = band.stages if scale == 1 else 1  # two of float64 do not fit in registers
+        return Configuration("rows", height, width, band.num_warps, stages)
+    height = min(band.height, 2) if band.tier == "columns" else 1
+    chunk = band.chunk and max(band.chunk, _power_above(columns / _MOST_CHUNKS))
+    return Configuration(band.tier, height, elements // height, band.num_warps, chunk=chunk)
+
+
+def candidates(
+    direction: Direction, columns: int, dtype: torch.dtype, rows: Rows
+) -> Iterator[Configuration]:
+    """Yield what `--autotune` tries: the table's cut first, then its neighbours.
+
+    Between 8 and 64 elements a thread, and no more than the registers of a multiprocessor hold.
+    """
+    first = heuristic(direction, columns, dtype, rows)
+    yield first
+    arrays = 5 if direction is Direction.BACKWARD else 2  # x, dy, x̂ and two sums; x and y
+    words = 2 if dtype is torch.float64 else 1
+    whole = first.tier == "rows"
+    for height in _around(first.block_m) if whole else (first.block_m,):
+        for width in (first.block_n,) if whole else _around(first.block_n):
+            for warps in (2, 4, 8, 16, 32):
+                for stages in (1, 2) if direction is Direction.BACKWARD else (1,):
+                    elements = height * width
+                    a_thread = elements / (32 * warps)
+                    fits = arrays * words * elements <= _REGISTERS
+                    tried = first._replace(
+                        block_m=height, block_n=width, num_warps=warps, stages=stages
+                    )
+                    if fits and 8 <= a_thread * words <= 64 and tried != first:  # noqa: PLR2004
+                        yield tried
+
+
+def _around(size: int) -> tuple[int, ...]:
+    return tuple(each for each in (size // 2, size, 2 * size) if each >= 1)
+
+
+def _power_above(number: float) -> int:
+    return 1 << max(0, math.ceil(math.log2(max(1.0, number))))

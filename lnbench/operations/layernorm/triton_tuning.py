@@ -1,0 +1,110 @@
+"""What `--autotune` finds, kept on disk: the fastest cut of a matrix on this device.
+
+A key names the device, Triton's version, the kernels' source, the width and type of a row, what is
+computed, and a coarse bucket of the number of rows: another batch tunes nothing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import triton
+
+from lnbench.operations.layernorm.triton_tiers import Configuration
+
+VARIABLE = "LNBENCH_AUTOTUNE"
+"""The variable that `--autotune` sets to 1 for the workers."""
+
+_SOURCES = ("triton_tiles.py", "triton_forward.py", "triton_backward.py")
+_MARGIN = 0.98  # the table's own cut stays unless another is faster by more than noise
+
+
+def wanted() -> bool:
+    """Return whether cuts are to be tuned."""
+    return os.environ.get(VARIABLE) == "1"
+
+
+def tuned(
+    key: tuple[str, ...],
+    candidates: Iterable[Configuration],
+    launch: Callable[[Configuration], object],
+    clock: Callable[[Callable[[], object]], float] | None = None,
+) -> Configuration:
+    """Return the fastest candidate, from the disk where it was found before.
+
+    Args:
+        key: what the result depends on, beside Triton and the kernels' source.
+        candidates: cuts to try, the table's own first.
+        launch: runs a candidate; one that does not compile or launch here is passed over.
+        clock: the seconds of a call; None asks the device, with a cold cache before each call.
+    """
+    name = "/".join((*key, triton.__version__, _fingerprint()))
+    found = _read(_path()).get(name)
+    if found is None:
+        found = _fastest(candidates, launch, clock or _device_seconds)
+        _write(_path(), name, found)
+    return found
+
+
+def _fastest(
+    candidates: Iterable[Configuration],
+    launch: Callable[[Configuration], object],
+    clock: Callable[[Callable[[], object]], float],
+) -> Configuration:
+    best: tuple[float, Configuration] | None = None
+    for candidate in candidates:
+        try:
+            seconds = clock(lambda cut=candidate: launch(cut))  # type: ignore[misc]
+        # Too many registers or too much shared memory here: the next one.
+        except (triton.runtime.errors.OutOfResources, triton.CompilationError, RuntimeError):
+            continue
+        if best is None or seconds < best[0] * _MARGIN:
+            best = (seconds, candidate)
+    if best is None:
+        raise RuntimeError("no candidate of --autotune runs on this device: leave it out")
+    return best[1]
+
+
+def _device_seconds(call: Callable[[], object]) -> float:
+    """Return the median seconds of a call on the device, by Triton's own benchmark."""
+    milliseconds: float = triton.testing.do_bench(call, warmup=5, rep=25, return_mode="median")
+    return milliseconds * 1e-3
+
+
+def _path() -> Path:
+    """Return the file of what was found, in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "lnbench" / "triton.json"
+
+
+@cache
+def _fingerprint() -> str:
+    """Return a digest of the kernels' source: another kernel is tuned anew."""
+    folder = Path(__file__).parent
+    text = b"".join((folder / name).read_bytes() for name in _SOURCES)
+    return hashlib.blake2b(text, digest_size=6).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Configuration]:
+    """Return what is on disk; a file that is damaged counts as empty, and is written anew."""
+    try:
+        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Configuration(str(row[0]), *map(int, row[1:])) for name, row in rows.items()}
+    except (OSError, ValueError, AttributeError, TypeError, IndexError):
+        return {}
+
+
+def _write(path: Path, name: str, configuration: Configuration) -> None:
+    """Add one entry, in one step: workers of one session may write at the same time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        entries = {**_read(path), name: configuration}
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        fresh.replace(path)
+    except OSError:  # a folder that cannot be written costs the next session its tuning anew
+        return

@@ -1,0 +1,1 @@
+"""RMSNorm: truth and kernels."""

@@ -1,0 +1,58 @@
+"""Threads of a backend's own, one on each CPU that the session may use."""
+
+import inspect
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from lnbench.backend import BoundRoutine
+
+
+class ThreadedRoutine(BoundRoutine):
+    """A call on host arrays that may have threads of its own."""
+
+    def __init__(
+        self,
+        call: Callable[[], tuple[Any, ...]],
+        names: tuple[str, ...],
+        threads: int,
+        pool: Executor | None,
+    ) -> None:
+        super().__init__(call, names, lambda array: array, {"threads": threads})
+        self._pool = pool
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def pool_of(threads: int) -> Executor | None:
+    """Return threads that stay on one CPU each, of those that the session may use; None for one.
+
+    The process itself may be bound to a single one: torch's OpenMP does that on import.
+    """
+    if threads <= 1:
+        return None
+    listed = os.environ.get("LNBENCH_CPUS", "")
+    if not hasattr(os, "sched_setaffinity"):
+        return ThreadPoolExecutor(threads)
+    cpus = [int(cpu) for cpu in listed.split(",")] if listed else sorted(os.sched_getaffinity(0))
+    turns = itertools.cycle(cpus)
+    return ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(turns)}))
+
+
+def with_pool(kernels: Any, pool: Executor | None) -> Any:
+    """Return the kernels with the pool handed to each function that has a parameter for it."""
+    if pool is None:
+        return kernels
+    functions = {
+        name: partial(function, pool=pool)
+        for name, function in inspect.getmembers(kernels, inspect.isfunction)
+        if "pool" in inspect.signature(function).parameters
+    }
+    return SimpleNamespace(**(vars(kernels) | functions))

@@ -1,0 +1,141 @@
+"""The Numba backend, alone and with threads, and what its loops do to memory."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba is not installed")
+
+import ml_dtypes
+
+from lnbench import registry
+from lnbench.backends.numba import Numba
+from lnbench.operations.layernorm import numba as kernels
+from lnbench.operations.layernorm import numba_kernels as loops
+from lnbench.plan.case import Case, Direction, DType
+from lnbench.testing import BackendContract
+from lnbench.threads import pool_of
+
+LAYERNORM = registry.operation("layernorm")
+
+
+class TestNumba(BackendContract):
+    backend = Numba
+    waits = True  # for the compiler's lock on disk
+
+
+class TestNumbaWithThreads(BackendContract):
+    backend = Numba
+    threads = 3
+    dtypes: ClassVar = (DType.FLOAT32, DType.BFLOAT16)
+    waits = True
+
+
+@pytest.fixture
+def past_the_cache(monkeypatch):
+    """Let every set count as larger than the cache."""
+    monkeypatch.setattr(loops, "is_larger_than_cache", lambda size: True)
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 250, 1024, 4099, 20001])
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT64])
+def test_rows_that_are_written_past_the_cache_have_the_same_bits(columns, dtype, monkeypatch):
+    case = Case("layernorm", Direction.STEP, (7, columns), dtype, "cpu")
+    inputs = LAYERNORM.inputs(case, seed=1)
+    given = (inputs["x"], inputs["weight"], inputs["bias"], 1e-5, inputs["dy"])
+    plain = kernels.step(*given)
+    monkeypatch.setattr(loops, "is_larger_than_cache", lambda size: True)
+    for one, other in zip(plain, kernels.step(*given), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_line_that_is_shared_with_other_data_is_left_alone(past_the_cache):
+    wide = np.full((5, 100), 7.0, np.float32)
+    x = np.random.default_rng(0).standard_normal((5, 60), dtype=np.float32)
+    whole = np.full(5 * 60 + 64, 7.0, np.float32)
+    y = whole[3:303].reshape(5, 60)  # contiguous, and its rows begin anywhere in a line
+    kernels.forward(x, None, None, 1e-5, (y, np.empty(5, np.float32), np.empty(5, np.float32)))
+    expected, _, _ = kernels.forward(x, None, None, 1e-5)
+    np.testing.assert_array_equal(y, expected)
+    assert (whole[:3] == 7).all()
+    assert (whole[303:] == 7).all()
+    assert (wide == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_all_sixteen_bit_values_are_widened_and_rounded_as_a_cast_does(dtype):
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    kind = kernels._kind(np.dtype(dtype))
+    wide = np.empty(bits.size, np.float32)
+    loops._widen(bits, kind, wide)
+    with np.errstate(all="ignore"):
+        expected = bits.view(dtype).astype(np.float32)
+    np.testing.assert_array_equal(wide, expected)
+    back = np.empty_like(bits)
+    loops._narrow(wide, kind, back)
+    number = ~np.isnan(expected)
+    np.testing.assert_array_equal(back[number], bits[number])
+    assert np.isnan(back[~number].view(dtype).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_values_between_are_rounded_to_even_as_a_cast_does(dtype):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 1 << 32, 200_000, dtype=np.uint32).view(np.float32)
+    # Halfway between neighbours, a bit above and below, over all exponents.
+    steps = rng.integers(0, 1 << 16, 50_000, dtype=np.uint32)
+    ties = steps << 16 | rng.choice([0x7FFF, 0x8000, 0x8001, 0x0FFF, 0x1000, 0x1001], 50_000)
+    values = np.concatenate([values, ties.astype(np.uint32).view(np.float32)])
+    values = values[np.isfinite(values)]
+    found = np.empty(values.size, np.uint16)
+    loops._narrow(values, kernels._kind(np.dtype(dtype)), found)
+    with np.errstate(all="ignore"):
+        expected = values.astype(dtype).view(np.uint16)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT16])
+def test_results_do_not_depend_on_the_number_of_threads(direction, dtype):
+    case = Case("layernorm", direction, (5003, 257), dtype, "cpu")
+    inputs = LAYERNORM.inputs(case, 0)
+    results = []
+    for threads in (1, 2, 5):
+        made = Numba().routine(LAYERNORM, case, inputs, threads)
+        results.append({name: each.copy() for name, each in made.host(made.run()).items()})
+        made.close()
+    for name, one in results[0].items():
+        for other in results[1:]:
+            np.testing.assert_array_equal(other[name], one)
+
+
+def test_a_thread_pool_of_the_users_own_will_do():
+    x = np.random.default_rng(0).standard_normal((3000, 300), dtype=np.float32)
+    with pool_of(2) as pool:
+        shared = kernels.forward(x, None, None, 1e-5, pool=pool)
+    for one, other in zip(shared, kernels.forward(x, None, None, 1e-5), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: kernels.forward(x, x[0, :3], None, 1e-5), "weight has shape"),
+        (lambda x: kernels.forward(x[0], None, None, 1e-5), "rows and columns"),
+        (lambda x: kernels.forward(x.astype(int), None, None, 1e-5), "convert it with astype"),
+        (lambda x: kernels.backward(x[:1], x, x[:, 0], x[:, 0], None, False), "dy has shape"),
+    ],
+)
+def test_what_cannot_be_computed_is_a_sentence(call, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        call(np.ones((2, 4), np.float32))
+
+
+def test_without_numba_the_backend_says_what_to_install(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'lnbench[numba]'" in Numba().availability("cpu").reason
+    assert "CPU only" in Numba().availability("cuda").reason
+    Numba().preload()

@@ -1,0 +1,37 @@
+"""Whether any row of a report is faster than the copy on a cold set larger than the cache.
+
+    python tests/gpu/limit.py REPORT…
+
+Such a row is an error of measuring, and no record. Exits with 1 where there is one.
+"""
+
+import sys
+from pathlib import Path
+
+from lnbench.judge.regime import cache_bytes
+from lnbench.judge.summary import rows
+from lnbench.plan.case import Cache
+from lnbench.record import report
+
+
+def main() -> int:
+    """Print each row that is above the limit, and how many were looked at."""
+    looked_at = above = 0
+    for path in map(Path, sys.argv[1:]):
+        found = report.read(path)
+        for row in rows(found):
+            cold = row.benchmark.case.options.cache is Cache.COLD
+            if row.share_of_copy is None or not cold:
+                continue
+            if row.outcome.work.bytes_moved <= cache_bytes(row.outcome, found.environment):
+                continue
+            looked_at += 1
+            if row.share_of_copy.value > 1:
+                above += 1
+                print(f"{path.name}: {row.benchmark.id}: {row.share_of_copy.value:.1%} of copy")
+    print(f"{looked_at} cold rows larger than the cache, {above} above the copy")
+    return int(above > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
