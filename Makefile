@@ -35,7 +35,7 @@ $(VENV)/.bench: $(SOURCES) | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test-editable: $(SOURCES) | $(VENV)/bin/python
-	$(PIP) -e ".[test,triton,numba,onnxruntime]"
+	$(PIP) -e ".[test,triton,numba,onnxruntime,paper]"
 	rm -f $(VENV)/.test-wheel
 	touch $@ $(VENV)/.bench
 
@@ -43,6 +43,6 @@ $(VENV)/.test-wheel: $(SOURCES) $(shell git ls-files lnbench benchmarks.yaml 2>/
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(PIP) --force-reinstall --no-deps build/wheel/*.whl
-	$(PIP) "lnbench[test,triton,numba,onnxruntime] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)"
+	$(PIP) "lnbench[test,triton,numba,onnxruntime,paper] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)"
 	rm -f $(VENV)/.test-editable $(VENV)/.bench
 	touch $@

@@ -14,6 +14,7 @@ from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
 from lnbench.cli.list import list_app
 from lnbench.cli.measuring import INTERRUPTED
+from lnbench.cli.paper import paper_app
 from lnbench.cli.run import run_command
 from lnbench.cli.schema import schema_command
 from lnbench.cli.show import show_command
@@ -72,6 +73,7 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(list_app, name="list")
 app.command("schema")(schema_command)
+app.add_typer(paper_app, name="paper")
 
 
 def say_error(error: LnbenchError) -> None:

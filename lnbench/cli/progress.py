@@ -58,3 +58,22 @@ class ProgressLine:
         elif not self._quiet and progress.passes > self._passes and progress.case:
             self._passes = progress.passes
             self._console.print(f"pass {progress.passes} · {rows} · {left}", highlight=False)
+
+
+class TrainingLine(ProgressLine):
+    """The same of nets that are trained: one line a run where there is no terminal."""
+
+    def show_run(self, words: str, number: int, count: int, done: float, elapsed_s: float) -> None:
+        """Draw which run of how many is on its way, and the share of all that is done."""
+        left = (
+            f"about {format_duration(elapsed_s / done - elapsed_s)} left" if done else "beginning"
+        )
+        text = f"run {number} of {count} · {left} · {words}"
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=done, description=text[: self._console.width - 20]
+            )
+            self._bar.refresh()
+        elif not self._quiet and number > self._passes:
+            self._passes = number
+            self._console.print(text, highlight=False)

@@ -9,7 +9,7 @@ from lnbench.cli import options
 
 
 def show_command(
-    report: Annotated[Path, typer.Argument(help="A report of 'lnbench run' or 'lnbench ab'.")],
+    report: Annotated[Path, typer.Argument(help="A report of run, ab or paper train.")],
     by: options.By = "",
     metric: options.Metric = "time",
     relative_to: options.RelativeTo = None,
@@ -26,9 +26,13 @@ def show_command(
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     from lnbench.cli import showing
     from lnbench.record import report as reports
+    from lnbench.record import training
 
     showing.check_format(format_)
     showing.check_pivot(by, metric)
+    if training.is_training(report):
+        showing.show_training(training.read(report), format_)
+        return
     found = reports.read(report)
     if explain:
         showing.explain(found, format_)

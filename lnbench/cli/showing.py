@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lnbench.measure.inspection import Checked
     from lnbench.measure.probe import Machine
     from lnbench.record.report import Report
+    from lnbench.record.training import Training
     from lnbench.render.sheet import Sheet
 
 FORMATS = ("table", "markdown", "json")
@@ -63,7 +64,7 @@ def show(
         return
     pivoted = by or (metric != "time" and "backend")
     sheets = pivot_sheets(rows, pivoted, metric) if pivoted else report_sheets(rows)
-    _print(sheets, format_, head=head_lines(report))
+    show_sheets(sheets, format_, head=head_lines(report))
 
 
 def explain(report: "Report", format_: str) -> None:
@@ -78,7 +79,7 @@ def explain(report: "Report", format_: str) -> None:
     elif not rows:
         typer.echo("the report holds no row that was measured", err=True)
     else:
-        _print(noise_sheets(rows, report.budget.precision), format_, head=head_lines(report))
+        show_sheets(noise_sheets(rows, report.budget.precision), format_, head=head_lines(report))
 
 
 def _usual(report: "Report") -> str | None:
@@ -96,7 +97,7 @@ def show_rows(head: Sequence[str], rows: Sequence[Sequence[str]], format_: str) 
     from lnbench.render.sheet import Column, Line, Sheet
 
     columns = tuple(Column(name, right=False) for name in head)
-    _print([Sheet("", columns, tuple(Line(tuple(row)) for row in rows))], format_)
+    show_sheets([Sheet("", columns, tuple(Line(tuple(row)) for row in rows))], format_)
 
 
 def show_backends(machine: "Machine", owners: Mapping[str, str], format_: str) -> None:
@@ -114,6 +115,16 @@ def show_backends(machine: "Machine", owners: Mapping[str, str], format_: str) -
     show_rows(("backend", "device", "available", "why", "from"), rows, format_)
 
 
+def show_training(training: "Training", format_: str) -> None:
+    """Print what the curves of a training say."""
+    from lnbench.render.training import head_line, training_json, training_sheets
+
+    if format_ == "json":
+        typer.echo(training_json(training), nl=False)
+    else:
+        show_sheets(training_sheets(training), format_, head=[head_line(training)])
+
+
 def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
     """Print what checking showed: verdicts, errors of every output, and what the bits depend on."""
     from lnbench.render.checks import check_sheets, checks_json, words
@@ -121,7 +132,7 @@ def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
     if format_ == "json":
         typer.echo(checks_json(checks), nl=False)
     else:
-        _print(check_sheets(checks), format_)
+        show_sheets(check_sheets(checks), format_)
     for each in checks:
         for word in words(each):
             typer.echo(f"{each.benchmark.id}: {word}", err=True)
@@ -150,7 +161,8 @@ def dry_run(chosen: "Chosen") -> None:
     )
 
 
-def _print(sheets: "Sequence[Sheet]", format_: str, head: Sequence[str] = ()) -> None:
+def show_sheets(sheets: "Sequence[Sheet]", format_: str, head: Sequence[str] = ()) -> None:
+    """Print sheets below lines of their own, on a terminal or as Markdown."""
     from lnbench.units import one_line
 
     if format_ == "markdown":

@@ -24,8 +24,8 @@ KIND, COMPARISON = "benchmarks", "comparison"
 """What a report may hold: rows of one run, or pairs of two sides."""
 
 
-_OTHER_KINDS = {"training": "lnbench paper train"}
-"""Kinds that other commands write → the command that shows them."""
+_OTHER_KINDS = {"training": "lnbench show"}
+"""Kinds that are read elsewhere → the command that shows them."""
 
 
 class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,1 @@
+"""Batch normalization, to compare Layer Normalization with: truth and kernels."""
