@@ -11,7 +11,6 @@ import numpy as np
 from lnbench.judge.stats import Estimate, estimates, locations
 from lnbench.record.training import Point, Run, Training
 
-
 SEED_CONFIDENCE = 0.9
 """Confidence of an interval over seeds: five, the usual number, have none of 95 %."""
 

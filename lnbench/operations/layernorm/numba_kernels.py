@@ -14,6 +14,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from lnbench.operations.layernorm.numba_lines import (
+    LINE,
+    differentiate_line,
+    normalize_line,
+    prefetch_line,
+    spans,
+)
+
 FLOAT16, BFLOAT16 = 1, 2
 """The types of 16 bits, which arrive as their bits."""
 
@@ -21,7 +29,7 @@ MOST_FLOAT32_ROWS = 256
 """Rows that dw and db are added up over in the work's own type, lest rounding errors pile up."""
 
 _RUN = 4096  # columns that are summed in the work's own type
-_LINE = 64  # bytes that are written at once past the cache
+_WIDE = 512  # columns from which on whole lines of a row are worth writing past the cache
 _LEVEL3 = "SC_LEVEL3_CACHE_SIZE"
 _FALLBACK_CACHE_BYTES = 32 << 20
 _CACHE_BYTES = os.sysconf(_LEVEL3) if _LEVEL3 in os.sysconf_names else 0
@@ -55,21 +63,6 @@ def _float_of(_: Any, bits: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.uint32), generate
-
-
-@intrinsic
-def _stream_line(_: Any, target: Any, source: Any) -> Any:
-    """Copy 64 bytes to an address divisible by 64, past the cache where the CPU can do that."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        line = ir.VectorType(ir.IntType(8), _LINE).as_pointer()
-        to, origin = (builder.inttoptr(address, line) for address in arguments)
-        store = builder.store(builder.load(origin, align=1), to, align=_LINE)
-        hint = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-        store.set_metadata("nontemporal", hint)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), generate
 
 
 @_exact
@@ -116,41 +109,44 @@ def _narrow(row: Any, kind: int, out: Any) -> None:
         out[j] = np.uint16(result | sign)
 
 
-@_exact
-def _stream(source: Any, target: Any) -> None:
-    """Copy a row, the lines of the target that it fills past the cache."""
-    size = source.itemsize
-    at, to = source.ctypes.data, target.ctypes.data
-    head = min(source.size, (-to % _LINE) // size)
-    lines = (source.size - head) * size // _LINE
-    for j in range(head):
-        target[j] = source[j]
-    for line in range(lines):
-        place = head * size + line * _LINE
-        _stream_line(to + place, at + place)
-    for j in range(head + lines * _LINE // size, source.size):
-        target[j] = source[j]
+# Indices begin at 0 in every loop: only then does Numba know that none is negative, and LLVM takes
+# the loop in vectors. Short rows are indexed in place, since a slice costs as much as their sums.
 
 
 @_sums
-def _sum(row: Any) -> float:
+def _sum(x: Any, i: int) -> float:
+    """Return the sum of row i."""
     whole = 0.0
-    for start in range(0, row.size, _RUN):
-        part = row.dtype.type(0)
-        for j in range(start, min(start + _RUN, row.size)):
-            part += row[j]
+    if x.shape[1] <= _RUN:
+        part = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            part += x[i, j]
+        return whole + part
+    for start in range(0, x.shape[1], _RUN):
+        run = x[i, start : start + _RUN]
+        part = x.dtype.type(0)
+        for j in range(run.size):
+            part += run[j]
         whole += part
     return whole
 
 
 @_sums
-def _moments(row: Any, mean: Any) -> tuple[float, float]:
-    """Return the sums of x - mean and of its squares."""
+def _moments(x: Any, i: int, mean: Any) -> tuple[float, float]:
+    """Return the sums of x - mean and of its squares over row i."""
     first, second = 0.0, 0.0
-    for start in range(0, row.size, _RUN):
-        one, two = row.dtype.type(0), row.dtype.type(0)
-        for j in range(start, min(start + _RUN, row.size)):
-            centred = row[j] - mean
+    if x.shape[1] <= _RUN:
+        one, two = x.dtype.type(0), x.dtype.type(0)
+        for j in range(x.shape[1]):
+            centred = x[i, j] - mean
+            one += centred
+            two += centred * centred
+        return first + one, second + two
+    for start in range(0, x.shape[1], _RUN):
+        run = x[i, start : start + _RUN]
+        one, two = x.dtype.type(0), x.dtype.type(0)
+        for j in range(run.size):
+            centred = run[j] - mean
             one += centred
             two += centred * centred
         first += one
@@ -159,13 +155,23 @@ def _moments(row: Any, mean: Any) -> tuple[float, float]:
 
 
 @_sums
-def _slopes(x: Any, dy: Any, gain: Any, mean: Any) -> tuple[float, float, float]:
-    """Return the sums of x - mean, of g = dy·weight, and of g·(x - mean)."""
+def _slopes(dy: Any, x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float, float]:
+    """Return the sums of x - mean, of g = dy·weight, and of g·(x - mean) over row i."""
     first, second, third = 0.0, 0.0, 0.0
-    for start in range(0, x.size, _RUN):
+    if x.shape[1] <= _RUN:
         one, two, three = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
-        for j in range(start, min(start + _RUN, x.size)):
-            centred, g = x[j] - mean, dy[j] * gain[j]
+        for j in range(x.shape[1]):
+            centred, g = x[i, j] - mean, dy[i, j] * gain[j]
+            one += centred
+            two += g
+            three += g * centred
+        return first + one, second + two, third + three
+    for start in range(0, x.shape[1], _RUN):
+        end = start + _RUN
+        x_run, dy_run, gain_run = x[i, start:end], dy[i, start:end], gain[start:end]
+        one, two, three = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
+        for j in range(x_run.size):
+            centred, g = x_run[j] - mean, dy_run[j] * gain_run[j]
             one += centred
             two += g
             three += g * centred
@@ -176,44 +182,92 @@ def _slopes(x: Any, dy: Any, gain: Any, mean: Any) -> tuple[float, float, float]
 
 
 @_exact
-def _normalize(row: Any, mean: Any, left: Any, rstd: Any, gain: Any, shift: Any, out: Any) -> None:
-    for j in range(row.size):
-        out[j] = (row[j] - mean - left) * rstd * gain[j] + shift[j]
-
-
-@_exact
-def _centred(row: Any, eps: float) -> tuple[Any, Any, Any]:
-    """Return the mean, what its rounding left in the row, and rstd, in the row's type."""
-    cast, size = row.dtype.type, max(1, row.size)
-    mean = cast(_sum(row) / size)
-    first, second = _moments(row, mean)
+def _centred(x: Any, i: int, eps: float) -> tuple[Any, Any, Any]:
+    """Return the mean, what its rounding left in row i, and rstd, in the row's type."""
+    cast, size = x.dtype.type, max(1, x.shape[1])
+    mean = cast(_sum(x, i) / size)
+    first, second = _moments(x, i, mean)
     left = first / size
     return mean, cast(left), cast(1 / math.sqrt(second / size - left * left + eps))
 
 
 @_exact
-def _normalize_row(
-    row: Any, eps: float, gain: Any, shift: Any, i: int, mean: Any, rstd: Any, out: Any
-) -> None:
-    middle, left, scale = _centred(row, eps)
-    mean[i], rstd[i] = middle + left, scale
-    _normalize(row, middle, left, scale, gain, shift, out)
+def _normalize(x: Any, i: int, statistics: Any, gain: Any, shift: Any, out: Any, k: int) -> None:
+    """Write y of row i to row k of `out`."""
+    mean, left, rstd = statistics
+    for j in range(x.shape[1]):
+        out[k, j] = (x[i, j] - mean - left) * rstd * gain[j] + shift[j]
 
 
 @_exact
-def _differentiate_row(
-    dy: Any, x: Any, mean: Any, rstd: Any, gain: Any, sums: Any, out: Any
+def _normalize_past(x: Any, i: int, statistics: Any, gain: Any, shift: Any, y: Any) -> None:
+    """Write y of row i past the cache, line by line, while the row after the next is fetched."""
+    mean, left, rstd = statistics
+    head, lines = spans(y, i)
+    columns, size = x.shape[1], x.itemsize
+    for j in range(head):
+        y[i, j] = (x[i, j] - mean - left) * rstd * gain[j] + shift[j]
+    at, to = x.ctypes.data + i * columns * size, y.ctypes.data + i * columns * size
+    gains, shifts = gain.ctypes.data, shift.ctypes.data
+    for line in range(lines):
+        place = head * size + line * LINE
+        normalize_line(to + place, at + place, gains + place, shifts + place, mean, left, rstd)
+        prefetch_line(at + place + 2 * columns * size)
+    rest = head + lines * LINE // size
+    for j in range(columns - rest):
+        k = np.uintp(rest) + np.uintp(j)
+        y[i, k] = (x[i, k] - mean - left) * rstd * gain[k] + shift[k]
+
+
+@_exact
+def _gradient(dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any) -> tuple[Any, Any, Any]:
+    """Return what the mean's rounding left in row i, mean(g) and mean(g·x̂)."""
+    cast, size = x.dtype.type, max(1, x.shape[1])
+    first, second, third = _slopes(dy, x, i, gain, mean)
+    slope = (third / size - first / size * (second / size)) * rstd
+    return cast(first / size), cast(second / size), cast(slope)
+
+
+@_exact
+def _differentiate(
+    dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, out: Any, k: int
 ) -> None:
-    """Write dx of a row, and add what it contributes to dw and db."""
-    cast, size = x.dtype.type, max(1, x.size)
-    first, second, third = _slopes(x, dy, gain, mean)
-    left, level = cast(first / size), cast(second / size)
-    slope = cast((third / size - first / size * (second / size)) * rstd)
-    for j in range(x.size):
-        normal = (x[j] - mean - left) * rstd
-        sums[0, j] += dy[j] * normal
-        sums[1, j] += dy[j]
-        out[j] = (dy[j] * gain[j] - level - normal * slope) * rstd
+    """Write dx of row i to row k of `out`, and add what it contributes to dw and db."""
+    left, level, slope = _gradient(dy, x, i, mean, rstd, gain)
+    for j in range(x.shape[1]):
+        normal = (x[i, j] - mean - left) * rstd
+        sums[0, j] += dy[i, j] * normal
+        sums[1, j] += dy[i, j]
+        out[k, j] = (dy[i, j] * gain[j] - level - normal * slope) * rstd
+
+
+@_exact
+def _differentiate_past(
+    dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, dx: Any
+) -> None:
+    """Write dx of row i past the cache, line by line, while the next rows are on their way."""
+    left, level, slope = _gradient(dy, x, i, mean, rstd, gain)
+    head, lines = spans(dx, i)
+    columns, size = x.shape[1], x.itemsize
+    rest = head + lines * LINE // size
+    for j in range(columns - lines * LINE // size):
+        k = np.uintp(j if j < head else j - head + rest)
+        normal = (x[i, k] - mean - left) * rstd
+        sums[0, k] += dy[i, k] * normal
+        sums[1, k] += dy[i, k]
+        dx[i, k] = (dy[i, k] * gain[k] - level - normal * slope) * rstd
+    row = i * columns * size
+    given, at, to = dy.ctypes.data + row, x.ctypes.data + row, dx.ctypes.data + row
+    gains, dw = gain.ctypes.data, sums.ctypes.data
+    db = dw + columns * size
+    for line in range(lines):
+        place = head * size + line * LINE
+        differentiate_line(
+            to + place, given + place, at + place, gains + place, dw + place, db + place,
+            mean, left, rstd, level, slope,
+        )  # fmt: skip
+        prefetch_line(at + place + columns * size)
+        prefetch_line(given + place + columns * size)
 
 
 @_exact
@@ -231,12 +285,14 @@ def forward_plain(
     start: int, end: int, scratch: Any, stream: bool,
 ) -> None:  # fmt: skip
     """Normalize rows start to end of contiguous float32 or float64."""
+    past = stream and x.shape[1] >= _WIDE
     for i in range(start, end):
-        if stream:
-            _normalize_row(x[i], eps, gain, shift, i, mean, rstd, scratch[0])
-            _stream(scratch[0], y[i])
+        found = _centred(x, i, eps)
+        mean[i], rstd[i] = found[0] + found[1], found[2]
+        if past:
+            _normalize_past(x, i, found, gain, shift, y)
         else:
-            _normalize_row(x[i], eps, gain, shift, i, mean, rstd, y[i])
+            _normalize(x, i, found, gain, shift, y, i)
 
 
 @_exact
@@ -247,12 +303,12 @@ def backward_plain(
     """Differentiate rows start to end of contiguous float32 or float64."""
     part = scratch[:2]
     part[:] = 0
+    past = stream and x.shape[1] >= _WIDE
     for i in range(start, end):
-        if stream:
-            _differentiate_row(dy[i], x[i], mean[i], rstd[i], gain, part, scratch[2])
-            _stream(scratch[2], dx[i])
+        if past:
+            _differentiate_past(dy, x, i, mean[i], rstd[i], gain, part, dx)
         else:
-            _differentiate_row(dy[i], x[i], mean[i], rstd[i], gain, part, dx[i])
+            _differentiate(dy, x, i, mean[i], rstd[i], gain, part, dx, i)
         if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
             _flush(part, sums)
     _flush(part, sums)
@@ -272,7 +328,9 @@ def _forward(load: Any, store: Any) -> Any:
     ) -> None:  # fmt: skip
         for i in range(start, end):
             load(x[i], kind, scratch[0])
-            _normalize_row(scratch[0], eps, gain, shift, i, mean, rstd, scratch[1])
+            found = _centred(scratch, 0, eps)
+            mean[i], rstd[i] = found[0] + found[1], found[2]
+            _normalize(scratch, 0, found, gain, shift, scratch, 1)
             store(scratch[1], kind, y[i])
 
     return forward
@@ -284,12 +342,12 @@ def _backward(load: Any, store: Any) -> Any:
         dy: Any, x: Any, dx: Any, kind: int, mean: Any, rstd: Any, gain: Any, sums: Any,
         start: int, end: int, scratch: Any, stream: bool,
     ) -> None:  # fmt: skip
-        part = scratch[:2]
+        part, given, row = scratch[:2], scratch[2:3], scratch[3:4]
         part[:] = 0
         for i in range(start, end):
-            load(dy[i], kind, scratch[2])
-            load(x[i], kind, scratch[3])
-            _differentiate_row(scratch[2], scratch[3], mean[i], rstd[i], gain, part, scratch[4])
+            load(dy[i], kind, given[0])
+            load(x[i], kind, row[0])
+            _differentiate(given, row, 0, mean[i], rstd[i], gain, part, scratch, 4)
             store(scratch[4], kind, dx[i])
             if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
                 _flush(part, sums)
