@@ -88,8 +88,9 @@ def backward(
     along = normal * (g * normal).mean(axis=1, keepdims=True)
     dx = (g - g.mean(axis=1, keepdims=True) - along) * rstd[:, None]
     kind = x.dtype if weight is None else weight.dtype
-    dw = None if weight is None else (grad * normal).sum(axis=0).astype(kind)
-    db = grad.sum(axis=0).astype(kind) if has_bias else None
+    # Along axis 0 NumPy adds up one after the other: in float32 many rows would be too far off.
+    dw = None if weight is None else (grad * normal).sum(axis=0, dtype=np.float64).astype(kind)
+    db = grad.sum(axis=0, dtype=np.float64).astype(kind) if has_bias else None
     return _stored((dx.astype(x.dtype, copy=False), dw, db), out)
 
 

@@ -32,6 +32,7 @@ _SWEEPS = {
 }
 _STEPS = {1: 3000, 2: 3000, 4: 3000}
 _USUAL_STEPS = 1200
+_PAPERS_EPOCHS = 60  # section 6.6
 _RECURRENT_SHARE = 0.5  # a step through time takes several times as long as one of the MLP
 
 
@@ -110,6 +111,15 @@ def train_command(
             show_default=False,
         ),
     ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            envvar="LNBENCH_EPOCHS",
+            help="Times that every image is seen, in place of --steps; the paper's are 60.",
+            show_default=False,
+        ),
+    ] = None,
     target_loss: Annotated[
         float,
         typer.Option(
@@ -152,6 +162,8 @@ def train_command(
     from lnbench.paper.data import load
 
     showing.check_format(format_)
+    if steps is not None and epochs is not None:
+        raise ConfigError("--steps and --epochs exclude each other", "give one of them")
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise ConfigError(f"--plot: {plot.name} is neither .png nor .svg")
     axes = {
@@ -166,13 +178,14 @@ def train_command(
         name, values = _SWEEPS[sweep]
         axes[name] = values
     learned = load(data)
-    runs, notes = _runs(axes, seeds, steps, learned)
+    runs, notes = _runs(axes, seeds, (steps, epochs), learned)
     head = _head(learned, runs, notes, target_loss, threads)
     path = resuming.report_path(output or _default(resume), resume, force=force)
     training, interrupted = _train(_begun(resume, head), learned, path, quiet=quiet)
     if not quiet:
         showing.show_training(training, format_)
         typer.echo(f"report: {path}", err=True)
+        _say_how_long(training, learned)
     if plot is not None:
         from lnbench.render import training as render
 
@@ -209,7 +222,7 @@ def _numbers(text: str, flag: str, kind: type[int] | type[float]) -> tuple[float
 
 
 def _runs(
-    axes: dict[str, Any], seeds: int, steps: int | None, data: "Data"
+    axes: dict[str, Any], seeds: int, length: tuple[int | None, int | None], data: "Data"
 ) -> "tuple[tuple[Run, ...], tuple[str, ...]]":
     """Return every run, seed by seed, and what was left out."""
     from lnbench.paper.models import BATCH_IN_TIME
@@ -227,6 +240,9 @@ def _runs(
                 continue
             if batch > len(data.images):
                 raise ConfigError(f"--batch-size: {batch} exceeds the {len(data.images)} images")
+            steps, epochs = length
+            if epochs is not None:
+                steps = epochs * (len(data.images) // batch)
             taken = steps or _usual_steps(model, batch)
             runs.append(Run(model, norm, batch, rate, seed, taken))
     if not runs:
@@ -237,6 +253,19 @@ def _runs(
 def _usual_steps(model: str, batch: int) -> int:
     usual = _STEPS.get(batch, _USUAL_STEPS)
     return usual if model == "mlp" else round(usual * _RECURRENT_SHARE)
+
+
+def _say_how_long(training: "Training", data: "Data") -> None:
+    """Say to stderr how long the same runs take with as many epochs as the paper's."""
+    from lnbench.units import format_duration
+
+    ends = [(run, run.points[-1]) for run in training.runs if run.points and run.points[-1].step]
+    whole = sum(
+        end.seconds / end.step * _PAPERS_EPOCHS * (len(data.images) // run.batch_size)
+        for run, end in ends
+    )
+    words = f"--epochs {_PAPERS_EPOCHS}, as in the paper, take about {format_duration(whole)}"
+    typer.echo(f"these {len(ends)} runs with {words}", err=True)
 
 
 def _head(

@@ -71,6 +71,17 @@ def test_training_writes_a_report_that_show_prints_again(here):
     assert {row["normalization"] for row in rows} == {"none", "batch", "layer", "rms"}
 
 
+def test_epochs_are_steps_by_the_size_of_the_data(here):
+    done = call(
+        "train", "--epochs", "2", "--batch-size", "64,128", "--normalization", "layer", "--seeds", "1",
+        "-o", "t.json",
+    )  # fmt: skip
+    assert done.exit_code == 0
+    assert "--epochs 60, as in the paper, take about" in done.output
+    steps = [run["steps"] for run in json.loads((here / "t.json").read_text())["runs"]]
+    assert steps == [2 * (1438 // 64), 2 * (1438 // 128)]
+
+
 def test_a_picture_is_drawn(here):
     pytest.importorskip("matplotlib")
     for name in ("curves.png", "curves.svg"):
@@ -141,6 +152,7 @@ def test_a_sweep_takes_the_place_of_what_was_given(here):
         (("--data", "nowhere"), "is no folder"),
         (("--model", "rnn", "--normalization", "batch"), "nothing is left to train"),
         (("--format", "xml"), "xml"),
+        (("--steps", "3", "--epochs", "2"), "exclude each other"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_nothing_is_written(here, arguments, words):

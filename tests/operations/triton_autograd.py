@@ -126,3 +126,10 @@ def test_a_wrong_argument_is_named_in_a_sentence(call, error, sentence):
     with pytest.raises(error) as raised:
         call(normal(4, 8))
     assert sentence in str(raised.value)
+
+
+def test_gradients_of_gradients_are_refused_in_words():
+    x = normal(4, 6).requires_grad_()
+    (first,) = torch.autograd.grad(kernels.layer_norm(x, (6,)).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.grad(first.sum(), x)

@@ -84,29 +84,41 @@ def _widen(row: Any, kind: int, out: Any) -> None:
 
 
 @_exact
+def _as_bfloat16(value: Any) -> Any:
+    """Return the bits of a float32 as bfloat16, to nearest and ties to even."""
+    bits = _bits_of(value)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    rounded = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
+    is_nan = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+    return np.uint16(quiet if is_nan else rounded)
+
+
+@_exact
+def _as_float16(value: Any) -> Any:
+    """Return the bits of a float32 as float16, to nearest and ties to even."""
+    bits = _bits_of(value)
+    sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
+    size = bits & np.uint32(0x7FFFFFFF)
+    # Below 2**-14 adding a half leaves the digits that float16 has, rounded.
+    small = _bits_of(_float_of(size) + np.float32(0.5)) - np.uint32(0x3F000000)
+    odd = (size >> np.uint32(13)) & np.uint32(1)
+    usual = (size - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
+    large = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else np.uint32(0x7C00)
+    result = small if size < np.uint32(0x38800000) else usual
+    result = large if size >= np.uint32(0x47800000) else result
+    return np.uint16(result | sign)
+
+
+@_exact
 def _narrow(row: Any, kind: int, out: Any) -> None:
-    """Write float32 as the bits of float16 or bfloat16, to nearest and ties to even."""
+    """Write float32 as the bits of float16 or bfloat16."""
     if kind == BFLOAT16:
         for j in range(row.size):
-            bits = _bits_of(row[j])
-            odd = (bits >> np.uint32(16)) & np.uint32(1)
-            rounded = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-            quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
-            is_nan = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-            out[j] = np.uint16(quiet if is_nan else rounded)
-        return
-    for j in range(row.size):
-        bits = _bits_of(row[j])
-        sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
-        size = bits & np.uint32(0x7FFFFFFF)
-        # Below 2**-14 adding a half leaves the digits that float16 has, rounded.
-        small = _bits_of(_float_of(size) + np.float32(0.5)) - np.uint32(0x3F000000)
-        odd = (size >> np.uint32(13)) & np.uint32(1)
-        usual = (size - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
-        large = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else np.uint32(0x7C00)
-        result = small if size < np.uint32(0x38800000) else usual
-        result = large if size >= np.uint32(0x47800000) else result
-        out[j] = np.uint16(result | sign)
+            out[j] = _as_bfloat16(row[j])
+    else:
+        for j in range(row.size):
+            out[j] = _as_float16(row[j])
 
 
 # Indices begin at 0 in every loop: only then does Numba know that none is negative, and LLVM takes

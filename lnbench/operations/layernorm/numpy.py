@@ -101,7 +101,7 @@ def backward(
     mean, rstd = (each.astype(work, copy=False) for each in (mean, rstd))
     ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
-    parts = split(x.shape, least_rows=8)  # a part holds sums over columns: few beside its rows
+    parts = split(x.shape, summed=True)
     dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
     dbs = np.zeros((len(parts), x.shape[1])) if has_bias else None
 

@@ -5,8 +5,10 @@ What is summed in one go, and in which order, depends on the array's shape alone
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import cache
 from typing import Any, TypeAlias
 
 import ml_dtypes
@@ -26,10 +28,13 @@ Part: TypeAlias = Sequence[slice]
 
 _BLOCK = 1 << 18  # elements of a block: 1 MiB of float32; below, calls cost more than cache misses
 _PARTS = 16  # the most parts that rows are shared out in, whatever the number of threads
+_SUMS = 1 << 17  # columns of all parts together: 1 MiB of float64, twice for dw and db
+_SUMMED_ROWS = 32  # rows of a part at least: sums of fewer would cost as much as the rows
 _RUN = 4096  # the most columns that are summed in float32, lest rounding errors pile up
 _STACK = 256  # the most rows that are
 _ROUNDOFFS = {np.dtype(np.float32): 2.0**-21, np.dtype(np.float64): 2.0**-50}  # a few each
 _LARGE_MEAN = 1.0  # in spreads of a row: below, rounding the mean costs a few roundoffs of them
+_WORTHWHILE = 0.9  # of the usual time: less gain is noise
 _BUFFERED = range(384, 8192)  # columns: see `share`
 
 
@@ -41,12 +46,17 @@ def work_type(array: Any) -> np.dtype[Any]:
     return _WORK[array.dtype]
 
 
-def split(shape: tuple[int, int], least_rows: int = 1) -> Sequence[Part]:
-    """Return the rows of a matrix in blocks, and the blocks in parts of `least_rows` or more."""
+def split(shape: tuple[int, int], *, summed: bool = False) -> Sequence[Part]:
+    """Return the rows of a matrix in blocks, and the blocks in parts.
+
+    Where rows are summed, each part holds sums over columns in float64: these stay few beside the
+    part's rows, and together near the size of a cache.
+    """
     rows, columns = shape
     height = max(1, _BLOCK // max(1, columns))
     blocks = [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
-    count = max(1, min(_PARTS, len(blocks), rows // least_rows))
+    most = _PARTS if not summed else min(_PARTS, max(4, _SUMS // max(1, columns)))
+    count = max(1, min(most, len(blocks), rows // _SUMMED_ROWS if summed else rows))
     edges = [len(blocks) * index // count for index in range(count + 1)]
     return [blocks[start:end] for start, end in itertools.pairwise(edges)]
 
@@ -65,7 +75,7 @@ def share(
 
     def quietly(index: int) -> None:
         with np.errstate(all="ignore"):  # restores the buffer too; both belong to the thread
-            if columns in _BUFFERED:
+            if columns in _BUFFERED and _small_buffer_pays():
                 np.setbufsize(columns // 16 * 16)
             compute(index, parts[index])
 
@@ -75,6 +85,26 @@ def share(
     else:
         for _ in pool.map(quietly, range(len(parts))):
             pass  # raises what the thread raised
+
+
+@cache
+def _small_buffer_pays() -> bool:
+    """Return whether this NumPy broadcasts faster with a buffer of one row; takes a millisecond.
+
+    A probe and not a version: numpy#32595 does away with the copy.
+    """
+    block, row = np.ones((64, 1024), np.float32), np.ones(1024, np.float32)
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        for _ in range(4):
+            np.multiply(block, row, out=block)
+        return time.perf_counter() - start
+
+    with np.errstate(all="ignore"):  # restores the buffer
+        usual = min(seconds() for _ in range(5))
+        np.setbufsize(1024)
+        return min(seconds() for _ in range(5)) < _WORTHWHILE * usual
 
 
 class _Scratch(threading.local):

@@ -81,7 +81,7 @@ def backward(
     work, gain = work_type(x), _gain(weight, x)
     rstd = rstd.astype(work, copy=False)
     dx, dw = out or (np.empty(x.shape, x.dtype), None)
-    parts = split(x.shape, least_rows=8)  # a part holds sums over columns: few beside its rows
+    parts = split(x.shape, summed=True)
     dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
 
     def compute(index: int, part: Part) -> None:
