@@ -292,11 +292,12 @@ class TestInterface:
     @pytest.mark.parametrize("shape", [(0, 9), (1, 9), (64, 1 << 20), (10_001, 64), (1 << 21, 1)])
     def test_every_row_is_in_one_part_and_a_part_has_rows_enough(self, shape):
         """Sums over columns, one row a part in float64, stay small beside the matrix."""
-        parts = rows_module.split(shape, least_rows=8)
+        parts = rows_module.split(shape, summed=True)
         rows = [row for part in parts for block in part for row in (block.start, block.stop)]
         assert rows[::2] == [0, *rows[1:-1:2]][: len(rows) // 2]
         assert rows[-1:] == ([shape[0]] if shape[0] else [])
-        assert 1 <= len(parts) <= max(1, shape[0] // 8)
+        assert 1 <= len(parts) <= max(1, shape[0] // 32)
+        assert len(parts) <= 4 or len(parts) * shape[1] <= 1 << 17  # a cache holds all sums
 
     def test_an_error_in_a_thread_reaches_the_caller(self, monkeypatch):
         """No result is silently missing."""

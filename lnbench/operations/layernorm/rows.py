@@ -26,7 +26,7 @@ _WORK: dict[Any, np.dtype[Any]] = {
 Part: TypeAlias = Sequence[slice]
 """Blocks of rows that one thread computes one after the other."""
 
-_BLOCK = 1 << 18  # elements of a block: 1 MiB of float32; below, calls cost more than cache misses
+_BLOCK = 1 << 19  # elements of a block: below, threads hand the lock around more than they compute
 _PARTS = 16  # the most parts that rows are shared out in, whatever the number of threads
 _SUMS = 1 << 17  # columns of all parts together: 1 MiB of float64, twice for dw and db
 _SUMMED_ROWS = 32  # rows of a part at least: sums of fewer would cost as much as the rows
