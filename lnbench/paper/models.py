@@ -14,8 +14,8 @@ MODELS = tuple(HIDDEN)
 NORMALIZATIONS = ("none", "batch", "layer", "rms")
 
 BATCH_IN_TIME = (
-    "batch normalization has no meaning in a recurrent net: its statistics would differ by time "
-    "step, and sequences longer than those trained on have none (section 3 of the paper)"
+    "batch normalization is left out of recurrent nets, where it has no meaning: its statistics "
+    "would differ by time step, and longer sequences than those trained on have none (section 3)"
 )
 
 

@@ -71,8 +71,8 @@ class Cpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All last-level caches that these reach."""
 
 
-class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An accelerator."""
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An accelerator; a report leaves out what is unknown."""
 
     name: str
     """What its driver calls it."""

@@ -30,7 +30,7 @@ def head_line(training: Training) -> str:
     return (
         f"{training.data} · {done} of {len(training.runs)} runs · "
         f"{training.created:%Y-%m-%d %H:%M} UTC · {training.environment.cpu.model}, "
-        f"{training.environment.threads} threads"
+        f"{training.environment.threads} thread{'s' * (training.environment.threads != 1)}"
     )
 
 
@@ -51,13 +51,13 @@ def training_sheets(training: Training) -> tuple[Sheet, ...]:
         Column("loss"),
         Column("accuracy"),
     )
-    notes = tuple(training.notes)
+    last = next(reversed(found), None)  # what was left out is said once, at the end
     return tuple(
         Sheet(
             f"{model} · to a loss of {training.target_loss:g} on what was held out",
             columns,
             tuple(_lines(members)),
-            (*_notes(members), *notes),
+            (*_notes(members), *(training.notes if model == last else ())),
         )
         for model, members in found.items()
     )

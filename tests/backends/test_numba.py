@@ -12,6 +12,7 @@ import ml_dtypes
 from lnbench import registry
 from lnbench.backends.numba import Numba
 from lnbench.operations.layernorm import numba as kernels
+from lnbench.operations.layernorm import numba_halves as halves
 from lnbench.operations.layernorm import numba_kernels as loops
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
@@ -68,12 +69,12 @@ def test_all_sixteen_bit_values_are_widened_and_rounded_as_a_cast_does(dtype):
     bits = np.arange(1 << 16, dtype=np.uint16)
     kind = kernels._kind(np.dtype(dtype))
     wide = np.empty(bits.size, np.float32)
-    loops._widen(bits, kind, wide)
+    halves.widen(bits, kind, wide)
     with np.errstate(all="ignore"):
         expected = bits.view(dtype).astype(np.float32)
     np.testing.assert_array_equal(wide, expected)
     back = np.empty_like(bits)
-    loops._narrow(wide, kind, back)
+    halves.narrow(wide, kind, back)
     number = ~np.isnan(expected)
     np.testing.assert_array_equal(back[number], bits[number])
     assert np.isnan(back[~number].view(dtype).astype(np.float32)).all()
@@ -89,7 +90,7 @@ def test_values_between_are_rounded_to_even_as_a_cast_does(dtype):
     values = np.concatenate([values, ties.astype(np.uint32).view(np.float32)])
     values = values[np.isfinite(values)]
     found = np.empty(values.size, np.uint16)
-    loops._narrow(values, kernels._kind(np.dtype(dtype)), found)
+    halves.narrow(values, kernels._kind(np.dtype(dtype)), found)
     with np.errstate(all="ignore"):
         expected = values.astype(dtype).view(np.uint16)
     np.testing.assert_array_equal(found, expected)

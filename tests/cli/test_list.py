@@ -66,7 +66,7 @@ def test_backends_on_another_device_say_why_not(lnbench):
 def test_operations_bring_kernels_for_frameworks(lnbench):
     found = rows(lnbench("list", "operations", "--format", "json"), "operation")
 
-    assert found["layernorm"]["kernels for"] == "numpy, torch, triton"
+    assert found["layernorm"]["kernels for"] == "numba, numpy, torch, triton"
     assert "Layer Normalization" in found["layernorm"]["what"]
 
 
@@ -121,7 +121,7 @@ def twins(tmp_path, environment):
     """A PYTHONPATH with a second plug-in called `plain`, and an operation that is not there."""
     entries = {
         "lnbench.backends": {"plain": "twin:Plain"},
-        "lnbench.operations": {"rmsnorm": "nix:Nothing"},
+        "lnbench.operations": {"nixnorm": "nix:Nothing"},
     }
     text = {"twin": "from lnbench_faulty import Wrong as Plain\n"}
     site = distribution(tmp_path / "site", "lnbench-twin", entries, text)
@@ -155,11 +155,11 @@ def test_two_plug_ins_of_one_name_fail_only_a_run_that_asks_for_it(lnbench, twin
 
 
 def test_a_broken_operation_stops_a_run_that_asks_for_it(lnbench, twins):
-    run = ("run", *SMALL, "-b", "numpy", "--operation", "rmsnorm")
+    run = ("run", *SMALL, "-b", "numpy", "--operation", "nixnorm")
 
     done = lnbench(*run, check=2, PYTHONPATH=twins)
 
-    assert "operation 'rmsnorm' of lnbench-twin 2.0 cannot be loaded" in done.stderr
+    assert "operation 'nixnorm' of lnbench-twin 2.0 cannot be loaded" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -168,7 +168,7 @@ def test_a_broken_operation_is_shown_with_its_error(lnbench, twins):
 
     found = rows(done, "operation")
     assert "layernorm" in found
-    assert "No module named 'nix'" in json.dumps(found["rmsnorm"])
+    assert "No module named 'nix'" in json.dumps(found["nixnorm"])
 
 
 def test_one_plug_in_that_is_found_twice_is_one(lnbench, tmp_path, environment):

@@ -248,7 +248,7 @@ def damaged(text):
     yield "{}", "is no report of lnbench"
     yield "[1, 2]", "is no report of lnbench"
     yield text.replace('"benchmarks"', '"comparison"', 1), "comparison with 0 sides"
-    yield '{"schema": 1, "kind": "training"}', "is a training, not a benchmark"
+    yield '{"schema": 1, "kind": "training"}', "object missing required field"
     yield text.replace('"schema": 1', '"schema": 2'), "needs an lnbench that reads schema 2"
     yield text.replace('"iterations": 1', '"iterations": 0', 1), "outcomes[0].iterations"
     yield text.replace('"iterations": 1', '"itterations": 1', 1), "itterations"

@@ -117,7 +117,14 @@ def test_an_unknown_backend_is_broken_and_not_a_crash():
 @pytest.fixture
 def torch(monkeypatch):
     """A torch that knows two devices."""
-    properties = SimpleNamespace(name="H200", major=9, minor=0, total_memory=150 << 30)
+    properties = SimpleNamespace(
+        name="H200",
+        major=9,
+        minor=0,
+        total_memory=150 << 30,
+        L2_cache_size=50 << 20,
+        multi_processor_count=132,
+    )
     cuda = SimpleNamespace(
         is_available=lambda: True,
         device_count=lambda: 2,
@@ -133,7 +140,7 @@ def test_auto_is_cuda_where_there_is_one(torch, monkeypatch):
 
     found = probe._devices()
 
-    device = Device("H200", "595.1", "9.0", 150 << 30)
+    device = Device("H200", "595.1", "9.0", 150 << 30, 50 << 20, 132)
     assert found.auto == "cuda"
     assert found.devices == (("cuda:0", device), ("cuda:1", device))
 

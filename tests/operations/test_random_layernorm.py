@@ -35,7 +35,7 @@ LAYOUTS = {
 def _within(array, rows, columns):
     """Return a larger array of which the layout's slice holds the values."""
     wide = np.zeros((rows, columns), array.dtype)
-    if rows != array.shape[0]:
+    if columns == array.shape[1]:
         wide[::2] = array
     else:
         wide[:, 3:-2] = array

@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another():
 def test_batch_normalization_is_for_the_mlp_alone():
     assert trained(normalization="batch").finished
     for model in ("rnn", "lstm", "gru"):
-        with pytest.raises(ValueError, match="no meaning in a recurrent net"):
+        with pytest.raises(ValueError, match="left out of recurrent nets"):
             models.build(model, "batch", (4, 4), 3)
 
 

@@ -300,7 +300,7 @@ def test_a_newer_schema_says_which_is_needed(path):
     )
 
 
-@pytest.mark.parametrize(("kind", "command"), [("training", "paper train")])
+@pytest.mark.parametrize(("kind", "command"), [("training", "show")])
 def test_the_report_of_another_command_says_which_command_shows_it(path, kind, command):
     path.write_bytes(edited(lambda d: d.update(kind=kind)))
     with pytest.raises(ReportError, match=kind) as caught:

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from lnbench.operations.layernorm import numba_kernels as kernels
+from lnbench.operations.layernorm.numba_halves import BFLOAT16, FLOAT16
 from lnbench.operations.layernorm.rows import split, total, work_type
 
 _SHARED = {"forward": 1 << 20, "backward": 1 << 19}
@@ -159,8 +160,8 @@ def _spans(rows: int, count: int) -> list[tuple[int, int]]:
 def _kind(dtype: Any) -> int:
     """Return which 16 bits a type has, 0 for the wider ones."""
     if dtype == np.float16:
-        return kernels.FLOAT16
-    return kernels.BFLOAT16 if dtype == ml_dtypes.bfloat16 else 0
+        return FLOAT16
+    return BFLOAT16 if dtype == ml_dtypes.bfloat16 else 0
 
 
 def _bits(array: Any) -> Any:

@@ -167,6 +167,8 @@ def row_means(a: Any, b: Any) -> Any:
 def column_sums(factors: Any, block: Any) -> Any:
     """Return Σ factorsᵢ·blockᵢ over the rows, with factors (R,) and block (R, N)."""
     rows, columns = block.shape
+    if columns == 0:
+        return np.zeros(0)
     if rows == 1:
         return factors * block[0]  # 20 times faster than the product below
     if rows <= _STACK:

@@ -148,6 +148,16 @@ def _slope(
     return result
 
 
+@triton.jit
+def _store_part(
+    parts: tl.tensor, tile: tl.tensor, part_stride: tl.tensor, columns: tl.tensor, N: tl.tensor
+) -> None:
+    """Store the sum of a tile's rows as this program's row of the parts."""
+    if parts is not None:
+        place = parts + tl.program_id(0).to(tl.int64) * part_stride + columns
+        tl.store(place, tl.sum(tile, axis=0).to(parts.dtype.element_ty), mask=columns < N)
+
+
 @triton.jit(do_not_specialize=["M"])
 def backward_tiles(
     dy: tl.tensor,
@@ -207,13 +217,8 @@ def backward_tiles(
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
-    part = tl.program_id(0).to(tl.int64) * part_stride + columns
-    if dw_parts is not None:
-        total = tl.sum(dw_sum, axis=0).to(dw_parts.dtype.element_ty)
-        tl.store(dw_parts + part, total, mask=columns < N)
-    if db_parts is not None:
-        total = tl.sum(db_sum, axis=0).to(db_parts.dtype.element_ty)
-        tl.store(db_parts + part, total, mask=columns < N)
+    _store_part(dw_parts, dw_sum, part_stride, columns, N)
+    _store_part(db_parts, db_sum, part_stride, columns, N)
 
 
 @triton.jit

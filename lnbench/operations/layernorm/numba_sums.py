@@ -1,0 +1,108 @@
+"""What `numba_kernels.py` sums over a row: its statistics, and the means of its gradient.
+
+Sums may be reassociated, so that they are taken in vectors; a difference from the mean may not:
+x - mean - left has digits that x - (mean + left) has lost. Those loops are compiled without.
+"""
+
+import math
+from typing import Any
+
+import numba
+
+_RUN = 4096  # columns that are summed in the work's own type
+
+_exact = numba.njit(nogil=True, cache=True, error_model="numpy")
+_sums = numba.njit(
+    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
+)
+
+
+# Indices begin at 0 in every loop: only then does Numba know that none is negative, and LLVM takes
+# the loop in vectors. Short rows are indexed in place, since a slice costs as much as their sums.
+
+
+@_sums
+def _sum(x: Any, i: int) -> float:
+    """Return the sum of row i."""
+    whole = 0.0
+    if x.shape[1] <= _RUN:
+        part = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            part += x[i, j]
+        return whole + part
+    for start in range(0, x.shape[1], _RUN):
+        run = x[i, start : start + _RUN]
+        part = x.dtype.type(0)
+        for j in range(run.size):
+            part += run[j]
+        whole += part
+    return whole
+
+
+@_sums
+def _moments(x: Any, i: int, mean: Any) -> tuple[float, float]:
+    """Return the sums of x - mean and of its squares over row i."""
+    first, second = 0.0, 0.0
+    if x.shape[1] <= _RUN:
+        one, two = x.dtype.type(0), x.dtype.type(0)
+        for j in range(x.shape[1]):
+            centred = x[i, j] - mean
+            one += centred
+            two += centred * centred
+        return first + one, second + two
+    for start in range(0, x.shape[1], _RUN):
+        run = x[i, start : start + _RUN]
+        one, two = x.dtype.type(0), x.dtype.type(0)
+        for j in range(run.size):
+            centred = run[j] - mean
+            one += centred
+            two += centred * centred
+        first += one
+        second += two
+    return first, second
+
+
+@_sums
+def _slopes(dy: Any, x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float, float]:
+    """Return the sums of x - mean, of g = dy·weight, and of g·(x - mean) over row i."""
+    first, second, third = 0.0, 0.0, 0.0
+    if x.shape[1] <= _RUN:
+        one, two, three = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
+        for j in range(x.shape[1]):
+            centred, g = x[i, j] - mean, dy[i, j] * gain[j]
+            one += centred
+            two += g
+            three += g * centred
+        return first + one, second + two, third + three
+    for start in range(0, x.shape[1], _RUN):
+        end = start + _RUN
+        x_run, dy_run, gain_run = x[i, start:end], dy[i, start:end], gain[start:end]
+        one, two, three = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
+        for j in range(x_run.size):
+            centred, g = x_run[j] - mean, dy_run[j] * gain_run[j]
+            one += centred
+            two += g
+            three += g * centred
+        first += one
+        second += two
+        third += three
+    return first, second, third
+
+
+@_exact
+def centre(x: Any, i: int, eps: float) -> tuple[Any, Any, Any]:
+    """Return the mean, what its rounding left in row i, and rstd, in the row's type."""
+    cast, size = x.dtype.type, max(1, x.shape[1])
+    mean = cast(_sum(x, i) / size)
+    first, second = _moments(x, i, mean)
+    left = first / size
+    return mean, cast(left), cast(1 / math.sqrt(second / size - left * left + eps))
+
+
+@_exact
+def gradient(dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any) -> tuple[Any, Any, Any]:
+    """Return what the mean's rounding left in row i, mean(g) and mean(g·x̂)."""
+    cast, size = x.dtype.type, max(1, x.shape[1])
+    first, second, third = _slopes(dy, x, i, gain, mean)
+    slope = (third / size - first / size * (second / size)) * rstd
+    return cast(first / size), cast(second / size), cast(slope)
