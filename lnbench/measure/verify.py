@@ -103,7 +103,8 @@ def _errors(values: Any, true: Any, scale: Any, dtype: DType) -> Any:
     if not np.all(must_be_finite | poisoned | (values == stored)):
         return np.full(3, np.inf)
     error = np.where(must_be_finite, np.abs(values - true), 0.0)
-    unit = np.maximum(np.abs(true), scale)
+    # Below the smallest normal number the type has no more digits to give.
+    unit = np.maximum(np.maximum(np.abs(true), scale), np.ldexp(1.0, _LEAST_EXPONENT[dtype]))
     relative = np.where(error == 0, 0.0, error / unit)
     # A scale that is itself NaN or inf belongs to a row or column that is not finite.
     relative = np.where(np.isnan(relative) & ~must_be_finite, 0.0, relative)

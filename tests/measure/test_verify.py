@@ -131,6 +131,16 @@ def test_without_scales_a_small_value_counts_as_1():
     assert compared([0.5], [0.25]).max_relative == 0.25
 
 
+def test_rounding_below_the_smallest_normal_number_is_no_error():
+    """A weight near 0 in float16: y is subnormal, and its digits are those that the type has."""
+    values = np.array([1.03e-5, -3.3e-6, 2.1e-7])
+    tiny = truth(values, np.full(3, 1e-6))
+
+    assert compared(values, tiny, dtype=np.float16).passed
+    assert not compared(np.zeros(3), tiny, dtype=np.float16).passed
+    assert not compared(values.astype(np.float16), tiny, dtype=np.float32).passed
+
+
 def test_scales_are_multiplied_and_broadcast():
     rows, columns = np.array([[1.0], [10.0]]), np.array([[2.0, 3.0, 4.0]])
     true = truth(np.zeros((2, 3)), rows, columns)
