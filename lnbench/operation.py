@@ -78,6 +78,9 @@ class Operation(ABC):
     kernels: ClassVar[Mapping[str, str]] = {}
     """Framework → module with its kernels, imported on first use."""
 
+    rows_stand_alone: ClassVar[bool] = True
+    """Whether a row of a case is a smaller case by itself, as `check` takes it."""
+
     @abstractmethod
     def inputs(self, case: Case, seed: int) -> Arrays:
         """Return the inputs of a case, the same for the same seed, in the case's types."""

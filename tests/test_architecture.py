@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 LINES, MOST_LINES = 250, 400
 LONG_FILES = {
     "cli/options.py": "one entry an option, declared once for all commands",
+    "operations/layernorm/numpy.py": "forward, backward, and their wrapper for any shape",
     "operations/layernorm/triton_backward.py": "kernels that share their loads and reductions",
     "operations/layernorm/triton_forward.py": "kernels that share their loads and reductions",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
@@ -36,6 +37,8 @@ LONG_FUNCTIONS = {
     "judge/diff.py: compare": "one keyword argument a line of what it returns",
     "operations/batchnorm/numpy.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/numba.py: backward": "its signature and arrays' shapes are half of it",
+    "operations/layernorm/numba.py: forward": "its signature and arrays' shapes are half of it",
+    "operations/layernorm/numpy.py: forward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/numpy.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/triton.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/triton_backward.py: backward_sums": "a kernel's arguments",

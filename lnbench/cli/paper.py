@@ -15,6 +15,7 @@ paper_app = typer.Typer(
 )
 
 DISAGREES = 3
+MOST_EPS = 1e-3
 NORMALIZATIONS = ("none", "batch", "layer", "rms")
 
 
@@ -34,6 +35,7 @@ def invariance_command(
     from lnbench.paper.invariance import EXACT, table
 
     showing.check_format(format_)
+    _check_eps(eps)
     cells = table(eps, seed)
     if format_ == "json":
         names = ("normalization", "transformation", "paper", "measured", "max_change")
@@ -58,6 +60,13 @@ def invariance_command(
     typer.echo(f"{agree} of {len(cells)} cells agree with the paper", err=True)
     if agree < len(cells):
         raise typer.Exit(DISAGREES)
+
+
+def _check_eps(eps: float) -> None:
+    if not eps <= MOST_EPS:
+        raise ConfigError(
+            f"--eps: {eps:g} is above {MOST_EPS:g}", "beside such an eps no change is small"
+        )
 
 
 def _remark(cell: Any, exact: float) -> str:
@@ -91,10 +100,7 @@ def train_command(
     from lnbench.paper.data import load
 
     showing.check_format(format_)
-    if steps is not None and epochs is not None:
-        raise ConfigError("--steps and --epochs exclude each other", "give one of them")
-    if plot is not None and plot.suffix not in (".png", ".svg"):
-        raise ConfigError(f"--plot: {plot.name} is neither .png nor .svg")
+    training.check(steps, epochs, target_loss, plot)
     axes = {
         "model": training.names_of(model, "model", ("mlp", "rnn", "lstm", "gru")),
         "normalization": training.names_of(normalization, "normalization", NORMALIZATIONS),

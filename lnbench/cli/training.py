@@ -1,6 +1,8 @@
 """What `lnbench paper train` trains, and going on with it: runs, their report, their progress."""
 
+import importlib.util
 import itertools
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lnbench.errors import ConfigError, UnknownNameError
+from lnbench.record import files
 
 if TYPE_CHECKING:
     from lnbench.paper.data import Data
@@ -31,6 +34,24 @@ def default_path(resume: Path | None) -> Path | None:
     from lnbench.record import training
 
     return None if resume is not None else training.default_path(datetime.now(UTC))
+
+
+def check(steps: int | None, epochs: int | None, target_loss: float, plot: Path | None) -> None:
+    """Find out before any training what would be refused after it."""
+    if steps is not None and epochs is not None:
+        raise ConfigError("--steps and --epochs exclude each other", "give one of them")
+    if not math.isfinite(target_loss):
+        raise ConfigError(f"--target-loss: {target_loss} is no finite number")
+    if plot is None:
+        return
+    if plot.suffix not in (".png", ".svg"):
+        raise ConfigError(f"--plot: {plot.name} is neither .png nor .svg")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError(
+            "pictures are drawn by matplotlib, which is not installed",
+            "pip install 'lnbench[paper]', or leave --plot out",
+        )
+    files.prepare(plot, force=True)
 
 
 def swept(sweep: str | None) -> dict[str, tuple[float, ...]]:
@@ -104,6 +125,8 @@ def say_how_long(training: "Training", data: "Data") -> None:
     from lnbench.units import format_duration
 
     ends = [(run, run.points[-1]) for run in training.runs if run.points and run.points[-1].step]
+    if not ends:
+        return
     whole = sum(
         end.seconds / end.step * _PAPERS_EPOCHS * (len(data.images) // run.batch_size)
         for run, end in ends

@@ -61,6 +61,9 @@ _ADVICE: Mapping[Regime, str] = {
         "(--outputs ready), or keep freed memory and huge pages with "
         "GLIBC_TUNABLES=glibc.malloc.hugetlb=1 and, for torch, THP_MEM_ALLOC_ENABLE=1"
     ),
+    Regime.CALLS: (
+        "the call costs more than its computation: make fewer calls with more rows each"
+    ),
     Regime.LAUNCHES: (
         "the host launches more slowly than the device computes: capture a CUDA graph, or fuse"
     ),

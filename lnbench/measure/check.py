@@ -89,7 +89,11 @@ def _any_batch(
     """Return whether a row in the middle has the same bits alone; None where there is but one."""
     rows, columns = given.case.rows, given.case.columns
     place = slice(rows // 2, rows // 2 + 1)
-    if rows <= 1 or backend.bulk(operation, given.case) is not None:
+    if (
+        rows <= 1
+        or not operation.rows_stand_alone
+        or backend.bulk(operation, given.case) is not None
+    ):
         return None
     options = msgspec.structs.replace(given.case.options, normalized_dims=1)
     alone = msgspec.structs.replace(given.case, shape=(1, columns), options=options)

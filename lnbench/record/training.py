@@ -26,13 +26,13 @@ _FOREIGN = "lnbench paper train writes these; was the file changed by hand?"
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
     """One evaluation on what was held out; in the file a list of four."""
 
-    step: int
+    step: Annotated[int, Meta(ge=0)]
     """Training steps before it."""
-    seconds: float
+    seconds: Annotated[float, Meta(ge=0)]
     """Seconds that these steps took, without evaluations."""
     loss: float
     """Mean cross entropy; infinite where it was not finite."""
-    accuracy: float
+    accuracy: Annotated[float, Meta(ge=0, le=1)]
     """Share of images whose label was right."""
 
 
@@ -112,8 +112,11 @@ def read(path: Path) -> Training:
         steps = [point.step for point in run.points]
         if steps != sorted(set(steps)):
             raise ReportError(f"{path}: runs[{i}]: its steps do not ascend", _FOREIGN)
+        if run.diverged and not run.points:
+            raise ReportError(f"{path}: runs[{i}] diverged without a point", _FOREIGN)
     fields = {name: getattr(found, name) for name in Training.__struct_fields__}
-    return Training(**fields | {"environment": environment_of(found.environment)})
+    runs = tuple(map(_with_infinite_losses, found.runs))
+    return Training(**fields | {"environment": environment_of(found.environment), "runs": runs})
 
 
 def write(training: Training, path: Path) -> None:
@@ -160,7 +163,7 @@ def _finite(data: bytes) -> bytes:
     for run in runs if isinstance(runs, list) else ():
         if isinstance(run, dict) and isinstance(run.get("points"), list):
             run["points"] = [
-                [_LARGE if each is None else each for each in point]
+                [_LARGE if k == _LOSS and each is None else each for k, each in enumerate(point)]
                 if isinstance(point, list)
                 else point
                 for point in run["points"]
@@ -168,4 +171,14 @@ def _finite(data: bytes) -> bytes:
     return msgspec.json.encode(found)
 
 
+def _with_infinite_losses(run: Run) -> Run:
+    """Return the run with infinity for the losses that the file has as null."""
+    points = tuple(
+        msgspec.structs.replace(each, loss=math.inf) if each.loss >= _LARGE else each
+        for each in run.points
+    )
+    return msgspec.structs.replace(run, points=points)
+
+
+_LOSS = 2  # its place in a point
 _LARGE = 1e300  # stands for an infinite loss, which a curve cannot show anyway

@@ -89,18 +89,13 @@ def training_json(training: Training) -> str:
 def plot(training: Training, path: Path) -> None:
     """Write a picture of the loss against steps and against seconds; the ending says the format.
 
-    ConfigError where matplotlib is missing.
+    ConfigError where the file cannot be written, ImportError where matplotlib is missing.
     """
-    try:
-        import matplotlib as mpl
+    import matplotlib as mpl
 
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt
-    except ImportError:
-        raise ConfigError(
-            "pictures are drawn by matplotlib, which is not installed",
-            "pip install 'lnbench[paper]', or leave --plot out",
-        ) from None
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
     panels = list(dict.fromkeys((r.model, r.batch_size, r.learning_rate) for r in training.runs))
     figure, axes = plt.subplots(
         len(panels), 2, figsize=(10, 3.2 * len(panels) + 0.6), squeeze=False, sharey="row"
@@ -108,12 +103,18 @@ def plot(training: Training, path: Path) -> None:
     for row, panel in zip(axes, panels, strict=True):
         runs = [r for r in training.runs if (r.model, r.batch_size, r.learning_rate) == panel]
         _panel(row, runs, panel, training.target_loss)
-    handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False)
+    # Not every panel has every normalization: batch leaves out nets through time.
+    pairs = (zip(*row[0].get_legend_handles_labels(), strict=True) for row in axes)
+    names = {name: handle for each in pairs for handle, name in each}
+    figure.legend(names.values(), names.keys(), loc="upper right", ncols=len(names), frameon=False)
     figure.suptitle(training.data, x=0.01, ha="left", fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 0.97))
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        plt.close(figure)
 
 
 def _panel(row: Any, runs: Sequence[Run], panel: tuple[str, int, float], target: float) -> None:

@@ -1,5 +1,8 @@
 """The Numba backend, alone and with threads, and what its loops do to memory."""
 
+import os
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -52,16 +55,23 @@ def test_rows_that_are_written_past_the_cache_have_the_same_bits(columns, dtype,
 
 
 def test_a_line_that_is_shared_with_other_data_is_left_alone(past_the_cache):
-    wide = np.full((5, 100), 7.0, np.float32)
-    x = np.random.default_rng(0).standard_normal((5, 60), dtype=np.float32)
-    whole = np.full(5 * 60 + 64, 7.0, np.float32)
-    y = whole[3:303].reshape(5, 60)  # contiguous, and its rows begin anywhere in a line
+    x = np.random.default_rng(0).standard_normal((5, 601), dtype=np.float32)
+    whole = np.full(5 * 601 + 64, 7.0, np.float32)
+    y = whole[3:3008].reshape(5, 601)  # contiguous, and its rows begin anywhere in a line
     kernels.forward(x, None, None, 1e-5, (y, np.empty(5, np.float32), np.empty(5, np.float32)))
     expected, _, _ = kernels.forward(x, None, None, 1e-5)
     np.testing.assert_array_equal(y, expected)
     assert (whole[:3] == 7).all()
-    assert (whole[303:] == 7).all()
-    assert (wide == 7).all()
+    assert (whole[3008:] == 7).all()
+
+
+def test_a_result_that_begins_within_a_number_is_written_all_the_same(past_the_cache):
+    """Lines are written at multiples of 64 bytes, which such rows never reach."""
+    x = np.random.default_rng(0).standard_normal((4, 1024), dtype=np.float32)
+    y = np.zeros(4 * x.size + 4, np.uint8)[2:-2].view(np.float32).reshape(x.shape)
+    assert not y.flags.aligned
+    kernels.forward(x, None, None, 1e-5, (y, np.empty(4, np.float32), np.empty(4, np.float32)))
+    np.testing.assert_array_equal(y, kernels.forward(x, None, None, 1e-5)[0])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
@@ -126,11 +136,34 @@ def test_a_thread_pool_of_the_users_own_will_do():
         (lambda x: kernels.forward(x[0], None, None, 1e-5), "rows and columns"),
         (lambda x: kernels.forward(x.astype(int), None, None, 1e-5), "convert it with astype"),
         (lambda x: kernels.backward(x[:1], x, x[:, 0], x[:, 0], None, False), "dy has shape"),
+        (lambda x: kernels.backward(x, x, x[:1, 0], x[:, 0], None, False), "mean has shape"),
+        (lambda x: kernels.forward(x, None, None, 1e-5, (x, x[:, 0], x[:1, 0])), "rstd has shape"),
+        (
+            lambda x: kernels.forward(x, None, None, 1e-5, (x.astype("f2"), x[:, 0], x[:, 0])),
+            "y has type float16, but x has float32",
+        ),
     ],
 )
 def test_what_cannot_be_computed_is_a_sentence(call, words):
     with pytest.raises((ValueError, TypeError), match=words):
         call(np.ones((2, 4), np.float32))
+
+
+def test_a_second_process_finds_every_loop_compiled(tmp_path):
+    """Also those for types of 16 bits and for strides."""
+    program = """if True:
+        import numpy as np
+        from lnbench.operations.layernorm import numba as kernels
+        for x in (np.ones((3, 40), np.float16), np.ones((3, 40), np.float32)[:, ::2]):
+            y, mean, rstd = kernels.forward(x, None, None, 1e-5)
+            kernels.backward(y, x, mean, rstd, None, True)
+    """
+    found = []
+    for _ in range(2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=300)
+        found.append(sorted(path.name for path in tmp_path.rglob("*.nbc")))
+    assert found[0] == found[1] != []
 
 
 def test_without_numba_the_backend_says_what_to_install(monkeypatch):

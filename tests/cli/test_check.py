@@ -53,6 +53,19 @@ def test_right_backends_exit_with_0(good):
         assert name not in good.words
 
 
+def test_operations_whose_rows_do_not_stand_alone_are_checked_too(process):
+    names = "layernorm-rnn,layernorm-lstm,layernorm-gru,batchnorm"
+    command, options = process(
+        "check", "--operation", names, "--shape", "3x4x5", "-b", "numpy,torch-eager",
+        "--threads", "1", "--format", "json",
+    )  # fmt: skip
+    done = subprocess.run(command, **options, capture_output=True, timeout=280, check=False)
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert {row["verdict"] for row in rows} == {"right"}
+    assert {row["benchmark"].partition("/")[0] for row in rows} == set(names.split(","))
+
+
 def test_hostile_inputs_are_checked_too(good):
     for name in ("plain", "numpy", "copy", "torch-eager"):
         assert inputs_right(good.rows[name])[1] > 15

@@ -89,6 +89,23 @@ def test_a_picture_is_drawn(here):
         assert (here / name).stat().st_size > 10_000
 
 
+def test_the_legend_of_a_picture_names_the_curves_of_every_panel(here):
+    pytest.importorskip("matplotlib")
+    done = call(
+        "train", "--batch-size", "1,64", "--normalization", "batch,layer", "--steps", "4",
+        "--seeds", "1", "-o", "t.json", "--plot", "t.svg",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert {"<!-- batch -->", "<!-- layer -->"} <= set((here / "t.svg").read_text().split("\n    "))
+
+
+@pytest.mark.parametrize("eps", ["inf", "0.1"])
+def test_an_eps_beside_which_no_change_is_small_is_refused(eps):
+    done = call("invariance", "--eps", eps)
+    assert done.exit_code == 2
+    assert "is above 0.001" in done.output
+
+
 def test_a_run_that_diverges_is_a_row_and_nothing_is_lost(here):
     done = call(
         "train",
@@ -149,6 +166,8 @@ def test_a_sweep_takes_the_place_of_what_was_given(here):
         (("--batch-size", "5000"), "exceeds the 1438 images"),
         (("--learning-rate", "nan"), "must be above 0"),
         (("--plot", "curves.gif"), "neither .png nor .svg"),
+        (("--plot", "/proc/nowhere/curves.png"), "/proc/nowhere"),
+        (("--target-loss", "inf"), "is no finite number"),
         (("--data", "nowhere"), "is no folder"),
         (("--model", "rnn", "--normalization", "batch"), "nothing is left to train"),
         (("--format", "xml"), "xml"),

@@ -303,8 +303,9 @@ class TestInterface:
         """No result is silently missing."""
         monkeypatch.setattr(rows_module, "_BLOCK", 10)
         x, _, weight, bias = drawn(40, 10)
-        ready = (np.empty((40, 9), np.float32), np.empty(40), np.empty(40))
-        with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="broadcast"):
+        ready = (np.empty((40, 10), np.float32), np.empty(40), np.empty(40))
+        ready[0].flags.writeable = False
+        with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="read-only"):
             kernels.forward(x, weight, bias, 1e-5, out=ready, pool=pool)
 
     def test_a_step_is_forward_and_backward(self):
@@ -336,7 +337,13 @@ class TestInterface:
             (lambda x: kernels.forward(x, x[:, 0], None, 1e-5), ValueError,
              "weight has shape (4,), but a row of x has (8,)"),
             (lambda x: kernels.backward(x[:2], x, x[:, 0], x[:, 0], None, False), ValueError,
-             "dy has shape (2, 8), but x has (4, 8)"),
+             "dy has shape (2, 8), but x asks for (4, 8)"),
+            (lambda x: kernels.backward(x.astype(int), x, x[:, 0], x[:, 0], None, False),
+             TypeError, "not int64"),
+            (lambda x: kernels.backward(x, x, x[:2, 0], x[:, 0], None, False), ValueError,
+             "mean has shape (2,), but x asks for (4,)"),
+            (lambda x: kernels.forward(x, None, None, 1e-5, (x[:, :7], x[:, 0], x[:, 1])),
+             ValueError, "y has shape (4, 7), but x asks for (4, 8)"),
         ],
     )  # fmt: skip
     def test_a_wrong_argument_is_named_in_a_sentence(self, call, error, sentence):

@@ -8,6 +8,7 @@ import torch
 
 from lnbench import registry
 from lnbench.backend import UnsupportedError
+from lnbench.errors import ConfigError
 from lnbench.measure.truth import torch_errors
 from lnbench.measure.verify import agreement
 from lnbench.operations.recurrent import equations
@@ -178,11 +179,14 @@ def test_work_counts_two_products_a_step(name):
     assert operation.work(case).bytes_moved == 4 * (2 * 7 * 3 * 16 + weights)
 
 
-def test_a_shape_without_time_is_a_sentence():
+@pytest.mark.parametrize(
+    ("shape", "words"), [((8, 16), "time x batch x hidden"), ((0, 8, 4), "one time step")]
+)
+def test_a_shape_without_time_is_a_sentence(shape, words):
     operation = registry.operation("layernorm-rnn")
-    case = Case("layernorm-rnn", Direction.FORWARD, (8, 16), DType.FLOAT32, "cpu")
-    with pytest.raises(ValueError, match="time x batch x hidden"):
-        operation.inputs(case, seed=0)
+    case = Case("layernorm-rnn", Direction.FORWARD, shape, DType.FLOAT32, "cpu")
+    with pytest.raises(ConfigError, match=words):
+        operation.memory_bytes(case)
 
 
 @pytest.mark.parametrize("backend", ["numba", "triton", "numpy-naive"])

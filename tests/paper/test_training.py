@@ -1,6 +1,7 @@
 """Training: deterministic curves, runs that diverge, and what a report keeps of them."""
 
 import itertools
+import json
 import math
 from datetime import UTC, datetime
 
@@ -119,10 +120,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, losses, target):
     made = report(run_of(points=curve(*losses)), run_of(seed=1), target=target)
     record.write(made, path)
     found = record.read(path)
-    finite = [p if math.isfinite(p.loss) else None for p in made.runs[0].points]
-    for before, after in zip(finite, found.runs[0].points, strict=True):
-        assert after == before if before is not None else after.loss > 1e200
-    assert found.runs[1] == made.runs[1]
+    assert found.runs == made.runs
     assert (found.data, found.notes, found.target_loss) == (made.data, made.notes, target)
     assert record.is_training(path)
 
@@ -134,6 +132,22 @@ def test_a_damaged_report_is_one_sentence(tmp_path, text):
     path = tmp_path / "r.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ReportError):
+        record.read(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, -1), (1, None), (1, -0.5), (3, None), (3, 1.5), (None, [])]
+)
+def test_a_point_that_cannot_be_is_refused(tmp_path, place, value):
+    path = tmp_path / "r.json"
+    record.write(report(run_of(points=curve(1.0, 0.5), diverged=True)), path)
+    file = json.loads(path.read_text())
+    if place is None:
+        file["runs"][0]["points"] = value
+    else:
+        file["runs"][0]["points"][1][place] = value
+    path.write_text(json.dumps(file))
+    with pytest.raises(ReportError, match=r"runs\[0\]"):
         record.read(path)
 
 

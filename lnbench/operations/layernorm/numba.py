@@ -17,7 +17,7 @@ import numpy as np
 
 from lnbench.operations.layernorm import numba_kernels as kernels
 from lnbench.operations.layernorm.numba_halves import BFLOAT16, FLOAT16
-from lnbench.operations.layernorm.rows import split, total, work_type
+from lnbench.operations.layernorm.rows import must_fit, split, total, work_type
 
 _SHARED = {"forward": 1 << 20, "backward": 1 << 19}
 """Elements from which on a second thread gains more than it costs to wake it."""
@@ -47,6 +47,9 @@ def forward(
     if out is None:
         out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
     y, mean, rstd = out
+    # Compiled loops look at no bounds, and take types of 16 bits as integers.
+    must_fit(x.shape, x.dtype, y=y)
+    must_fit(x.shape[:1], mean=mean, rstd=rstd)
     kind, given, result = _kind(x.dtype), _bits(x), _bits(y)
     kernel = _kernel("forward", x, y)
     stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
@@ -87,13 +90,13 @@ def backward(
         out: ready (dx, dw, db) of shapes (M, N), (N,) and (N,), or None to allocate.
         pool: threads to share the rows, or None to stay in the caller's.
     """
-    if dy.shape != x.shape or dy.dtype != x.dtype:
-        raise ValueError(
-            f"dy has shape {dy.shape} and type {dy.dtype}, but x has {x.shape} and {x.dtype}"
-        )
+    work_type(dy)
+    must_fit(x.shape, x.dtype, dy=dy)
+    must_fit(x.shape[:1], mean=mean, rstd=rstd)
     work, gain = work_type(x), _vector(weight, "weight", x, 1)
     mean, rstd = (np.ascontiguousarray(each, work) for each in (mean, rstd))
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
+    must_fit(x.shape, x.dtype, dx=dx)
     # As many parts as the shape says, whatever the threads: dw and db are sums over them.
     spans = [(part[0].start, part[-1].stop) for part in split(x.shape, summed=True) if part]
     sums = np.zeros((max(1, len(spans)), 2, x.shape[1]))
@@ -171,10 +174,9 @@ def _bits(array: Any) -> Any:
 
 def _kernel(name: str, *arrays: Any) -> Any:
     """Return the loops for arrays of this type and these strides."""
-    if arrays[0].dtype.itemsize == 2:  # noqa: PLR2004
-        return getattr(kernels, f"{name}_halves")
-    plain = all(each.flags.c_contiguous for each in arrays)
-    return getattr(kernels, f"{name}_plain" if plain else f"{name}_strided")
+    halves = arrays[0].dtype.itemsize == 2  # noqa: PLR2004
+    plain = all(each.flags.c_contiguous and each.flags.aligned for each in arrays)
+    return getattr(kernels, f"{name}_plain" if plain and not halves else f"{name}_by_row")
 
 
 def _vector(vector: Any, name: str, x: Any, absent: float) -> Any:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core import types
+from numba.extending import overload
 
 from lnbench.operations.layernorm.numba_halves import narrow, widen
 from lnbench.operations.layernorm.numba_lines import (
@@ -146,50 +148,64 @@ def backward_plain(
     _flush(part, sums)
 
 
-@_exact
+def _load(row: Any, kind: int, out: Any) -> None:
+    raise NotImplementedError  # the type of the row says which one is compiled
+
+
+def _store(row: Any, kind: int, out: Any) -> None:
+    raise NotImplementedError
+
+
 def _copied(row: Any, kind: int, out: Any) -> None:
     for j in range(out.size):
         out[j] = row[j]
 
 
-def _forward(load: Any, store: Any) -> Any:
-    @_exact
-    def forward(
-        x: Any, kind: int, gain: Any, shift: Any, eps: float, y: Any, mean: Any, rstd: Any,
-        start: int, end: int, scratch: Any, stream: bool,
-    ) -> None:  # fmt: skip
-        for i in range(start, end):
-            load(x[i], kind, scratch[0])
-            found = centre(scratch, 0, eps)
-            mean[i], rstd[i] = found[0] + found[1], found[2]
-            _normalize(scratch, 0, found, gain, shift, scratch, 1)
-            store(scratch[1], kind, y[i])
-
-    return forward
+# Closures over compiled functions would be compiled anew in every process: Numba's key on disk
+# holds what they close over. Overloads are found by type.
 
 
-def _backward(load: Any, store: Any) -> Any:
-    @_exact
-    def backward(
-        dy: Any, x: Any, dx: Any, kind: int, mean: Any, rstd: Any, gain: Any, sums: Any,
-        start: int, end: int, scratch: Any, stream: bool,
-    ) -> None:  # fmt: skip
-        part, given, row = scratch[:2], scratch[2:3], scratch[3:4]
-        part[:] = 0
-        for i in range(start, end):
-            load(dy[i], kind, given[0])
-            load(x[i], kind, row[0])
-            _differentiate(given, row, 0, mean[i], rstd[i], gain, part, scratch, 4)
-            store(scratch[4], kind, dx[i])
-            if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
-                _flush(part, sums)
-        _flush(part, sums)
-
-    return backward
+@overload(_load)
+def _load_by_type(row: Any, kind: int, out: Any) -> Any:
+    if isinstance(row.dtype, types.Integer):
+        return widen.py_func
+    return _copied
 
 
-forward_strided, backward_strided = _forward(_copied, _copied), _backward(_copied, _copied)
-"""Rows of float32 or float64 of any strides, by way of scratch."""
+@overload(_store)
+def _store_by_type(row: Any, kind: int, out: Any) -> Any:
+    if isinstance(out.dtype, types.Integer):
+        return narrow.py_func
+    return _copied
 
-forward_halves, backward_halves = _forward(widen, narrow), _backward(widen, narrow)
-"""Rows of float16 or bfloat16, as bits, of any strides."""
+
+@_exact
+def forward_by_row(
+    x: Any, kind: int, gain: Any, shift: Any, eps: float, y: Any, mean: Any, rstd: Any,
+    start: int, end: int, scratch: Any, stream: bool,
+) -> None:  # fmt: skip
+    """Normalize rows of any strides by way of scratch; float16 and bfloat16 come as bits."""
+    for i in range(start, end):
+        _load(x[i], kind, scratch[0])
+        found = centre(scratch, 0, eps)
+        mean[i], rstd[i] = found[0] + found[1], found[2]
+        _normalize(scratch, 0, found, gain, shift, scratch, 1)
+        _store(scratch[1], kind, y[i])
+
+
+@_exact
+def backward_by_row(
+    dy: Any, x: Any, dx: Any, kind: int, mean: Any, rstd: Any, gain: Any, sums: Any,
+    start: int, end: int, scratch: Any, stream: bool,
+) -> None:  # fmt: skip
+    """Differentiate rows of any strides by way of scratch; float16 and bfloat16 come as bits."""
+    part, given, row = scratch[:2], scratch[2:3], scratch[3:4]
+    part[:] = 0
+    for i in range(start, end):
+        _load(dy[i], kind, given[0])
+        _load(x[i], kind, row[0])
+        _differentiate(given, row, 0, mean[i], rstd[i], gain, part, scratch, 4)
+        _store(scratch[4], kind, dx[i])
+        if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
+            _flush(part, sums)
+    _flush(part, sums)

@@ -18,6 +18,7 @@ from lnbench.operations.layernorm.rows import (
     Part,
     column_sums,
     load,
+    must_fit,
     recentre,
     row_means,
     scratch,
@@ -55,6 +56,8 @@ def forward(
     if out is None:
         out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
     y, mean, rstd = out
+    must_fit(x.shape, y=y)
+    must_fit(x.shape[:1], mean=mean, rstd=rstd)
 
     def compute(_: int, part: Part) -> None:
         for block in part:
@@ -95,12 +98,14 @@ def backward(
         out: ready (dx, dw, db) of shapes (M, N), (N,) and (N,), or None to allocate.
         pool: threads to share the rows, or None to stay in the caller's.
     """
-    if dy.shape != x.shape:
-        raise ValueError(f"dy has shape {dy.shape}, but x has {x.shape}")
+    work_type(dy)
+    must_fit(x.shape, dy=dy)
+    must_fit(x.shape[:1], mean=mean, rstd=rstd)
     work, gain = work_type(x), _vector(weight, "weight", x)
     mean, rstd = (each.astype(work, copy=False) for each in (mean, rstd))
     ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
+    must_fit(x.shape, dx=dx)
     parts = split(x.shape, summed=True)
     dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
     dbs = np.zeros((len(parts), x.shape[1])) if has_bias else None

@@ -46,6 +46,15 @@ def work_type(array: Any) -> np.dtype[Any]:
     return _WORK[array.dtype]
 
 
+def must_fit(shape: tuple[int, ...], dtype: Any = None, **arrays: Any) -> None:
+    """ValueError where an argument has another shape than x asks for, or another type."""
+    for name, array in arrays.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, but x asks for {shape}")
+        if dtype is not None and array.dtype != dtype:
+            raise ValueError(f"{name} has type {array.dtype}, but x has {dtype}")
+
+
 def split(shape: tuple[int, int], *, summed: bool = False) -> Sequence[Part]:
     """Return the rows of a matrix in blocks, and the blocks in parts.
 
@@ -72,10 +81,11 @@ def share(
     NumPy copies a column that it broadcasts along rows shorter than its buffer of 8192 elements
     (numpy#13307): a buffer of one row halves the time, but is slower for rows below about 384.
     """
+    small_buffer = columns in _BUFFERED and _small_buffer_pays()  # timed before threads compete
 
     def quietly(index: int) -> None:
         with np.errstate(all="ignore"):  # restores the buffer too; both belong to the thread
-            if columns in _BUFFERED and _small_buffer_pays():
+            if small_buffer:
                 np.setbufsize(columns // 16 * 16)
             compute(index, parts[index])
 

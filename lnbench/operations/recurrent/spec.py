@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
+from lnbench.errors import ConfigError
 from lnbench.operation import Arrays, Bulk, Operation, Truth
 from lnbench.operations.recurrent import equations
 from lnbench.plan.case import Case, Direction, DType, Work
@@ -26,6 +27,7 @@ class Recurrent(Operation):
     normalized: ClassVar[bool]
     """Whether its summed inputs are normalized."""
 
+    rows_stand_alone = False  # a time step needs those before it
     kernels = {  # noqa: RUF012  (read-only by the interface's type)
         "numpy": "lnbench.operations.recurrent.numpy",
         "torch": "lnbench.operations.recurrent.torch",
@@ -136,9 +138,12 @@ class Recurrent(Operation):
 
     def _sizes(self, case: Case) -> tuple[int, int, int]:
         if len(case.shape) != _DIMENSIONS:
-            raise ValueError(
-                f"{self.name} has the shape time x batch x hidden, not {len(case.shape)} sizes"
+            raise ConfigError(
+                f"{self.name} has the shape time x batch x hidden, not {len(case.shape)} sizes",
+                "give three, such as --shape 16x8x256, or take the suite paper",
             )
+        if case.shape[0] == 0:
+            raise ConfigError(f"{self.name} needs at least one time step", "raise the first size")
         steps, batch, hidden = case.shape
         return steps, batch, hidden
 
