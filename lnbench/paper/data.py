@@ -71,11 +71,11 @@ def _idx_folder(folder: Path) -> Data:
                 f"{folder}: {len(pictures)} {of} images have {len(names)} labels",
                 "take both files from one data set",
             )
-        if not len(pictures):
-            raise ConfigError(f"{folder}: the {of} files hold no image")
+        if pictures.size == 0:
+            raise ConfigError(f"{folder}: the {of} files hold no pixel of an image")
     if images.shape[1:] != test_images.shape[1:]:
         raise ConfigError(f"{folder}: train and t10k images differ in size")
-    name = f"{folder.name} ({len(images)} images of {images.shape[1]}x{images.shape[2]})"
+    name = f"{folder.resolve().name} ({len(images)} images of {images.shape[1]}x{images.shape[2]})"
     scaled = (each.astype(np.float32) / 255 for each in (images, test_images))
     train, test = scaled
     return Data(name, train, labels.astype(np.int64), test, test_labels.astype(np.int64))

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,10 +95,16 @@ def test_missing_files_and_folders_are_named(folder, tmp_path):
     assert "is no folder" in refused(tmp_path / "nowhere")
 
 
-def test_empty_files_are_refused(folder):
-    (folder / "t10k-images-idx3-ubyte").write_bytes(idx(images(0)))
-    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels(0)))
-    assert "hold no image" in refused(folder)
+@pytest.mark.parametrize(("count", "size"), [(0, (5, 4)), (6, (0, 4))])
+def test_empty_files_are_refused(folder, count, size):
+    (folder / "t10k-images-idx3-ubyte").write_bytes(idx(images(count, size)))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels(count)))
+    assert "hold no pixel" in refused(folder)
+
+
+def test_data_are_named_for_their_folder_also_from_within(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert data.load(Path()).name == f"{folder.name} (12 images of 5x4)"
 
 
 def test_the_digits_are_split_the_same_way_every_time():
