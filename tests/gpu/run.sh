@@ -25,7 +25,7 @@ wheels() {
     --python-version "${TARGET_PYTHON:-3.12}" --implementation cp --platform manylinux_2_28_x86_64 \
     --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --no-deps \
     msgspec typer click shellingham rich markdown-it-py mdurl Pygments typing_extensions \
-    annotated-doc ml-dtypes PyYAML hatchling packaging pathspec pluggy trove-classifiers \
+    annotated-doc ml-dtypes PyYAML hatchling editables packaging pathspec pluggy trove-classifiers \
     pytest pytest-timeout iniconfig hypothesis sortedcontainers \
     nvidia-ml-py liger-kernel
   ls "$WHEELS"
