@@ -9,7 +9,10 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from lnbench.backend import BoundRoutine
+from lnbench.arrays import own_copy
+from lnbench.backend import BoundRoutine, Routine, bound_call
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case
 
 
 class ThreadedRoutine(BoundRoutine):
@@ -29,6 +32,18 @@ class ThreadedRoutine(BoundRoutine):
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def threaded_routine(
+    kernels: Any, operation: Operation, case: Case, inputs: Arrays, threads: int
+) -> Routine:
+    """Return a call of kernels for NumPy's arrays, on arrays in memory of their own."""
+    import numpy as np
+
+    arrays = {name: own_copy(array) for name, array in inputs.items()}
+    pool = pool_of(threads)
+    call = bound_call(operation, with_pool(kernels, pool), case, arrays, np.empty_like)
+    return ThreadedRoutine(call, operation.outputs(case), threads, pool)
 
 
 def pool_of(threads: int) -> Executor | None:

@@ -1,7 +1,6 @@
 """NumPy: an operation's NumPy kernels, with rows shared out to threads where there are several."""
 
 from lnbench import registry
-from lnbench.arrays import own_copy
 from lnbench.backend import (
     Availability,
     Available,
@@ -9,12 +8,11 @@ from lnbench.backend import (
     Routine,
     Timer,
     Unavailable,
-    bound_call,
 )
 from lnbench.measure.timing import HostTimer
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case
-from lnbench.threads import ThreadedRoutine, pool_of, with_pool
+from lnbench.threads import threaded_routine
 
 
 class NumPy(Backend):
@@ -37,13 +35,8 @@ class NumPy(Backend):
 
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call of the operation's kernels on arrays in memory of their own."""
-        import numpy as np
-
         kernels = registry.kernels(self, operation)
-        arrays = {name: own_copy(array) for name, array in inputs.items()}
-        pool = pool_of(threads)
-        call = bound_call(operation, with_pool(kernels, pool), case, arrays, np.empty_like)
-        return ThreadedRoutine(call, operation.outputs(case), threads, pool)
+        return threaded_routine(kernels, operation, case, inputs, threads)
 
     def timer(self, case: Case) -> Timer:
         """Return the host's clock."""

@@ -16,7 +16,6 @@ paper_app = typer.Typer(
 
 DISAGREES = 3
 MOST_EPS = 1e-3
-NORMALIZATIONS = ("none", "batch", "layer", "rms")
 
 
 @paper_app.command("invariance")
@@ -98,11 +97,12 @@ def train_command(
     """Train small nets with and without normalization: loss against steps and against seconds."""
     from lnbench.cli import resuming, showing
     from lnbench.paper.data import load
+    from lnbench.record.training import MODELS, NORMALIZATIONS
 
     showing.check_format(format_)
     training.check(steps, epochs, target_loss, plot)
     axes = {
-        "model": training.names_of(model, "model", ("mlp", "rnn", "lstm", "gru")),
+        "model": training.names_of(model, "model", MODELS),
         "normalization": training.names_of(normalization, "normalization", NORMALIZATIONS),
         "batch_size": training.numbers_of(batch_size, "--batch-size", int),
         "learning_rate": training.numbers_of(learning_rate, "--learning-rate", float),

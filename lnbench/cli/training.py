@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lnbench.errors import ConfigError, UnknownNameError
-from lnbench.record import files
 
 if TYPE_CHECKING:
     from lnbench.paper.data import Data
@@ -38,6 +37,8 @@ def default_path(resume: Path | None) -> Path | None:
 
 def check(steps: int | None, epochs: int | None, target_loss: float, plot: Path | None) -> None:
     """Find out before any training what would be refused after it."""
+    from lnbench.record import files
+
     if steps is not None and epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other", "give one of them")
     if not math.isfinite(target_loss):
@@ -205,9 +206,7 @@ def take(begun: "Training", data: "Data", path: Path, *, quiet: bool) -> "tuple[
     try:
         with TrainingLine(quiet=quiet) as line:
             for place, number in enumerate(left):
-                for progress in train(
-                    runs[number], data, runs[number].steps, begun.environment.threads
-                ):
+                for progress in train(runs[number], data, begun.environment.threads):
                     runs[number] = progress.run
                     share = (place + progress.done) / len(left)
                     elapsed = time.monotonic() - started

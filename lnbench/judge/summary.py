@@ -165,17 +165,15 @@ def _inaccurate(
     if key not in best:
         return ()
     errors = {
-        other: _worst_ulp(outcome) for other, outcome in contestants.items() if other[0] == key[0]
+        other: outcome.agreement.max_ulp or 0.0
+        for other, outcome in contestants.items()
+        if other[0] == key[0]
     }
     closest = min(errors, key=lambda other: errors[other])
     if errors[key] <= ACCURATE_FACTOR * errors[closest] + 1:  # an ulp is one rounding
         return ()
     detail = f"{errors[key]:.2g} ulp, where {closest[1]} is off by {errors[closest]:.2g}"
     return (Caveat(CaveatKind.FAST_INACCURATE, detail),)
-
-
-def _worst_ulp(outcome: Measured) -> float:
-    return max((each.max_ulp for each in outcome.agreement.outputs), default=0.0)
 
 
 def _share(row: Measured, faster: Estimate | None, copy: Measured | None) -> Estimate | None:

@@ -112,7 +112,6 @@ def _errors(values: Any, true: Any, scale: Any, dtype: DType) -> Any:
 
 
 def _ulp(values: Any, dtype: DType) -> Any:
-    """Return the unit in the last place of `dtype` at the given values."""
+    """Return the unit in the last place of `dtype` at values that are normal numbers of it."""
     _, exponent = np.frexp(np.where(np.isfinite(values), values, 1.0))
-    exponent = np.maximum(exponent - 1, _LEAST_EXPONENT[dtype])
-    return np.ldexp(1.0, exponent - _MANTISSA[dtype])
+    return np.ldexp(1.0, exponent - 1 - _MANTISSA[dtype])

@@ -10,9 +10,6 @@ EPS = 1e-5
 HIDDEN = {"mlp": 100, "rnn": 64, "lstm": 64, "gru": 64}
 """Units of a hidden layer."""
 
-MODELS = tuple(HIDDEN)
-NORMALIZATIONS = ("none", "batch", "layer", "rms")
-
 BATCH_IN_TIME = (
     "batch normalization is left out of recurrent nets, where it has no meaning: its statistics "
     "would differ by time step, and longer sequences than those trained on have none (section 3)"

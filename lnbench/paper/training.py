@@ -23,7 +23,7 @@ class Progress(msgspec.Struct, frozen=True):
     """Share of its steps that are done."""
 
 
-def train(run: Run, data: Data, steps: int, threads: int) -> Iterator[Progress]:
+def train(run: Run, data: Data, threads: int) -> Iterator[Progress]:
     """Yield a run as it grows, one point a time; a loss that is not finite ends it.
 
     The seconds are those of the training steps alone. Deterministic for a seed on one machine.
@@ -43,7 +43,7 @@ def train(run: Run, data: Data, steps: int, threads: int) -> Iterator[Progress]:
     batches = _batches(len(images), run.batch_size, run.seed)
     points = [_evaluated(net, loss_of, held, 0, 0.0)]
     spent, done = 0.0, 0
-    for goal in _goals(steps):
+    for goal in _goals(run.steps):
         start = time.perf_counter()
         while done < goal:
             chosen = next(batches)
@@ -57,7 +57,7 @@ def train(run: Run, data: Data, steps: int, threads: int) -> Iterator[Progress]:
         if not math.isfinite(points[-1].loss):
             yield Progress(msgspec.structs.replace(grown, diverged=True), 1.0)
             return
-        yield Progress(grown, done / steps)
+        yield Progress(grown, done / run.steps)
 
 
 def _batches(cases: int, size: int, seed: int) -> Iterator[Any]:

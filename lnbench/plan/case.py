@@ -198,6 +198,10 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flops: Annotated[int, msgspec.Meta(ge=0)]
     """Floating-point operations."""
 
+    def __add__(self, other: "Work") -> "Work":
+        """Return the work of two directions, one after the other."""
+        return Work(self.bytes_moved + other.bytes_moved, self.flops + other.flops)
+
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What counts as right, in units of an element's scale."""

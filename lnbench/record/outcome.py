@@ -100,6 +100,11 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return all(output.passed for output in self.outputs)
 
     @property
+    def max_ulp(self) -> float | None:
+        """The largest error of any output in ulp; None without outputs."""
+        return max((output.max_ulp for output in self.outputs), default=None)
+
+    @property
     def worst(self) -> OutputAgreement | None:
         """The output that is nearest to its bound or furthest beyond it; None without outputs."""
 

@@ -20,6 +20,11 @@ from lnbench.record.wire_environment import EnvironmentRow, environment_of, envi
 
 KIND = "training"
 
+MODELS = ("mlp", "rnn", "lstm", "gru")
+NORMALIZATIONS = ("none", "batch", "layer", "rms")
+
+_LOSS = 2  # its place in a point
+
 _FOREIGN = "lnbench paper train writes these; was the file changed by hand?"
 
 
@@ -103,7 +108,7 @@ def read(path: Path) -> Training:
     """Return the training in a file; ReportError where it is none."""
     data = files.read(path)
     try:
-        found = msgspec.json.decode(_finite(data), type=_File)
+        found = msgspec.convert(_with_infinite_losses(msgspec.json.decode(data)), _File)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {sentence(error)}", _FOREIGN) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -115,8 +120,7 @@ def read(path: Path) -> Training:
         if run.diverged and not run.points:
             raise ReportError(f"{path}: runs[{i}] diverged without a point", _FOREIGN)
     fields = {name: getattr(found, name) for name in Training.__struct_fields__}
-    runs = tuple(map(_with_infinite_losses, found.runs))
-    return Training(**fields | {"environment": environment_of(found.environment), "runs": runs})
+    return Training(**fields | {"environment": environment_of(found.environment)})
 
 
 def write(training: Training, path: Path) -> None:
@@ -156,29 +160,12 @@ def _named(file: dict[str, Any]) -> dict[str, Any]:
     return file
 
 
-def _finite(data: bytes) -> bytes:
-    """Return the file with numbers in the place of null, which stands for an infinite loss."""
-    found = msgspec.json.decode(data)
-    runs = found.get("runs", ()) if isinstance(found, dict) else ()
+def _with_infinite_losses(found: Any) -> Any:
+    """Return a decoded file with infinity for the losses that it has as null."""
+    runs = found.get("runs") if isinstance(found, dict) else None
     for run in runs if isinstance(runs, list) else ():
-        if isinstance(run, dict) and isinstance(run.get("points"), list):
-            run["points"] = [
-                [_LARGE if k == _LOSS and each is None else each for k, each in enumerate(point)]
-                if isinstance(point, list)
-                else point
-                for point in run["points"]
-            ]
-    return msgspec.json.encode(found)
-
-
-def _with_infinite_losses(run: Run) -> Run:
-    """Return the run with infinity for the losses that the file has as null."""
-    points = tuple(
-        msgspec.structs.replace(each, loss=math.inf) if each.loss >= _LARGE else each
-        for each in run.points
-    )
-    return msgspec.structs.replace(run, points=points)
-
-
-_LOSS = 2  # its place in a point
-_LARGE = 1e300  # stands for an infinite loss, which a curve cannot show anyway
+        points = run.get("points") if isinstance(run, dict) else None
+        for point in points if isinstance(points, list) else ():
+            if isinstance(point, list) and len(point) > _LOSS and point[_LOSS] is None:
+                point[_LOSS] = math.inf
+    return found

@@ -1,11 +1,9 @@
 """What `check` found: a verdict a benchmark, the errors of its outputs, what its bits depend on."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from lnbench.render.json import finite, json_text
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet
 from lnbench.units import significant
 
@@ -65,7 +63,7 @@ def checks_json(checks: "Sequence[Checked]") -> str:
         }
         for each in checks
     ]
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return json_text(found)
 
 
 def words(checked: "Checked") -> Iterator[str]:
@@ -118,5 +116,4 @@ def _lines(checked: "Checked") -> Iterator[Line]:
 
 def _figures(output: "OutputAgreement") -> dict[str, float | None]:
     names = ("max_error", "max_relative", "max_ulp", "allowed")
-    figures = {name: getattr(output, name) for name in names}
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    return {name: finite(getattr(output, name)) for name in names}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
@@ -13,6 +12,7 @@ from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Change, Diff
 from lnbench.judge.verdict import Verdict
 from lnbench.render import diff_text as words
+from lnbench.render.json import json_text
 from lnbench.units import format_time
 
 SCHEMA = 1
@@ -208,7 +208,7 @@ def diff_json(diff: Diff) -> str:
         "added": [benchmark.id for benchmark in diff.added],
     }
     # msgspec writes null for a float that is not finite.
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+    return json_text(data)
 
 
 def _comparison(row: Comparison) -> dict[str, Any]:

@@ -15,8 +15,29 @@ Number = float | None
 
 def rows_json(rows: Sequence[Row]) -> str:
     """Return one object a row, keys in a fixed order, units in the names of the keys."""
-    encoded = msgspec.json.encode([_row(row) for row in rows])
-    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+    return json_text([_row(row) for row in rows])
+
+
+def json_text(data: object) -> str:
+    """Return data as JSON that people can read, with a line feed at its end."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+
+
+def estimate_json(estimate: Estimate | None) -> dict[str, Number] | None:
+    """Return an estimate with its interval, null for an end that is not finite."""
+    if estimate is None:
+        return None
+    return {
+        "value": finite(estimate.value),
+        "low": finite(estimate.low),
+        "high": finite(estimate.high),
+        "confidence": estimate.confidence,
+    }
+
+
+def finite(value: Number) -> Number:
+    """Return a number, or None for what JSON has no number for."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _row(row: Row) -> dict[str, object]:
@@ -25,13 +46,13 @@ def _row(row: Row) -> dict[str, object]:
         "id": row.benchmark.id,
         "backend": row.benchmark.backend,
         "kind": _kind(row),
-        "time_s": _estimate(row.time),
-        "speedup": _estimate(row.speedup),
+        "time_s": estimate_json(row.time),
+        "speedup": estimate_json(row.speedup),
         "bandwidth_bytes_per_s": row.bandwidth,
-        "share_of_copy": _estimate(row.share_of_copy),
+        "share_of_copy": estimate_json(row.share_of_copy),
         "best": row.best,
         "regime": row.regime,
-        "max_ulp": _finite(_max_ulp(outcome)) if isinstance(outcome, Measured) else None,
+        "max_ulp": finite(outcome.agreement.max_ulp) if isinstance(outcome, Measured) else None,
         "peak_extra_bytes": outcome.peak_extra_bytes if isinstance(outcome, Measured) else None,
         "page_faults": outcome.page_faults if isinstance(outcome, Measured) else None,
         "first_call_s": outcome.first_call_s if isinstance(outcome, Measured) else None,
@@ -43,22 +64,3 @@ def _kind(row: Row) -> str:
     if isinstance(row.outcome, Skipped):
         return "skipped"
     return "failed" if isinstance(row.outcome, Failed) else "measured"
-
-
-def _max_ulp(outcome: Measured) -> Number:
-    return max((each.max_ulp for each in outcome.agreement.outputs), default=None)
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, Number] | None:
-    if estimate is None:
-        return None
-    return {
-        "value": _finite(estimate.value),
-        "low": _finite(estimate.low),
-        "high": _finite(estimate.high),
-        "confidence": estimate.confidence,
-    }
-
-
-def _finite(value: Number) -> Number:
-    return value if value is not None and math.isfinite(value) else None

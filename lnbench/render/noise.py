@@ -3,11 +3,10 @@
 import math
 from collections.abc import Sequence
 
-import msgspec
-
 from lnbench.judge.noise import Noise, Source
 from lnbench.plan.case import shape_text
 from lnbench.registry import SPEED_LIMIT
+from lnbench.render.json import json_text
 from lnbench.render.rows import group_title, interval_text
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet
 from lnbench.units import format_percent, significant
@@ -64,7 +63,7 @@ def noise_json(rows: Sequence[Noise], precision: float) -> str:
         }
         for row in rows
     ]
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return json_text(found)
 
 
 def _sheet(title: str, rows: Sequence[Noise], precision: float) -> Sheet:

@@ -160,7 +160,7 @@ def share_text(share: Estimate | None) -> str:
 
 def ulp_text(outcome: Measured) -> str:
     """Return the largest error of any output, in units in the last place."""
-    worst = max((each.max_ulp for each in outcome.agreement.outputs), default=None)
+    worst = outcome.agreement.max_ulp
     return ABSENT if worst is None else significant(worst, 2)
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from lnbench.errors import ConfigError
-from lnbench.judge.stats import Estimate
 from lnbench.judge.training import Group, groups
 from lnbench.record.training import Point, Run, Training
+from lnbench.render.json import estimate_json, json_text
 from lnbench.render.rows import interval_text
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet
 from lnbench.units import format_percent, format_time, significant
@@ -74,16 +72,16 @@ def training_json(training: Training) -> str:
             "seeds": each.seeds,
             "diverged": each.diverged,
             "reached": each.reached,
-            "steps_to_target": _estimate(each.steps),
-            "seconds_to_target": _estimate(each.seconds),
-            "step_s": _estimate(each.step_s),
+            "steps_to_target": estimate_json(each.steps),
+            "seconds_to_target": estimate_json(each.seconds),
+            "step_s": estimate_json(each.step_s),
             "best_loss": _finite(each.best_loss),
             "accuracy": each.accuracy,
         }
         for each in groups(training)
     ]
     found = {"data": training.data, "target_loss": training.target_loss, "rows": rows}
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return json_text(found)
 
 
 def plot(training: Training, path: Path) -> None:
@@ -187,17 +185,6 @@ def _notes(rows: Sequence[Group]) -> list[str]:
         if row.reached < row.seeds:
             found.append(f"{who}: {row.reached} of {row.seeds} runs came to the target loss")
     return found
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:
-    if estimate is None:
-        return None
-    return {
-        "value": estimate.value,
-        "low": _finite(estimate.low),
-        "high": _finite(estimate.high),
-        "confidence": estimate.confidence,
-    }
 
 
 def _finite(value: float) -> float | None:

@@ -46,12 +46,12 @@ def run_of(**fields):
 
 def trained(**fields):
     run = run_of(**fields)
-    for progress in train(run, toy(), run.steps, threads=1):
+    for progress in train(run, toy(), threads=1):
         run = progress.run
     return run
 
 
-@pytest.mark.parametrize("model", models.MODELS)
+@pytest.mark.parametrize("model", record.MODELS)
 @pytest.mark.parametrize("normalization", ["none", "layer", "rms"])
 def test_every_net_learns(model, normalization):
     run = trained(model=model, normalization=normalization, steps=4 * STEPS)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm.rows import column_sums, work_type
+from lnbench.operations.layernorm.rows import column_sums, widened
 
 
 def forward(
@@ -25,7 +25,7 @@ def forward(
         known: mean and variance (N,) of earlier batches, or None for those of this one.
         out: ready (y, mean, rstd), the last two left out in inference, or None to allocate.
     """
-    wide = _wide(x)
+    wide = widened(x)
     with np.errstate(all="ignore"):
         if known is None:
             rows, share = max(1, len(x)), np.full(len(x), 1 / max(1, len(x)), wide.dtype)
@@ -36,12 +36,12 @@ def forward(
             mean = mean + left
             variance = _sums(np.ones(len(x), wide.dtype), centred * centred) / rows
         else:
-            mean, variance = (_wide(each) for each in known)
+            mean, variance = map(widened, known)
             centred = wide - mean
         rstd = (1 / np.sqrt(variance + eps)).astype(wide.dtype)
-        centred *= rstd if weight is None else rstd * _wide(weight)
+        centred *= rstd if weight is None else rstd * widened(weight)
         if bias is not None:
-            centred += _wide(bias)
+            centred += widened(bias)
         return _stored((centred.astype(x.dtype, copy=False), mean, rstd), out)
 
 
@@ -68,11 +68,11 @@ def backward(
         out: ready (dx, dw, db), or None to allocate.
     """
     with np.errstate(all="ignore"):
-        grad = _wide(dy)
-        normal = (_wide(x) - mean) * rstd
+        grad = widened(dy)
+        normal = (widened(x) - mean) * rstd
         ones = np.ones(len(x), grad.dtype)
         dw, db = _sums(ones, grad * normal), _sums(ones, grad)
-        gain = rstd if weight is None else rstd * _wide(weight)
+        gain = rstd if weight is None else rstd * widened(weight)
         if fixed:
             dx = grad * gain
         else:
@@ -96,10 +96,6 @@ def step(
     """Return y, dx, dw and db: `forward` and then `backward`, which know no autograd."""
     y, mean, rstd = forward(x, weight, bias, eps, known)
     return y, *backward(dy, x, mean, rstd, weight, bias is not None, known is not None)
-
-
-def _wide(array: Any) -> Any:
-    return array.astype(work_type(array), copy=False)
 
 
 def _sums(factors: Any, values: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
-from lnbench.operation import TOLERANCES, Arrays, Bulk, Operation, Truth
-from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operation import Arrays, Bulk, Operation, Truth
+from lnbench.operations.layernorm.spec import LayerNorm, output_dtype
 from lnbench.plan.case import Case, Direction, Work
 
 _LAYERNORM = LayerNorm()
@@ -73,7 +73,7 @@ class BatchNorm(Operation):
         # Sums over the rows: errors grow with the root of their number.
         sizes = [np.sqrt((each * each).sum(axis=0)) for each in (dy * (1 + np.abs(normal)), dy)]
         scale = np.abs(gain)[None, :] * (1 + np.abs(dy))
-        vector = max((case.dtype, case.weight_dtype), key=lambda t: TOLERANCES[t].ceiling)
+        vector = output_dtype(case, case.weight_dtype)
         truths = {"dx": Truth(dx, (scale,), case.dtype)}
         if case.options.weight:
             truths["dw"] = Truth(dw, (sizes[0],), vector)

@@ -17,7 +17,7 @@ import numpy as np
 
 from lnbench.operations.layernorm import numba_kernels as kernels
 from lnbench.operations.layernorm.numba_halves import BFLOAT16, FLOAT16
-from lnbench.operations.layernorm.rows import must_fit, split, total, work_type
+from lnbench.operations.layernorm.rows import must_fit, row_vector, split, total, work_type
 
 _SHARED = {"forward": 1 << 20, "backward": 1 << 19}
 """Elements from which on a second thread gains more than it costs to wake it."""
@@ -181,12 +181,5 @@ def _kernel(name: str, *arrays: Any) -> Any:
 
 def _vector(vector: Any, name: str, x: Any, absent: float) -> Any:
     """Return weight or bias in the type that x is computed in; a constant where it is None."""
-    if x.ndim != 2:  # noqa: PLR2004
-        raise ValueError(f"x has shape {x.shape}, but rows and columns are needed")
-    work = work_type(x)
-    if vector is None:
-        return np.full(x.shape[1], absent, work)
-    work_type(vector)
-    if vector.shape != x.shape[1:]:
-        raise ValueError(f"{name} has shape {vector.shape}, but a row of x has {x.shape[1:]}")
-    return np.ascontiguousarray(vector, work)
+    found = row_vector(vector, name, x)
+    return np.full(x.shape[1], absent, work_type(x)) if found is None else found

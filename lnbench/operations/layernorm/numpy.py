@@ -9,6 +9,7 @@ number of threads. Source: Ba, Kiros and Hinton 2016 (arXiv 1607.06450), eq. 3 a
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lnbench.operations.layernorm.rows import (
     must_fit,
     recentre,
     row_means,
+    row_vector,
     scratch,
     share,
     split,
@@ -29,6 +31,8 @@ from lnbench.operations.layernorm.rows import (
     total,
     work_type,
 )
+
+_vector = partial(row_vector, hint=": see layer_norm")
 
 
 def forward(
@@ -239,15 +243,3 @@ def _differentiate(
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-
-
-def _vector(vector: Any, name: str, x: Any) -> Any:
-    """Return weight or bias in the type that x is computed in, None where it is None."""
-    if x.ndim != 2:  # noqa: PLR2004
-        raise ValueError(f"x has shape {x.shape}, but rows and columns are needed: see layer_norm")
-    if vector is None:
-        return None
-    work_type(vector)
-    if vector.shape != x.shape[1:]:
-        raise ValueError(f"{name} has shape {vector.shape}, but a row of x has {x.shape[1:]}")
-    return np.ascontiguousarray(vector, work_type(x))

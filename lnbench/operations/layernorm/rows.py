@@ -46,6 +46,27 @@ def work_type(array: Any) -> np.dtype[Any]:
     return _WORK[array.dtype]
 
 
+def widened(array: Any) -> Any:
+    """Return an array in the type that it is computed in; itself where it has that."""
+    return array.astype(work_type(array), copy=False)
+
+
+def row_vector(vector: Any, name: str, x: Any, hint: str = "") -> Any:
+    """Return weight or bias in the type that x is computed in, None where it is None.
+
+    ValueError where x is no matrix, with a hint at what takes other shapes, or where the vector is
+    no row of it.
+    """
+    if x.ndim != 2:  # noqa: PLR2004
+        raise ValueError(f"x has shape {x.shape}, but rows and columns are needed{hint}")
+    if vector is None:
+        return None
+    work_type(vector)
+    if vector.shape != x.shape[1:]:
+        raise ValueError(f"{name} has shape {vector.shape}, but a row of x has {x.shape[1:]}")
+    return np.ascontiguousarray(vector, work_type(x))
+
+
 def must_fit(shape: tuple[int, ...], dtype: Any = None, **arrays: Any) -> None:
     """ValueError where an argument has another shape than x asks for, or another type."""
     for name, array in arrays.items():

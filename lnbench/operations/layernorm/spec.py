@@ -83,7 +83,7 @@ class LayerNorm(Operation):
             return forward
         if case.direction is Direction.BACKWARD:
             return backward
-        return Work(forward.bytes_moved + backward.bytes_moved, forward.flops + backward.flops)
+        return forward + backward
 
     def bulk(self, case: Case) -> Bulk:
         """Return a copy of x forward, the sum of x and dy backward, both for a step."""
@@ -154,12 +154,13 @@ def _row_factor(case: Case, mean: Any, rstd: Any) -> Any:
     return 1 + np.abs(mean) * rstd * roundoff / TOLERANCES[case.dtype].ceiling
 
 
-def _vector(inputs: Arrays, name: str, columns: int, absent: float) -> Any:
+def wide_vector(inputs: Arrays, name: str, columns: int, absent: float) -> Any:
+    """Return weight or bias in float64, a constant where there is none."""
     vector = inputs.get(name)
     return np.full(columns, absent) if vector is None else vector.astype(np.float64)
 
 
-def _output_dtype(case: Case, dtype: DType) -> DType:
+def output_dtype(case: Case, dtype: DType) -> DType:
     """Return the coarser of the input's type and `dtype`: both round on the way."""
     return max((case.dtype, dtype), key=lambda each: TOLERANCES[each].ceiling)
 
@@ -167,8 +168,8 @@ def _output_dtype(case: Case, dtype: DType) -> DType:
 @np.errstate(all="ignore")
 def _forward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     rows, columns = case.rows, case.columns
-    weight = _vector(inputs, "weight", columns, 1.0)
-    bias = _vector(inputs, "bias", columns, 0.0)
+    weight = wide_vector(inputs, "weight", columns, 1.0)
+    bias = wide_vector(inputs, "bias", columns, 0.0)
     y, mean, rstd = np.empty((rows, columns)), np.empty((rows, 1)), np.empty((rows, 1))
     for block in blocks(rows, columns):
         centred, mean[block], rstd[block] = _centred(inputs["x"][block], case.options.eps)
@@ -188,7 +189,7 @@ def _forward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
 @np.errstate(all="ignore")
 def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     rows, columns = case.rows, case.columns
-    weight = _vector(inputs, "weight", columns, 1.0)
+    weight = wide_vector(inputs, "weight", columns, 1.0)
     dx, scale = np.empty((rows, columns)), np.empty((rows, 1))
     dw, db, dw_square, db_square = np.zeros((4, columns))
     for block in blocks(rows, columns):
@@ -205,7 +206,7 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
         db += column_sums(dy)
         dw_square += ((np.abs(normal) + factor) ** 2 * dy * dy).sum(axis=0)
         db_square += (dy * dy).sum(axis=0)
-    vector = _output_dtype(case, case.weight_dtype)
+    vector = output_dtype(case, case.weight_dtype)
     truths = {"dx": Truth(dx, (scale,), case.dtype)}
     if case.options.weight:
         truths["dw"] = Truth(dw, (np.sqrt(dw_square),), vector)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm.rows import work_type
+from lnbench.operations.layernorm.rows import widened
 from lnbench.operations.recurrent import equations
 from lnbench.operations.recurrent.equations import Norm
 
@@ -32,8 +32,8 @@ def forward(
 
 def saved(cell: str, x: Any, given: Mapping[str, Any], norm: Norm | None) -> Any:
     """Return h and what `backward` needs, in the type that is computed in."""
-    wide = {name: _wide(array) for name, array in given.items()}
-    return equations.forward(np, cell, _wide(x), wide, norm)
+    wide = {name: widened(array) for name, array in given.items()}
+    return equations.forward(np, cell, widened(x), wide, norm)
 
 
 def backward(
@@ -56,8 +56,8 @@ def backward(
         norm: as given to `saved`.
         out: ready results, or None to allocate.
     """
-    wide = {name: _wide(array) for name, array in given.items()}
-    dx, rest = equations.backward(np, cell, _wide(dh), _wide(x), wide, kept[1], norm)
+    wide = {name: widened(array) for name, array in given.items()}
+    dx, rest = equations.backward(np, cell, widened(dh), widened(x), wide, kept[1], norm)
     results = (dx, *(rest[name] for name in given))
     return _stored(results, (x.dtype, *(array.dtype for array in given.values())), out)
 
@@ -68,10 +68,6 @@ def step(
     """Return h, dx and the parameters' gradients: `forward` and then `backward`."""
     kept = saved(cell, x, given, norm)
     return *_stored(kept[:1], (x.dtype,), None), *backward(cell, dh, x, given, kept, norm)
-
-
-def _wide(array: Any) -> Any:
-    return array.astype(work_type(array), copy=False)
 
 
 def _stored(

@@ -95,7 +95,7 @@ class Recurrent(Operation):
             return forward
         if case.direction is Direction.BACKWARD:
             return backward
-        return Work(forward.bytes_moved + backward.bytes_moved, forward.flops + backward.flops)
+        return forward + backward
 
     def bulk(self, case: Case) -> Bulk:
         """Return a copy of x forward, the sum of x and dh backward, both for a step."""

@@ -14,6 +14,7 @@ from lnbench.operations.layernorm.rows import (
     column_sums,
     load,
     row_means,
+    row_vector,
     scratch,
     share,
     split,
@@ -41,7 +42,7 @@ def forward(
         out: ready (y, rstd) of shapes (M, N) and (M,), or None to allocate.
         pool: threads to share the rows, or None to stay in the caller's.
     """
-    work, gain = work_type(x), _gain(weight, x)
+    work, gain = work_type(x), row_vector(weight, "weight", x)
     y, rstd = out or (np.empty(x.shape, x.dtype), np.empty(len(x), work))
 
     def compute(_: int, part: Part) -> None:
@@ -78,7 +79,7 @@ def backward(
     """
     if dy.shape != x.shape:
         raise ValueError(f"dy has shape {dy.shape}, but x has {x.shape}")
-    work, gain = work_type(x), _gain(weight, x)
+    work, gain = work_type(x), row_vector(weight, "weight", x)
     rstd = rstd.astype(work, copy=False)
     dx, dw = out or (np.empty(x.shape, x.dtype), None)
     parts = split(x.shape, summed=True)
@@ -114,15 +115,3 @@ def _differentiate(dy: Any, x: Any, rstd: Any, gain: Any, dw: Any, dx: Any) -> N
     normal *= row_means(g, normal)[:, None]
     np.subtract(g, normal, out=dx)
     dx *= rstd[:, None]
-
-
-def _gain(weight: Any, x: Any) -> Any:
-    """Return weight in the type that x is computed in, None where it is None."""
-    if x.ndim != 2:  # noqa: PLR2004
-        raise ValueError(f"x has shape {x.shape}, but rows and columns are needed")
-    if weight is None:
-        return None
-    work_type(weight)
-    if weight.shape != x.shape[1:]:
-        raise ValueError(f"weight has shape {weight.shape}, but a row of x has {x.shape[1:]}")
-    return np.ascontiguousarray(weight, work_type(x))

@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operation import TOLERANCES, Arrays, Bulk, Hostile, Operation, Truth
+from lnbench.operation import Arrays, Bulk, Hostile, Operation, Truth
 from lnbench.operations.layernorm.hostile import hostile_inputs
-from lnbench.operations.layernorm.spec import LayerNorm, blocks, column_sums, row_mean
+from lnbench.operations.layernorm.spec import (
+    LayerNorm,
+    blocks,
+    column_sums,
+    output_dtype,
+    row_mean,
+    wide_vector,
+)
 from lnbench.plan.case import Case, Direction, Work
 
 _LAYERNORM = LayerNorm()
@@ -63,7 +70,7 @@ class RMSNorm(Operation):
             return forward
         if case.direction is Direction.BACKWARD:
             return backward
-        return Work(forward.bytes_moved + backward.bytes_moved, forward.flops + backward.flops)
+        return forward + backward
 
     def bulk(self, case: Case) -> Bulk:
         """Return a copy of x forward, the sum of x and dy backward, both for a step."""
@@ -94,11 +101,6 @@ class RMSNorm(Operation):
         yield from hostile_inputs(self, case, seed)
 
 
-def _weight(inputs: Arrays, columns: int) -> Any:
-    weight = inputs.get("weight")
-    return np.ones(columns) if weight is None else weight.astype(np.float64)
-
-
 def _normal(x: Any, eps: float) -> tuple[Any, Any]:
     """Return x̂ and rstd of rows in float64."""
     x = x.astype(np.float64)
@@ -109,7 +111,7 @@ def _normal(x: Any, eps: float) -> tuple[Any, Any]:
 @np.errstate(all="ignore")
 def _forward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     rows, columns = case.rows, case.columns
-    weight = _weight(inputs, columns)
+    weight = wide_vector(inputs, "weight", columns, 1.0)
     y, rstd = np.empty((rows, columns)), np.empty((rows, 1))
     for block in blocks(rows, columns):
         normal, rstd[block] = _normal(inputs["x"][block], case.options.eps)
@@ -123,7 +125,7 @@ def _forward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
 @np.errstate(all="ignore")
 def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     rows, columns = case.rows, case.columns
-    weight = _weight(inputs, columns)
+    weight = wide_vector(inputs, "weight", columns, 1.0)
     dx, scale = np.empty((rows, columns)), np.empty((rows, 1))
     dw, dw_square = np.zeros((2, columns))
     for block in blocks(rows, columns):
@@ -137,6 +139,6 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
         dw_square += ((np.abs(normal) + 1) ** 2 * dy * dy).sum(axis=0)
     truths = {"dx": Truth(dx, (scale,), case.dtype)}
     if case.options.weight:
-        coarser = max((case.dtype, case.weight_dtype), key=lambda t: TOLERANCES[t].ceiling)
-        truths["dw"] = Truth(dw, (np.sqrt(dw_square),), coarser)
+        vector = output_dtype(case, case.weight_dtype)
+        truths["dw"] = Truth(dw, (np.sqrt(dw_square),), vector)
     return truths
