@@ -15,6 +15,7 @@ import msgspec
 from lnbench.errors import LnbenchError
 from lnbench.measure import nursery
 from lnbench.measure.crew import WorkerError, WorkerHandle
+from lnbench.measure.launch import SESSION
 
 _START_LIMIT_S = 300.0  # a first import of torch from a cold disk
 
@@ -31,7 +32,7 @@ class Ground(msgspec.Struct, frozen=True):
         """Start a module of lnbench on a descriptor of its own, deaf to Ctrl-C and mute."""
         return subprocess.Popen(  # noqa: S603
             [self.python, "-P", "-m", module, str(descriptor), *words],
-            env=dict(self.environment),
+            env={**self.environment, SESSION: str(os.getpid())},
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

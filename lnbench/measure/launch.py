@@ -7,6 +7,9 @@ from pathlib import Path
 AUTOTUNE = "LNBENCH_AUTOTUNE"
 """Set to 1 where kernels are to be tuned; `triton_tuning` of the operations reads it."""
 
+SESSION = "LNBENCH_SESSION"
+"""Set to the session's process for all that it starts, so that these know each other."""
+
 
 def variables(
     threads: int, cpus: Sequence[int], cache: Path, *, autotune: bool = False

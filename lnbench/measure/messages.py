@@ -9,20 +9,20 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised with every change of a message; both sides must have the same."""
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The state of an accelerator, by its driver's counters."""
+    """The state of an accelerator, by its driver's counters; None for one that it does not have."""
 
-    sm_mhz: int
+    sm_mhz: int | None
     """Clock of the multiprocessors."""
-    memory_mhz: int
+    memory_mhz: int | None
     """Clock of the memory."""
-    celsius: int
+    celsius: int | None
     """Temperature of the chip."""
-    watts: float
+    watts: float | None
     """Power drawn."""
     slowed_by: str = ""
     """Why its clocks are held down; empty where they are not."""

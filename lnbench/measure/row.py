@@ -96,15 +96,18 @@ class Row:
         read = self.readings
         if not read:
             return {}
-        found: dict[str, Scalar] = {
-            "sm clock MHz": statistics.median(each.sm_mhz for each in read),
-            "memory clock MHz": statistics.median(each.memory_mhz for each in read),
-            "power W": round(statistics.median(each.watts for each in read), 1),
-            "hottest C": max(each.celsius for each in read),
-            "throttled samples": sum(bool(each.slowed_by) for each in read),
-        }
-        others = [each.others for each in read if each.others is not None]
-        return found | ({"other processes": max(others)} if others else {})
+        found: dict[str, Scalar] = {"throttled samples": sum(bool(each.slowed_by) for each in read)}
+        for name, summary, values in (
+            ("sm clock MHz", statistics.median, [each.sm_mhz for each in read]),
+            ("memory clock MHz", statistics.median, [each.memory_mhz for each in read]),
+            ("power W", statistics.median, [each.watts for each in read]),
+            ("hottest C", max, [each.celsius for each in read]),
+            ("other processes", max, [each.others for each in read]),
+        ):
+            seen = [value for value in values if value is not None]
+            if seen:
+                found[name] = round(summary(seen), 1)
+        return found
 
     def prepared(self, found: messages.Prepared) -> None:
         """Take what the first process, or a later one, found before its samples."""

@@ -2,9 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from lnbench.measure.launch import SESSION
 from lnbench.measure.messages import Reading
 
 RETRIES = 3
@@ -26,6 +28,7 @@ _REASONS = {
 _MILLIWATTS = 1e-3
 
 Result = TypeVar("Result")
+Counter = TypeVar("Counter")
 
 
 class Telemetry:
@@ -38,6 +41,7 @@ class Telemetry:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._nvml, self._handle, self._sleep = nvml, handle, sleep
+        self._retries = RETRIES
 
     @classmethod
     def of(cls, device: str) -> "Telemetry":
@@ -59,57 +63,77 @@ class Telemetry:
             return cls()
 
     def watched(self, take: Callable[[], Result]) -> tuple[Result, Reading | None]:
-        """Return a sample and the reading after it; again while the device is slowed, boundedly."""
+        """Return a sample and the reading after it; again while the device is slowed, boundedly.
+
+        A device that no pause helps, as one that works at its power limit, is not waited for again.
+        """
         sample, reading = take(), self.read()
-        for retry in range(RETRIES):
+        for retry in range(self._retries):
             if reading is None or not reading.slowed_by:
-                break
+                return sample, reading
             self._sleep(_PAUSE_S * 2**retry)
             sample, reading = take(), self.read()
+        if reading is not None and reading.slowed_by:
+            self._retries = 0
         return sample, reading
 
     def read(self) -> Reading | None:
-        """Return what the counters say, or None where they cannot be read."""
+        """Return what the counters say, each None where it cannot be read; None without NVML."""
         nvml, handle = self._nvml, self._handle
         if nvml is None:
             return None
-        try:
-            return Reading(
-                sm_mhz=nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-                memory_mhz=nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-                celsius=nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-                watts=nvml.nvmlDeviceGetPowerUsage(handle) * _MILLIWATTS,
-                slowed_by=_reasons(nvml, handle),
-                others=_others(nvml, handle),
-            )
-        except nvml.NVMLError:
-            return None
+
+        def asked(ask: Callable[..., Counter], *more: object) -> Counter | None:
+            try:
+                return ask(handle, *more)
+            except nvml.NVMLError:
+                return None
+
+        milliwatts = asked(nvml.nvmlDeviceGetPowerUsage)
+        return Reading(
+            sm_mhz=asked(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
+            memory_mhz=asked(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
+            celsius=asked(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+            watts=None if milliwatts is None else milliwatts * _MILLIWATTS,
+            slowed_by=_reasons(asked(_slowing_call(nvml)) or 0),
+            others=_others(asked(nvml.nvmlDeviceGetComputeRunningProcesses) or []),
+        )
 
 
-def _reasons(nvml: Any, handle: Any) -> str:
-    """Return why the clocks are held down; the call has two names, the older one goes away."""
-    ask = getattr(
+def _slowing_call(nvml: Any) -> Callable[[Any], int]:
+    """Return what asks why the clocks are held down; it has two names, the older one goes away."""
+    found: Callable[[Any], int] = getattr(
         nvml,
         "nvmlDeviceGetCurrentClocksEventReasons",
-        getattr(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", None),
+        getattr(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", lambda _: 0),
     )
-    bits = 0 if ask is None else int(ask(handle))
+    return found
+
+
+def _reasons(bits: int) -> str:
+    """Return what slows the device, in words."""
     return ", ".join(words for bit, words in _REASONS.items() if bits & bit)
 
 
-def _others(nvml: Any, handle: Any) -> int | None:
-    """Return how many processes of other sessions compute there.
+def _others(processes: Sequence[Any]) -> int | None:
+    """Return how many processes that are not this session's compute there.
 
     None where the driver's process numbers are not ours, as in a container: then nobody knows.
     """
-    found = {process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+    found = {process.pid for process in processes}
     if os.getpid() not in found:
         return None
-    return sum(_session(pid) != os.getsid(0) for pid in found)
+    session = int(os.environ.get(SESSION, os.getpid()))
+    return sum(session not in _line_of(pid) for pid in found)
 
 
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
+def _line_of(pid: int) -> Iterator[int]:
+    """Yield a process and those it descends from, as far as they can be seen."""
+    while pid > 0:
+        yield pid
+        try:
+            # The name, which may hold anything, is in parentheses; behind it: state and parent.
+            behind = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+            pid = int(behind.rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return

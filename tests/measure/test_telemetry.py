@@ -1,10 +1,12 @@
 """Telemetry: what an NVIDIA device says of itself, from recorded answers of NVML."""
 
 import os
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 
+from lnbench.measure.launch import SESSION
 from lnbench.measure.messages import Reading
 from lnbench.measure.telemetry import RETRIES, Telemetry
 
@@ -73,24 +75,41 @@ def test_a_device_that_stays_throttled_is_not_waited_for_for_ever():
     sample, reading = telemetry.watched(lambda: taken.append(1) or len(taken))
     assert sample == len(taken) == 1 + RETRIES
     assert reading.slowed_by == "power cap"
+    telemetry.watched(lambda: taken.append(1))
+    assert len(taken) == 1 + RETRIES + 1  # pauses that did not help once are not made again
 
 
-def test_processes_of_others_are_counted_where_numbers_are_ours():
-    mine, init = os.getpid(), 1
+def test_processes_that_the_session_did_not_start_are_counted(monkeypatch):
+    mine, parent = os.getpid(), os.getppid()
+    monkeypatch.delenv(SESSION, raising=False)
     assert Telemetry(library(pids=(mine,)), handle=0).read().others == 0
-    assert Telemetry(library(pids=(mine, init)), handle=0).read().others == 1
+    assert Telemetry(library(pids=(mine, parent)), handle=0).read().others == 1
+    monkeypatch.setenv(SESSION, str(parent))
+    assert Telemetry(library(pids=(mine, parent)), handle=0).read().others == 0
+
+
+def test_workers_of_the_session_are_not_others_though_they_have_sessions_of_their_own(monkeypatch):
+    monkeypatch.delenv(SESSION, raising=False)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as worker:
+        try:
+            reading = Telemetry(library(pids=(os.getpid(), worker.pid)), handle=0).read()
+        finally:
+            worker.kill()
+    assert reading.others == 0
 
 
 def test_processes_are_not_counted_where_the_driver_numbers_them_otherwise():
     assert Telemetry(library(pids=(4_000_001, 4_000_002)), handle=0).read().others is None
 
 
-def test_a_counter_that_fails_costs_the_reading_and_not_the_sample():
+def test_a_counter_that_fails_costs_its_own_number_alone():
     def fail(handle):
         raise NVMLError("not supported")
 
-    telemetry = Telemetry(library(nvmlDeviceGetPowerUsage=fail), handle=0)
-    assert telemetry.watched(lambda: 7) == (7, None)
+    telemetry = Telemetry(library((HOT,), nvmlDeviceGetPowerUsage=fail), handle=0)
+    reading = telemetry.read()
+    assert reading.watts is None
+    assert (reading.sm_mhz, reading.slowed_by) == (1980, "hardware thermal slowdown")
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda:99"])
