@@ -32,6 +32,9 @@ from lnbench.plan.case import Case
 class TorchCompile(Backend):
     """What inductor makes of ATen's operators, in its default mode."""
 
+    def __init__(self) -> None:
+        self._compiled_for: Case | None = None
+
     name = "torch-compile"
     framework = "torch"
     torch_threads = True
@@ -52,7 +55,9 @@ class TorchCompile(Backend):
         """Return a call of the compiled operators; the first call compiles."""
         kernels = registry.kernels(self, operation)
         torch.set_num_threads(threads)
-        torch.compiler.reset()  # a second shape would be compiled with dynamic sizes
+        if case != self._compiled_for:
+            torch.compiler.reset()  # a second shape would be compiled with dynamic sizes
+            self._compiled_for = case
         arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
         compiled = Compiled(kernels, self.mode)
         call = bound_call(operation, compiled, case, arrays, torch.empty_like)

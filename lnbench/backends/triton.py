@@ -58,11 +58,24 @@ class Triton(Backend):
         torch.set_num_threads(threads)
         arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
         call = bound_call(operation, kernels, case, arrays, torch.empty_like)
-        return BoundRoutine(call, operation.outputs(case), to_host, _details(kernels, case))
+        routine = _Routine(call, operation.outputs(case), to_host)
+        routine.kernels, routine.case = kernels, case
+        return routine
 
     def timer(self, case: Case) -> Timer:
         """Return the device's clock."""
         return device_timer(case)
+
+
+class _Routine(BoundRoutine):
+    kernels: object
+    case: Case
+
+    def details(self) -> Mapping[str, str | int | float | bool]:
+        """Return the cut that ran, which the first call may have tuned, and what interprets it."""
+        cut = getattr(self.kernels, "details", None)
+        found = dict(cut(self.case)) if cut is not None else {}
+        return found | {"interpreted": True} if os.environ.get(_INTERPRETER) == "1" else found
 
 
 def _installed() -> bool:
@@ -73,10 +86,3 @@ def _cpu_problem() -> str | None:
     if os.environ.get(_INTERPRETER) == "1":
         return None
     return f"triton needs a CUDA device; {_INTERPRETER}=1 interprets it on the CPU, slowly"
-
-
-def _details(kernels: object, case: Case) -> Mapping[str, str | int | float | bool]:
-    """Return the configuration that the kernels' module names, and whether it is interpreted."""
-    configuration = getattr(kernels, "details", None)
-    found = dict(configuration(case)) if configuration is not None else {}
-    return found | {"interpreted": True} if os.environ.get(_INTERPRETER) == "1" else found

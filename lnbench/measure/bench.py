@@ -151,7 +151,14 @@ def work(backend: Backend, operation: Operation, case: Case) -> Work:
 def make_routine(
     backend: Backend, operation: Operation, case: Case, inputs: Arrays, threads: int
 ) -> Routine:
-    """Return a backend's routine, on all the CPUs that the session may use where it has threads."""
+    """Return a backend's routine, on all the CPUs that the session may use where it has threads.
+
+    Kernels of other authors launch on the current device, which is made that of the case.
+    """
+    if case.device_type == "cuda":
+        import torch
+
+        torch.cuda.set_device(case.device)
     given = os.environ.get("LNBENCH_CPUS")
     if not backend.torch_threads and given and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [int(cpu) for cpu in given.split(",")][:threads])

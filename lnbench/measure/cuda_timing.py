@@ -1,10 +1,11 @@
-"""The clock of a CUDA device: events around queued work, and a captured graph for short kernels.
+"""The clock of a CUDA device: events around queued work, and a captured graph for small cases.
 
 No launch gap is timed: all launches of a stretch are queued behind a block before the first of
 them may start, and a stretch whose block was too short is taken again (as nvbench does). A cold
-iteration is preceded by a flush, outside of its events. A kernel too short for events is captured
-many times into one graph; to be cold there, its calls take turns on more inputs than the cache
-holds (triton-lang/triton#8384: a replay on the same inputs measures the cache).
+iteration is preceded by a flush, outside of its events. A case that fits the cache is captured many
+times into one graph, since events and launches weigh in so short a time; to be cold there, its
+calls take turns on more inputs than the cache holds (triton-lang/triton#8384: a replay on the same
+inputs measures the cache). The case alone decides, so that all of its rows have one clock.
 """
 
 import itertools
@@ -19,11 +20,11 @@ from lnbench.measure.stream import Stream
 EVENTS, GRAPH = "cuda events", "cuda graph"
 """The two ways; the first process of a row finds which one suits, later ones keep to it."""
 
-SHORT_S = 1e-5
-"""Below ten microseconds the two events around a kernel, and its launch, weigh in its time."""
-
 MOST_COPIES = 1024
 """Most sets of inputs that take turns; a smaller set is flushed and timed by events."""
+
+LONGEST_BLOCK_S = 0.05
+"""A call that no block covers waits for the device itself: a longer block is longer waited for."""
 
 _ROTATED_CACHES = 5  # before an input comes round again, five times the cache has gone by
 _MOST_QUEUED = {False: 64, True: 32}  # calls behind one block, hot and cold: a queue is finite
@@ -44,9 +45,10 @@ class CudaTimer:
     ) -> None:
         self._stream, self._cold, self._host = stream, cold, host
         self.clock = EVENTS
-        self.launch_s = _FIRST_GUESS_S
+        self._launch_s: float | None = None
         self._queueing_s = _FIRST_GUESS_S  # of the host for a call, its marks and its flush
         self._launching_s = 0.0
+        self._most = _MOST_QUEUED[cold]
         self._gaps = False
         self._copies = 1
         self._graph: tuple[int, Call] = (0, self.synchronize)
@@ -65,35 +67,43 @@ class CudaTimer:
         Args:
             run: the routine; it has run before, so that nothing is left to compile.
             copies: makes that many more routines like it, each on inputs of its own.
-            moved_bytes: what one call reads and writes.
+            moved_bytes: what one call of the case reads and writes.
             clock: what an earlier process of the row chose, or empty to choose.
+
+        Raises:
+            RuntimeError: what an earlier process captured cannot be captured here.
         """
         count = self._copies_for(moved_bytes)
-        if clock == EVENTS or count > MOST_COPIES:
+        small = moved_bytes <= self._stream.cache_bytes and count <= MOST_COPIES
+        if clock == EVENTS or not (small or clock == GRAPH):
             return run
-        if not clock and min(self.time(run, 1) for _ in range(5)) >= SHORT_S:
-            return run
+        self.time(run, self._most)  # what a launch costs the host; a replay does not show it
         turn = run if count == 1 else _in_turn([run, *copies(count - 1)])
         try:
             self._stream.capture(turn, count)()
             self._stream.synchronize()
         # What synchronizes or allocates in its own way cannot be captured: events will do.
-        except RuntimeError:
+        except Exception as error:
+            if clock == GRAPH:
+                raise RuntimeError(f"timed by a graph before, not captured now: {error}") from error
             return run
         self.clock, self._copies = GRAPH, count
         return turn
 
     def time(self, run: Call, iterations: int) -> float:
         """Return the seconds of `iterations` calls on the device."""
-        if iterations == 0:
-            return 0.0
-        if self.clock == GRAPH:
+        if self.clock == GRAPH and iterations:
             return self._replayed(run, iterations)
-        most = _MOST_QUEUED[self._cold]
-        return sum(
-            self._covered(run, min(most, iterations - start))
-            for start in range(0, iterations, most)
-        )
+        seconds, left = 0.0, iterations
+        while left:
+            calls = min(self._most, left)
+            taken = self._uncovered(run, calls) if self._gaps else self._covered(run, calls)
+            if taken is None:
+                # Calls of many kernels fill the device's queue, and the host waits: take fewer.
+                self._gaps, self._most = calls == 1, max(1, calls // 2)
+                continue
+            seconds, left = seconds + taken, left - calls
+        return seconds
 
     def details(self) -> dict[str, str | float | bool]:
         """Return what the report says of this clock; seconds of the host for one launch too."""
@@ -101,8 +111,9 @@ class CudaTimer:
             "clock": self.clock,
             "clock resolution_s": self.resolution_s,
             "clock overhead_s": self._overhead_s,
-            "launch_s": self.launch_s,
         }
+        if self._launch_s is not None:
+            found["launch_s"] = self._launch_s
         if self._copies > 1:
             found["rotated inputs"] = self._copies
         return found | {"launch gaps": True} if self._gaps else found
@@ -114,38 +125,57 @@ class CudaTimer:
         return math.ceil(_ROTATED_CACHES * self._stream.cache_bytes / max(1, moved_bytes)) + 1
 
     def _replayed(self, run: Call, iterations: int) -> float:
-        """Return the seconds of a graph of as many calls; hot, a first replay is not timed."""
-        calls = max(iterations, self._copies)
+        """Return the seconds of a graph of that many calls, of which each copy has as many."""
+        calls = math.ceil(iterations / self._copies) * self._copies
         if self._graph[0] != calls:
             self._graph = (calls, self._stream.capture(run, calls))
         replay = self._graph[1]
-        replay()
-        self._stream.block(self.launch_s + _FIRST_GUESS_S)
-        start = self._stream.mark()
-        replay()
-        end = self._stream.mark()
-        self._stream.synchronize()
-        return self._stream.seconds(start, end) * iterations / calls
+        begin = self._host()
+        replay()  # hot, what is in the cache is there after it; cold, each input is gone again
+        host_s = self._host() - begin
 
-    def _covered(self, run: Call, calls: int) -> float:
-        """Return the seconds of queued calls, taken again where the block ended too early."""
+        def marked() -> Iterator[tuple[Any, Any]]:
+            start = self._stream.mark()
+            replay()
+            yield start, self._stream.mark()
+
+        seconds, _, covered = self._behind_blocks(marked, _SLACK * host_s + _FIRST_GUESS_S)
+        self._gaps = self._gaps or not covered
+        return seconds * iterations / calls
+
+    def _covered(self, run: Call, calls: int) -> float | None:
+        """Return the seconds of queued calls; None where no block lasts until all are queued."""
         block_s = _SLACK * self._queueing_s * calls + _FIRST_GUESS_S
-        for _ in range(_TRIES):
-            seconds, host_s, covered = self._queued(run, calls, block_s)
-            self.launch_s, self._queueing_s = self._launching_s / calls, host_s / calls
-            # Where launches are far ahead of the device anyway, it never waited for one.
-            if covered or host_s <= seconds / 2:
-                return seconds
-            block_s = 2 * max(block_s, host_s)
-        self._gaps = True
+        seconds, host_s, covered = self._behind_blocks(lambda: self._stretches(run, calls), block_s)
+        if not covered:
+            return None
+        self._launch_s, self._queueing_s = self._launching_s / calls, host_s / calls
         return seconds
 
-    def _queued(self, run: Call, calls: int, block_s: float) -> tuple[float, float, bool]:
+    def _uncovered(self, run: Call, calls: int) -> float:
+        """Return the seconds of calls that wait for the device themselves, gaps and all."""
+        return self._queued(lambda: self._stretches(run, calls), _FIRST_GUESS_S)[0]
+
+    def _behind_blocks(
+        self, stretches: Callable[[], Iterator[tuple[Any, Any]]], block_s: float
+    ) -> tuple[float, float, bool]:
+        """Return as `_queued` does, after longer blocks where one ended too early."""
+        for _ in range(_TRIES):
+            seconds, host_s, covered = self._queued(stretches, min(block_s, LONGEST_BLOCK_S))
+            # Where launches are far ahead of the device anyway, it never waited for one.
+            if covered or host_s <= seconds / 2:
+                return seconds, host_s, True
+            block_s = 2 * max(block_s, host_s)
+        return seconds, host_s, False
+
+    def _queued(
+        self, stretches: Callable[[], Iterator[tuple[Any, Any]]], block_s: float
+    ) -> tuple[float, float, bool]:
         """Return the device's seconds, the host's, and whether all was queued before it began."""
         stream = self._stream
         stream.block(block_s)
         begin, self._launching_s = self._host(), 0.0
-        marks = list(self._stretches(run, calls))
+        marks = list(stretches())
         host_s = self._host() - begin
         covered = not stream.reached(marks[0][0])
         stream.synchronize()
@@ -175,10 +205,16 @@ class CudaTimer:
 
 
 def _in_turn(runs: Sequence[Call]) -> Call:
-    """Return a call that makes one of many, another each time."""
-    turns = itertools.cycle(runs)
+    """Return a call that makes one of many, another each time.
+
+    Each one's last result is held: outputs that were let go would be handed to the next call, warm.
+    """
+    turns = itertools.cycle(range(len(runs)))
+    held: list[object] = [None] * len(runs)
 
     def turn() -> object:
-        return next(turns)()
+        number = next(turns)
+        held[number] = runs[number]()
+        return held[number]
 
     return turn

@@ -142,6 +142,11 @@ class Row:
             if sample.reading.slowed_by:
                 self.caution(CaveatKind.THROTTLED, sample.reading.slowed_by)
 
+    def clock_beside(self, rows: "Iterable[Row]") -> str:
+        """Return which way its clock goes: its own, else that of its benchmark's other side."""
+        sides = (each.clock for each in rows if each.benchmark == self.benchmark)
+        return self.clock or next(filter(None, sides), "")
+
     def begin_pass(self) -> None:
         """Open the lists of a pass."""
         self.times_s.append([])
@@ -196,6 +201,7 @@ def restored(
         row.rounds = [list(rounds) for rounds in outcome.rounds]
         row.caveats = list(outcome.caveats)
         row.details = dict(outcome.details)
+        row.clock = str(row.details.get("clock", ""))
         row.iterations, row.first_call_s = outcome.iterations, outcome.first_call_s
         row.work, row.agreement = outcome.work, outcome.agreement
         row.peak_extra_bytes, row.stopped = outcome.peak_extra_bytes, outcome.stopped

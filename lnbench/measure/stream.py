@@ -80,9 +80,13 @@ class CudaStream:
 
     def capture(self, call: Callable[[], object], times: int) -> Callable[[], object]:
         """Return the replay of a CUDA graph of that many calls."""
-        graph = self._torch.cuda.CUDAGraph()
-        with self._torch.cuda.device(self._device), self._torch.cuda.graph(graph):
-            for _ in itertools.repeat(None, times):
-                call()
+        cuda, graph = self._torch.cuda, self._torch.cuda.CUDAGraph()
+        before = cuda.current_stream(self._device)
+        try:
+            with cuda.device(self._device), cuda.graph(graph):
+                for _ in itertools.repeat(None, times):
+                    call()
+        finally:  # a capture that fails leaves torch on the stream that it captured
+            cuda.set_stream(before)
         replay: Callable[[], object] = graph.replay
         return replay

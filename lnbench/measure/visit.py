@@ -120,7 +120,7 @@ class Visit:
                 peer=self._peer if whole else None,
                 iterations=row.iterations,
                 slowdown=row.slowdown,
-                clock=row.clock,
+                clock=row.clock_beside(self._rows),
                 memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
             )
             prepared = worker.ask(request, messages.Prepared, limit)

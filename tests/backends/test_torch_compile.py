@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 
+from lnbench import registry
 from lnbench.backend import Available
 from lnbench.backends import torch_compile
 from lnbench.backends.torch_compile import (
@@ -95,6 +96,20 @@ def test_the_first_call_compiles_and_the_next_does_not():
 
     assert compiled == before + 1
     assert counters["stats"]["unique_graphs"] == compiled
+
+
+def test_inputs_in_turn_are_compiled_for_once(monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    resets = []
+    monkeypatch.setattr(torch_compile.torch.compiler, "reset", lambda: resets.append(1))
+    backend, operation = TorchCompile(), registry.operation("layernorm")
+    cases = [
+        Case("layernorm", Direction.FORWARD, (8, columns), DType.FLOAT32, "cpu")
+        for columns in (24, 24, 48)
+    ]
+    for case in cases:
+        backend.routine(operation, case, operation.inputs(case, 0), threads=1)
+    assert len(resets) == 2
 
 
 class TestRMSNorm(BackendContract):

@@ -1,10 +1,17 @@
 """The clock of a CUDA device, on a stream whose host and device clocks are invented."""
 
 import itertools
+import weakref
 
 import pytest
 
-from lnbench.measure.cuda_timing import EVENTS, GRAPH, MOST_COPIES, SHORT_S, CudaTimer
+from lnbench.measure.cuda_timing import (
+    EVENTS,
+    GRAPH,
+    LONGEST_BLOCK_S,
+    MOST_COPIES,
+    CudaTimer,
+)
 
 MARK_S = 1e-6
 FLUSH_S = 50e-6
@@ -12,11 +19,16 @@ CACHE = 50 << 20
 
 
 class Stream:
-    """A queue that runs in order: each item starts when it was queued and the one before ended."""
+    """A queue that runs in order: each item starts when it was queued and the one before ended.
+
+    Where it is full, the host waits until its first item has ended.
+    """
 
     cache_bytes = CACHE
 
-    def __init__(self, launch_s=5e-6):
+    def __init__(self, launch_s=5e-6, depth=1024):
+        self.depth = depth
+        self.ends = []
         self.host = self.device = 0.0
         self.launch_s = launch_s
         self.ran = []
@@ -31,7 +43,10 @@ class Stream:
             self.capturing.append((name, seconds))
             return self.device
         self.host += self.launch_s
+        if len(self.ends) >= self.depth:
+            self.host = max(self.host, self.ends[-self.depth])
         self.device = max(self.device, self.host) + seconds
+        self.ends.append(self.device)
         self.ran.append(name)
         return self.device
 
@@ -108,8 +123,28 @@ def test_gaps_that_no_block_covers_are_said():
         stream.synchronize()
 
     timer = timer_on(stream)
-    timer.time(waits, 10)
-    assert timer.details()["launch gaps"] is True
+    timer.time(waits, 100)
+    details = timer.details()
+    assert details["launch gaps"] is True
+    assert "launch_s" not in details  # the wait is not a launch
+    assert max(stream.blocked) <= LONGEST_BLOCK_S
+    stream.blocked.clear()
+    timer.time(waits, 100)
+    assert len(stream.blocked) == 100  # what no block covers is not tried again
+
+
+def test_calls_of_more_kernels_than_a_queue_holds_are_taken_a_few_at_a_time():
+    stream = Stream()
+
+    def call():  # 64 of them would fill the queue behind the block, and the host would wait for it
+        for _ in range(40):
+            stream.queue("kernel", 1e-6)
+
+    timer = timer_on(stream)
+    assert timer.time(call, 64) / 64 == pytest.approx(40e-6, rel=0.01)
+    details = timer.details()
+    assert "launch gaps" not in details
+    assert details["launch_s"] == pytest.approx(40 * stream.launch_s)
 
 
 def test_a_flush_comes_before_each_cold_call_and_outside_of_its_time():
@@ -141,7 +176,7 @@ def test_what_marks_cost_and_their_step_is_measured_and_stored():
     assert details["clock resolution_s"] >= MARK_S
 
 
-class TestShortKernels:
+class TestCasesThatFitTheCache:
     def test_a_hot_one_is_timed_by_a_graph_of_its_calls(self):
         stream = Stream()
         timer = timer_on(stream)
@@ -172,6 +207,10 @@ class TestShortKernels:
         names = [name for name in stream.ran if name not in ("block", "mark")]
         assert len(names) == 2 * count  # no fewer than there are inputs, twice
         assert all(names[i] != name for i, name in enumerate(names[1:]))
+        calls = 3 * count - 1  # no copy is called more often than another
+        timer.time(turn, calls)
+        for name in ("first", f"copy {count - 2}"):
+            assert stream.ran.count(name) == 2 + 2 * 3
         assert len(set(names)) == count
         assert found == pytest.approx(3e-6 + MARK_S / count)
         assert "flush" not in stream.ran
@@ -184,19 +223,53 @@ class TestShortKernels:
         assert timer.settle(run, no_copies, 5 * CACHE // MOST_COPIES // 2, "") is run
         assert timer.clock == EVENTS
 
-    def test_a_long_one_keeps_to_events(self):
+    @pytest.mark.parametrize("kernel_s", [1e-6, 1e-3])
+    @pytest.mark.parametrize(("moved", "clock"), [(CACHE, GRAPH), (CACHE + 1, EVENTS)])
+    def test_the_case_decides_the_clock_and_not_how_fast_a_row_is(self, kernel_s, moved, clock):
         stream = Stream()
         timer = timer_on(stream)
-        run = stream.kernel(2 * SHORT_S)
-        assert timer.settle(run, no_copies, 1 << 20, "") is run
-        assert timer.clock == EVENTS
+        timer.settle(stream.kernel(kernel_s), no_copies, moved, "")
+        assert timer.clock == clock
 
-    @pytest.mark.parametrize(("chosen", "kernel_s"), [(EVENTS, 1e-6), (GRAPH, 9 * SHORT_S)])
-    def test_a_later_process_keeps_to_what_the_first_one_chose(self, chosen, kernel_s):
+    @pytest.mark.parametrize(("chosen", "moved"), [(EVENTS, 1 << 20), (GRAPH, 2 * CACHE)])
+    def test_a_later_process_keeps_to_what_the_first_one_chose(self, chosen, moved):
         stream = Stream()
         timer = timer_on(stream)
-        timer.settle(stream.kernel(kernel_s), no_copies, 1 << 20, chosen)
+        timer.settle(stream.kernel(1e-6), no_copies, moved, chosen)
         assert timer.clock == chosen
+
+    def test_the_outputs_of_a_whole_turn_are_alive_together(self):
+        """What is let go is handed to the next call, and would be warm."""
+
+        class Result:
+            pass
+
+        results = []
+
+        def call():
+            result = Result()
+            results.append(weakref.ref(result))
+            return result
+
+        timer = timer_on(Stream(), cold=True)
+        turn = timer.settle(call, lambda count: [call] * count, CACHE, "")
+        for _ in range(20):
+            turn()
+        assert sum(result() is not None for result in results[-6:]) == 6
+
+    def test_a_graph_that_takes_long_to_launch_is_blocked_for_as_long(self):
+        stream = Stream()
+        timer = timer_on(stream)
+        run = timer.settle(stream.kernel(3e-6), no_copies, 1 << 10, "")
+        stream.launch_s = 5e-3
+        assert timer.time(run, 100) == pytest.approx(100 * 3e-6 + MARK_S)
+        assert "launch gaps" not in timer.details()
+
+    def test_what_the_host_pays_for_a_launch_is_known_beside_a_graph(self):
+        stream = Stream(launch_s=7e-6)
+        timer = timer_on(stream)
+        timer.settle(stream.kernel(3e-6), no_copies, 1 << 10, "")
+        assert timer.details()["launch_s"] == pytest.approx(7e-6)
 
     def test_what_cannot_be_captured_is_timed_by_events(self):
         stream = Stream()
@@ -209,6 +282,8 @@ class TestShortKernels:
         run = stream.kernel(1e-6)
         assert timer.settle(run, no_copies, 1 << 20, "") is run
         assert timer.clock == EVENTS
+        with pytest.raises(RuntimeError, match=r"timed by a graph before, .* when stream"):
+            timer.settle(run, no_copies, 1 << 20, GRAPH)
 
     def test_another_number_of_calls_is_captured_anew(self):
         stream = Stream()

@@ -3,7 +3,7 @@
 import factories
 
 from lnbench.measure.messages import Prepared, Reading, Sampled
-from lnbench.measure.row import Row
+from lnbench.measure.row import Row, restored
 from lnbench.plan.case import Work
 from lnbench.record.outcome import Agreement, CaveatKind
 
@@ -62,3 +62,20 @@ def test_the_clock_is_the_one_that_the_first_process_chose():
     row.prepared(prepared(clock="cuda graph"))
     row.prepared(prepared(clock="cuda events"))
     assert row.clock == "cuda graph"
+
+
+def test_the_sides_of_a_benchmark_have_one_clock_and_other_rows_their_own():
+    row, other_side, peer = row_of(None), row_of(None), row_of(None)
+    peer.benchmark = factories.benchmark("triton")
+    other_side.prepared(prepared(clock="cuda events"))
+    peer.prepared(prepared(clock="cuda graph"))
+    assert row.clock_beside([row, peer]) == ""
+    assert row.clock_beside([peer, row, other_side]) == "cuda events"
+    assert other_side.clock_beside([row, other_side]) == "cuda events"
+
+
+def test_a_row_that_goes_on_keeps_its_clock():
+    row = row_of(None)
+    row.details["clock"] = "cuda graph"
+    again = restored(row.benchmark, is_limit=False, outcome=row.outcome())
+    assert again.clock == "cuda graph"

@@ -1,15 +1,18 @@
 """The laws of RMSNorm: its truth, and its kernels under the contract of every backend."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
+from lnbench.backend import UnsupportedError
 from lnbench.backends.numpy import NumPy
 from lnbench.backends.torch_eager import TorchEager
 from lnbench.operations.layernorm.spec import LayerNorm
 from lnbench.operations.rmsnorm import numpy as kernels
+from lnbench.operations.rmsnorm import torch as torch_kernels
 from lnbench.operations.rmsnorm.spec import RMSNorm
 from lnbench.plan.case import Case, Direction, DType, Options, Work
 from lnbench.testing import BackendContract, OperationContract
@@ -100,3 +103,25 @@ def test_work_counts_each_array_once(direction, bytes_moved):
 def test_what_it_cannot_compute_is_a_sentence(arguments, words):
     with pytest.raises((ValueError, TypeError), match=words):
         kernels.forward(*arguments, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("weight", [torch.float32, None])
+def test_torchs_ready_outputs_hold_what_it_would_have_allocated(dtype, weight):
+    x = torch.randn(7, 30).to(dtype)
+    gain = None if weight is None else torch.randn(30, dtype=weight)
+    expected = torch_kernels.forward(x, gain, 1e-5)
+    ready = tuple(torch.full_like(each, 7) for each in expected)
+    found = torch_kernels.forward(x, gain, 1e-5, ready)
+    assert all(one is other for one, other in zip(found, ready, strict=True))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_an_operator_without_ready_outputs_is_not_timed_with_copies():
+    x = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, shape=(3, 4))
+    for call in (
+        lambda: torch_kernels.forward(x, None, 1e-5, (x, x)),
+        lambda: torch_kernels.backward(x, x, x, None, (x, None)),
+    ):
+        with pytest.raises(UnsupportedError, match="takes no ready outputs"):
+            call()

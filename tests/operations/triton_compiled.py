@@ -18,7 +18,7 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import triton_backward, triton_forward
+from lnbench.operations.layernorm import triton_backward, triton_choice, triton_forward
 from lnbench.operations.layernorm.triton_tiers import (
     Configuration,
     Rows,
@@ -159,17 +159,33 @@ def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtyp
     )
 
 
+def variants():
+    """Return how many kernels were compiled, of all sources."""
+    jitted = [getattr(triton_forward, name) for name in FORWARD]
+    jitted += [getattr(triton_backward, name) for name in BACKWARD]
+    return sum(len(each.device_caches[0][0]) for each in jitted)
+
+
 @pytest.mark.parametrize("columns", [7, 1000, 1001, 65536, 70000])
 def test_another_number_of_rows_of_one_bucket_compiles_nothing(compiled, columns):
-    def variants():
-        jitted = [getattr(triton_forward, name) for name in FORWARD]
-        jitted += [getattr(triton_backward, name) for name in BACKWARD]
-        return sum(len(each.device_caches[0][0]) for each in jitted)
-
     for rows in (1, 5, 1000):  # one of each bucket
         launch(rows, columns, torch.bfloat16)
     before = variants()
     for rows in (2, 3, 4, 6, 7, 8, 15, 16, 17, 132, 1001, 1024, 4096):
+        launch(rows, columns, torch.bfloat16)
+    assert variants() == before
+
+
+@pytest.mark.parametrize("columns", [1, 7, 200, 1001, 70001])
+def test_rows_in_one_group_or_many_and_one_tile_or_many_are_one_variant(
+    compiled, monkeypatch, columns
+):
+    monkeypatch.setattr(triton_choice, "PROCESSORS_OF_CPU", 132)
+    monkeypatch.setattr(triton_choice, "CACHE_OF_CPU", 50 << 20)
+    for rows in (5, 132):
+        launch(rows, columns, torch.bfloat16)
+    before = variants()
+    for rows in (6, 31, 32, 33, 131, 133, 1001, 1024, 9999):
         launch(rows, columns, torch.bfloat16)
     assert variants() == before
 

@@ -161,3 +161,42 @@ def test_a_residual_of_another_shape_or_type_is_refused():
     for residual in (x[:2], x.double()):
         with pytest.raises(ValueError, match="residual has shape"):
             add_layernorm.forward(x, residual, None, None, 1e-5)
+
+
+@pytest.mark.parametrize("tier", FORWARD_TIERS)
+def test_the_sum_may_be_stored_where_x_was(tier):
+    x, residual = torch.randn(5, 2000), torch.randn(5, 2000)
+    apart = add_layernorm.forward(x, residual, None, None, 1e-5)
+    ready = (torch.empty_like(x), x, torch.empty(5), torch.empty(5))
+    cut = FORWARD_TIERS[tier](2000)
+    together = add_layernorm.forward(x, residual, None, None, 1e-5, ready, cut)
+    torch.testing.assert_close(together, apart)
+
+
+@pytest.mark.parametrize("used", [0, 1])
+def test_an_output_of_add_layernorm_that_nobody_uses_has_no_gradient(used):
+    x, residual = torch.randn(4, 30), torch.randn(4, 30)
+    given = [each.clone().double().requires_grad_() for each in (x, residual)]
+
+    def eager(x, residual):
+        z = x + residual
+        return torch.nn.functional.layer_norm(z, (30,)), z
+
+    found = torch.autograd.grad((add_layernorm.add_layer_norm(*given)[used] ** 2).sum(), given)
+    expected = torch.autograd.grad((eager(*given)[used] ** 2).sum(), given)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_strided_buffer_for_a_vector_is_refused():
+    x, gaps = torch.randn(4, 10), torch.empty(20)[::2]
+    statistics = (torch.empty(4), torch.empty(8)[::2])
+    for refused in (
+        lambda: rmsnorm.forward(x, None, 1e-5, (x.clone(), statistics[1])),
+        lambda: rmsnorm.backward(x, x, statistics[0], x[0], (x.clone(), gaps)),
+        lambda: add_layernorm.forward(x, x, None, None, 1e-5, (x.clone(), x.clone(), *statistics)),
+        lambda: add_layernorm.backward(
+            x, x, x, statistics[0], statistics[0], x[0], True, (x.clone(), x[0].clone(), gaps)
+        ),
+    ):
+        with pytest.raises(ValueError, match=r"has strides \(2,\)"):
+            refused()

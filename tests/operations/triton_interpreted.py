@@ -161,13 +161,26 @@ class TestTiers:
         module = ladder(backward=BACKWARD_TIERS["one row a tile"])
         assert problems(case, OPERATION.inputs(case, seed=7), module) == []
 
-    @pytest.mark.parametrize("rows_at_once", [1, 3, 8])
+    @pytest.mark.parametrize("rows_at_once", [1, 16, 40, 96])
     def test_rows_in_groups_that_fit_the_cache_are_all_taken(self, monkeypatch, rows_at_once):
         monkeypatch.setattr(triton_choice, "CACHE_OF_CPU", rows_at_once * 2 * 2 * 100 * 4)
+        kernel, added = triton_backward.backward_tiles, []
+
+        class Seen:
+            def __getitem__(self, grid):
+                def run(*arguments, **options):
+                    added.append(arguments[17])
+                    return kernel[grid](*arguments, **options)
+
+                return run
+
+        monkeypatch.setattr(triton_backward, "backward_tiles", Seen())
         case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
         for tier in ("columns of 256", "columns, sums of 256"):
-            module = ladder(backward=BACKWARD_TIERS[tier])
+            module, height = ladder(backward=BACKWARD_TIERS[tier]), max(16, rows_at_once // 16 * 16)
+            added.clear()
             assert problems(case, OPERATION.inputs(case, seed=5), module) == []
+            assert added == [0] + [1] * ((203 - 1) // height)
 
     @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
     def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):

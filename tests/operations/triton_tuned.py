@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-import triton
+from triton.runtime import errors
 
 from lnbench.operations.layernorm import triton as kernels
 from lnbench.operations.layernorm import triton_choice, triton_tuning
@@ -28,9 +28,11 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def tuned(seconds, key=("device", "forward"), launch=lambda cut: None):
-    """Return what is found where cuts take so long, and the cuts that were timed."""
+def tuned(seconds, key=("device", "forward"), launch=lambda cut: None, *, anew=True):
+    """Return what a new process finds where cuts take so long, and the cuts that were timed."""
     times, tried = iter(seconds), []
+    if anew:
+        triton_tuning._known.clear()
 
     def clock(call):
         call()
@@ -56,10 +58,18 @@ def test_the_tables_cut_stays_unless_another_is_faster_by_more_than_noise():
     assert tuned((1.0, 0.99, 0.985))[0] == CUTS[0]
 
 
+def test_a_process_reads_the_disk_once(cache):
+    tuned((3.0, 1.0, 2.0))
+    (cache / FILE).unlink()
+    assert tuned((), anew=False) == (CUTS[1], [])
+
+
 def test_a_cut_that_does_not_fit_the_device_is_passed_over():
     def launch(cut):
-        if cut is not CUTS[2]:
-            raise triton.runtime.errors.OutOfResources(1, 0, "shared memory")
+        if cut is CUTS[0]:
+            raise errors.OutOfResources(1, 0, "shared memory")
+        if cut is CUTS[1]:
+            raise errors.PTXASError("ptxas died")
 
     assert tuned((9.0,), launch=launch)[0] == CUTS[2]
 

@@ -7,7 +7,12 @@ import torch
 
 from lnbench.operations.add_layernorm.torch import step as step_through_autograd
 from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import accumulator, run_backward, run_forward
+from lnbench.operations.layernorm.triton_launch import (
+    accumulator,
+    check_contiguous,
+    run_backward,
+    run_forward,
+)
 from lnbench.operations.layernorm.triton_tiers import Configuration
 
 __all__ = ["add_layer_norm", "backward", "details", "forward", "step"]
@@ -30,7 +35,7 @@ def forward(
         weight: (N,) or None.
         bias: (N,) or None.
         eps: added to the variance.
-        out: ready (y, z, mean, rstd), the last two contiguous, or None to allocate.
+        out: ready (y, z, mean, rstd), the last two contiguous, or None to allocate; z may be x.
         configuration: how to cut the matrix, or None for what suits it.
     """
     if residual.shape != x.shape or residual.dtype != x.dtype:
@@ -41,6 +46,7 @@ def forward(
     if out is None:
         statistics = (x.new_empty(len(x), dtype=accumulator(x.dtype)) for _ in range(2))
         out = (x.new_empty(x.shape), x.new_empty(x.shape), *statistics)
+    check_contiguous(*out[2:])
     if x.numel() == 0:
         return out[0], out[1], out[2].zero_(), out[3].zero_()
     run_forward((x, residual), weight, bias, out, eps, configuration)
@@ -77,6 +83,7 @@ def backward(
         vectors = (like.new_empty(z.shape[1]) if each else None for each in wanted)
         out = (z.new_empty(z.shape), *vectors)
     dx, dw, db = out
+    check_contiguous(dw, db)
     run_backward((dy, dz), z, (mean, rstd), weight, (dx, dw, db), configuration)
     return dx, dw, db
 
@@ -88,12 +95,14 @@ class _Differentiable(torch.autograd.Function):
     ) -> tuple[Any, Any]:
         y, z, mean, rstd = forward(x, residual, weight, bias, eps)
         ctx.save_for_backward(z, weight, bias, mean, rstd)
+        ctx.set_materialize_grads(False)  # an output that is not used costs no matrix of zeros
         return y, z
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Any, dz: Any) -> tuple[Any, ...]:
         z, weight, bias, mean, rstd = ctx.saved_tensors
+        dy = z.new_zeros(()).expand(z.shape) if dy is None else dy
         needs_x, needs_residual, needs_weight, needs_bias, _ = ctx.needs_input_grad
         wanted = (needs_x or needs_residual, needs_weight, needs_bias)
         out = tuple(

@@ -13,7 +13,12 @@ import torch
 
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import accumulator, run_backward, run_forward
+from lnbench.operations.layernorm.triton_launch import (
+    accumulator,
+    check_contiguous,
+    run_backward,
+    run_forward,
+)
 from lnbench.operations.layernorm.triton_tiers import Configuration
 
 __all__ = ["LayerNorm", "backward", "details", "forward", "layer_norm", "step"]
@@ -43,7 +48,7 @@ def forward(
         exact, rows = accumulator(x.dtype), x.shape[0]
         out = (x.new_empty(x.shape), x.new_empty(rows, dtype=exact), x.new_empty(rows, dtype=exact))
     y, mean, rstd = out
-    _check_contiguous(mean, rstd)
+    check_contiguous(mean, rstd)
     if x.numel() == 0:
         return y, mean.zero_(), rstd.zero_()
     run_forward((x, None), weight, bias, (y, None, mean, rstd), eps, configuration)
@@ -79,18 +84,9 @@ def backward(
         )
         out = (x.new_empty(x.shape), dw, db)
     dx, dw, db = out
-    _check_contiguous(dw, db)
+    check_contiguous(dw, db)
     run_backward((dy, None), x, (mean, rstd), weight, (dx, dw, db), configuration)
     return dx, dw, db
-
-
-def _check_contiguous(*vectors: Any) -> None:
-    for vector in vectors:
-        if vector is not None and not vector.is_contiguous():
-            raise ValueError(
-                f"a ready buffer of shape {tuple(vector.shape)} has strides {vector.stride()}; "
-                "mean, rstd, dw and db must be contiguous"
-            )
 
 
 class _Differentiable(torch.autograd.Function):

@@ -150,15 +150,26 @@ def _slope(
 
 @triton.jit
 def _store_part(
-    parts: tl.tensor, tile: tl.tensor, part_stride: tl.tensor, columns: tl.tensor, N: tl.tensor
+    parts: tl.tensor,
+    tile: tl.tensor,
+    part_stride: tl.tensor,
+    add: tl.tensor,
+    columns: tl.tensor,
+    N: tl.tensor,
 ) -> None:
-    """Store the sum of a tile's rows as this program's row of the parts."""
+    """Store the sum of a tile's rows as this program's row of the parts, or add it to that row.
+
+    Without `add` nothing is ever added: for all rows at once the registers are better used.
+    """
     if parts is not None:
         place = parts + tl.program_id(0).to(tl.int64) * part_stride + columns
-        tl.store(place, tl.sum(tile, axis=0).to(parts.dtype.element_ty), mask=columns < N)
+        total = tl.sum(tile, axis=0)
+        if add is not None:
+            total += tl.load(place, mask=(columns < N) & (add != 0), other=0.0).to(tile.dtype)
+        tl.store(place, total.to(parts.dtype.element_ty), mask=columns < N)
 
 
-@triton.jit(do_not_specialize=["M"])
+@triton.jit(do_not_specialize=["M", "add"])
 def backward_tiles(
     dy: tl.tensor,
     dz: tl.tensor,
@@ -177,6 +188,7 @@ def backward_tiles(
     x_strides: tl.tuple,
     dx_strides: tl.tuple,
     part_stride: tl.tensor,
+    add: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     CHUNK: tl.constexpr,
@@ -185,8 +197,9 @@ def backward_tiles(
 ) -> None:
     """Store dx of every P-th tile of BLOCK_M rows, and the sums of dy·x̂ and dy over these tiles.
 
-    Program (p, c) owns the c-th BLOCK_N columns, and row p of the parts. Without `sums` a tile
-    holds whole rows; with it, the means over a row come from there. dz is added to dx.
+    Program (p, c) owns the c-th BLOCK_N columns, and row p of the parts, which start anew unless
+    it is to add. Without `sums` a tile holds whole rows; with it, the means over a row come from
+    there. dz is added to dx.
     """
     exact = rstd.dtype.element_ty
     row_count = M.to(tl.int64)
@@ -217,8 +230,8 @@ def backward_tiles(
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
-    _store_part(dw_parts, dw_sum, part_stride, columns, N)
-    _store_part(db_parts, db_sum, part_stride, columns, N)
+    _store_part(dw_parts, dw_sum, part_stride, add, columns, N)
+    _store_part(db_parts, db_sum, part_stride, add, columns, N)
 
 
 @triton.jit

@@ -68,15 +68,16 @@ def _first_mean(
     x: tl.tensor,
     residual: tl.tensor,
     strides: tl.tuple,
-    N: tl.tensor,
+    start: tl.tensor,
+    end: tl.tensor,
     exact: tl.dtype,
     BLOCK_N: tl.constexpr,
 ) -> tl.tensor:
-    """Return the mean of the first chunk of the row at x."""
-    columns = tl.arange(0, BLOCK_N).to(tl.int64)
-    inside = columns < N
+    """Return the mean of the first BLOCK_N of columns start to end of the row at x."""
+    columns = start + tl.arange(0, BLOCK_N).to(tl.int64)
+    inside = columns < end
     first = load_sum(x, residual, columns * strides[0], columns * strides[1], inside, exact)
-    return tl.sum(first, axis=0) / tl.minimum(N, BLOCK_N)
+    return tl.sum(first, axis=0) / tl.minimum(end - start, BLOCK_N)
 
 
 @triton.jit
@@ -124,7 +125,7 @@ def _moments(
 @triton.jit
 def _normalize(
     x: tl.tensor,
-    residual: tl.tensor,
+    total: tl.tensor,
     weight: tl.tensor,
     bias: tl.tensor,
     y: tl.tensor,
@@ -136,9 +137,15 @@ def _normalize(
     strides: tl.tuple,
     exact: tl.dtype,
 ) -> None:
-    """Store y of one chunk of the row at x."""
+    """Store y of one chunk of the row at x; where it had a residual, of their total.
+
+    The total is what was normalized, one array instead of two, and may lie where x was.
+    """
     inside = columns < end
-    values = load_sum(x, residual, columns * strides[0], columns * strides[1], inside, exact)
+    if total is not None:
+        values = tl.load(total + columns * strides[2], mask=inside, other=0.0).to(exact)
+    else:
+        values = tl.load(x + columns * strides[0], mask=inside, other=0.0).to(exact)
     result = (values - shift - mean) * row_rstd
     if weight is not None:
         result *= load_vector(weight, columns, end, exact)
@@ -180,7 +187,7 @@ def forward_looped(
     steps = (x_strides[1], residual_strides[1], total_strides[1], y_strides[1])
     shift = tl.full([], 0.0, exact)
     if mean is not None:
-        shift += _first_mean(x, residual, steps, N, exact, BLOCK_N)
+        shift += _first_mean(x, residual, steps, 0, N, exact, BLOCK_N)
     middle, squares = _moments(
         x, residual, total, shift, 0, N, steps, exact, mean is not None, BLOCK_N
     )
@@ -188,11 +195,13 @@ def forward_looped(
         tl.store(mean + row, shift + middle)
     row_rstd = reciprocal_root(squares / N + EPS, exact)
     tl.store(rstd + row, row_rstd)
+    if total is not None:
+        tl.debug_barrier()  # other threads stored it
     last = (N - 1) // BLOCK_N
     for chunk in range(last + 1):
         columns = (last - chunk) * BLOCK_N + tl.arange(0, BLOCK_N).to(tl.int64)
         _normalize(
-            x, residual, weight, bias, y, shift, middle, row_rstd, columns, N, steps, exact
+            x, total, weight, bias, y, shift, middle, row_rstd, columns, N, steps, exact
         )  # fmt: skip
 
 
@@ -222,11 +231,11 @@ def split_moments(
     if total is not None:
         total += row * total_strides[0]
     steps = (x_strides[1], residual_strides[1], total_strides[1])
-    shift = tl.full([], 0.0, exact)
-    if CENTRED:
-        shift += _first_mean(x, residual, steps, N, exact, BLOCK_N)
     start = split * CHUNK
     end = tl.minimum(start + CHUNK, N)
+    shift = tl.full([], 0.0, exact)
+    if CENTRED:  # of its own columns: those of others may hold their total by now
+        shift += _first_mean(x, residual, steps, start, end, exact, BLOCK_N)
     mean, squares = _moments(x, residual, total, shift, start, end, steps, exact, CENTRED, BLOCK_N)
     size = tl.num_programs(1) * M.to(tl.int64)
     place = moments + split * M + row
@@ -245,35 +254,40 @@ def _merged(
     CHUNK: tl.constexpr,
     SPLITS: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Return shift, mean - shift and squares of a whole row, from those of its chunks."""
+    """Return shift, mean - shift and squares of a whole row, from those of its chunks.
+
+    The shift is that of the first chunk; the others' means are taken from there too.
+    """
     splits = tl.arange(0, SPLITS).to(tl.int64)
     inside = splits < tl.num_programs(1)
     size = tl.num_programs(1) * M.to(tl.int64)
     places = moments + splits * M + row
     counts = tl.minimum(N - splits * CHUNK, CHUNK).to(exact)
-    means = tl.load(places + size, mask=inside, other=0.0)
+    shift = tl.load(moments + row)
+    means = tl.load(places, mask=inside, other=0.0) - shift
+    means += tl.load(places + size, mask=inside, other=0.0)
     squares = tl.load(places + 2 * size, mask=inside, other=0.0)
     mean = tl.sum(tl.where(inside, counts * means, 0.0), axis=0) / N
     apart = means - mean
     squares = tl.sum(tl.where(inside, squares + counts * apart * apart, 0.0), axis=0)
-    return tl.load(moments + row), mean, squares
+    return shift, mean, squares
 
 
 @triton.jit(do_not_specialize=["M"])
 def split_normalize(
     x: tl.tensor,
-    residual: tl.tensor,
     weight: tl.tensor,
     bias: tl.tensor,
     y: tl.tensor,
+    total: tl.tensor,
     mean: tl.tensor,
     rstd: tl.tensor,
     moments: tl.tensor,
     M: tl.tensor,
     N: tl.tensor,
     x_strides: tl.tuple,
-    residual_strides: tl.tuple,
     y_strides: tl.tuple,
+    total_strides: tl.tuple,
     EPS: tl.constexpr,
     CHUNK: tl.constexpr,
     BLOCK_N: tl.constexpr,
@@ -291,12 +305,12 @@ def split_normalize(
             tl.store(mean + row, shift + middle)
     x += row * x_strides[0]
     y += row * y_strides[0]
-    if residual is not None:
-        residual += row * residual_strides[0]
-    steps = (x_strides[1], residual_strides[1], 0, y_strides[1])
+    if total is not None:
+        total += row * total_strides[0]
+    steps = (x_strides[1], 0, total_strides[1], y_strides[1])
     end = tl.minimum((split + 1) * CHUNK, N)
     for place in range(split * CHUNK, end, BLOCK_N):
         columns = place + tl.arange(0, BLOCK_N).to(tl.int64)
         _normalize(
-            x, residual, weight, bias, y, shift, middle, row_rstd, columns, end, steps, exact
+            x, total, weight, bias, y, shift, middle, row_rstd, columns, end, steps, exact
         )  # fmt: skip

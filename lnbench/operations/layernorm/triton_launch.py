@@ -4,7 +4,6 @@ One family serves LayerNorm, RMSNorm (without a mean) and the sum of two inputs 
 normalized (with a residual): what is None is not compiled.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +21,9 @@ _CACHE_SHARE = 2  # half of the cache for x and dy, the other half for what is w
 _WARPS_PER_PROCESSOR = 16  # at 128 registers a thread
 _ROWS_PER_PROGRAM = 16  # fewer, and the parts of dw and db cost as much traffic as x
 
+_MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
+_ALIGNED_ROWS = 16  # of one byte an element and more, they end where 16 bytes do
+
 
 def run_forward(
     inputs: tuple[Any, Any],
@@ -37,7 +39,8 @@ def run_forward(
         inputs: x (M, N) with at least one element, and what is added to it, or None.
         weight: (N,) or None.
         bias: (N,) or None.
-        out: y and the sum of the inputs (M, N), mean and rstd (M,); the sum and mean may be None.
+        out: y and the sum of the inputs (M, N), mean and rstd (M,); the sum is None where nothing
+            is added, and may be x itself; mean may be None.
         eps: added to the variance, or without a mean to the mean square.
         configuration: the cut, or None for what suits.
     """
@@ -69,8 +72,9 @@ def _launch_forward(
             mean is not None, cut.chunk, cut.block_n, num_warps=cut.num_warps,
         )  # fmt: skip
         triton_forward.split_normalize[(rows, chunks)](
-            x, residual, *vectors, y, mean, rstd, moments, rows, columns, *strides[:3], eps,
-            cut.chunk, cut.block_n, triton.next_power_of_2(chunks), num_warps=cut.num_warps,
+            x, *vectors, y, total, mean, rstd, moments, rows, columns,
+            strides[0], *strides[2:], eps, cut.chunk, cut.block_n,
+            triton.next_power_of_2(chunks), num_warps=cut.num_warps,
         )  # fmt: skip
         return
     arrays = (x, residual, *vectors, y, total, mean, rstd)
@@ -128,21 +132,22 @@ def _launch_backward(
     cut: Configuration,
 ) -> None:
     (dx, dw, db), (rows, columns) = out, x.shape
-    groups = list(_row_groups(x, cut))
-    slabs = triton.cdiv(columns, cut.block_n)
-    counts = [_program_count(len(range(rows)[g]), slabs, cut, x.device) for g in groups]
-    programs, first = sum(counts), 0
+    height, slabs = _group_height(x, cut), triton.cdiv(columns, cut.block_n)
+    if slabs > _MOST_SLABS:
+        most = _MOST_SLABS * cut.block_n
+        raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
+    programs = _program_count(min(rows, height), slabs, cut, x.device)
     parts: tuple[Any, ...] = (dw, db)
     stride = 0  # a single program adds them up on its own
-    if programs > 1:
-        both = statistics[1].new_empty((programs, 2, columns))  # aligned as N alone says
+    if rows > SINGLE_ROWS:
+        both = statistics[1].new_empty((programs, 2, columns))
         parts = tuple(None if v is None else both[:, i] for i, v in enumerate((dw, db)))
         stride = 2 * columns
-    for group, count in zip(groups, counts, strict=True):
-        arrays = _part_of(group, (*given, x, *statistics, dx))
-        own = _part_of(slice(first, None), parts) if stride else parts
-        _launch_group(arrays, gain, own, (count, slabs), stride, cut)
-        first += count
+    for start in range(0, rows, height):
+        arrays = _rows_of((*given, x, *statistics, dx), start, height)
+        # Groups after the first add to what is there.
+        sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
+        _launch_group(arrays, gain, sums, (programs, slabs), cut)
     if stride and not (dw is None and db is None):
         triton_backward.sum_parts[(triton.cdiv(columns, SUM_COLUMNS),)](
             *parts, dw, db, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, num_warps=4
@@ -154,10 +159,18 @@ def _launch_group(
     gain: Any,
     parts: tuple[Any, ...],
     grid: tuple[int, int],
-    stride: int,
     cut: Configuration,
 ) -> None:
-    """Compute dx and the parts of dw and db of some rows; means over wide rows come first."""
+    """Compute dx and the parts of dw and db of some rows; means over wide rows come first.
+
+    Args:
+        arrays: these rows of dy, dz, x, mean, rstd and dx.
+        gain: weight (N,) or None.
+        parts: those of dw and db, from one row of them to the next, and whether to add to them, or
+            None where that never happens.
+        grid: programs that share the rows, and slabs of columns.
+        cut: how to cut the matrix.
+    """
     dy, dz, x, mean, rstd, dx = arrays
     (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
     chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
@@ -170,26 +183,28 @@ def _launch_group(
         )  # fmt: skip
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
     triton_backward.backward_tiles[grid](
-        dy, dz, x, mean, rstd, gain, sums, dx, *parts, rows, columns, *strides, stride,
+        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
         num_warps=cut.num_warps,
     )  # fmt: skip
 
 
-def _row_groups(x: Any, cut: Configuration) -> Iterator[slice]:
-    """Yield slices of the rows; where they are read twice, x and dy of each stay in the cache."""
+def _group_height(x: Any, cut: Configuration) -> int:
+    """Return how many rows are taken at once: all, or where they are read twice what stays cached.
+
+    A multiple of 16, so that every group is aligned as the first is, and none compiles anew.
+    """
     rows, columns = x.shape
-    height = rows
-    if cut.tier == "columns":
-        row_bytes = 2 * columns * x.element_size()
-        height = max(cut.block_m, cache_bytes(x.device) // _CACHE_SHARE // row_bytes)
-    for start in range(0, rows, height):
-        yield slice(start, min(start + height, rows))
+    if cut.tier != "columns":
+        return rows
+    row_bytes = 2 * columns * x.element_size()
+    fitting = cache_bytes(x.device) // _CACHE_SHARE // row_bytes
+    return max(_ALIGNED_ROWS, cut.block_m, fitting // _ALIGNED_ROWS * _ALIGNED_ROWS)
 
 
-def _part_of(group: slice, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the rows of arrays that are there."""
-    return tuple(None if each is None else each[group] for each in arrays)
+def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:
+    """Return some rows of the arrays that are there."""
+    return tuple(None if each is None else each[start : start + height] for each in arrays)
 
 
 def _program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> int:
@@ -198,7 +213,7 @@ def _program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> in
         return 1
     processors = processor_count(device)
     resident = processors * max(1, _WARPS_PER_PROCESSOR // cut.num_warps)
-    wanted = max(processors, triton.cdiv(rows, _ROWS_PER_PROGRAM))
+    wanted = max(triton.cdiv(processors, slabs), triton.cdiv(rows, _ROWS_PER_PROGRAM))
     tiles = triton.cdiv(rows, cut.block_m)
     return max(1, min(tiles, wanted, triton.cdiv(resident, slabs)))
 
@@ -206,3 +221,13 @@ def _program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> in
 def accumulator(dtype: torch.dtype) -> torch.dtype:
     """Return the type of sums and statistics."""
     return torch.float64 if dtype is torch.float64 else torch.float32
+
+
+def check_contiguous(*vectors: Any) -> None:
+    """Raise ValueError where a ready buffer for a vector, None apart, has gaps."""
+    for vector in vectors:
+        if vector is not None and not vector.is_contiguous():
+            raise ValueError(
+                f"a ready buffer of shape {tuple(vector.shape)} has strides {vector.stride()}; "
+                "mean, rstd, dw and db must be contiguous"
+            )

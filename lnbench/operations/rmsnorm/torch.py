@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from lnbench.backend import UnsupportedError
+
 _ATEN = torch.ops.aten
 _FUSED = ("cuda", "mps")
 
@@ -21,14 +23,19 @@ def forward(x: Any, weight: Any, eps: float, out: tuple[Any, ...] | None = None)
         eps: added to the mean square.
         out: ready (y, rstd), or None to allocate.
     """
-    if x.device.type in _FUSED:
+    if _is_fused(x, weight, out):
         y, rstd = _ATEN._fused_rms_norm.default(x, [x.shape[1]], weight, eps)  # noqa: SLF001
         rstd = rstd.reshape(-1)
     else:
         wide = x.to(_exact(x))
-        rstd = torch.rsqrt(wide.pow(2).mean(dim=1) + eps)
-        y = wide * rstd[:, None]
-        y = (y if weight is None else y * weight).to(x.dtype)
+        # Where no rounding follows, the last operator writes to its place itself.
+        place = None if out is None or out[0].dtype is not wide.dtype else out[0]
+        rstd = torch.rsqrt(wide.pow(2).mean(dim=1) + eps, out=None if out is None else out[1])
+        y = torch.mul(wide, rstd[:, None], out=place)
+        y = y if weight is None else torch.mul(y, weight, out=place)
+        if out is not None:
+            return (out[0].copy_(y) if place is None else place), out[1]
+        y = y.to(x.dtype)
     return (y, rstd) if out is None else (out[0].copy_(y), out[1].copy_(rstd))
 
 
@@ -44,7 +51,7 @@ def backward(
         weight: (N,) or None.
         out: ready (dx, dw), or None to allocate.
     """
-    if x.device.type in _FUSED:
+    if _is_fused(x, weight, out):
         mask = [True, weight is not None]
         fused = _ATEN._fused_rms_norm_backward.default  # noqa: SLF001
         dx, dw = fused(dy, x, [x.shape[1]], rstd[:, None], weight, mask)
@@ -71,6 +78,21 @@ def step(x: Any, weight: Any, eps: float, dy: Any, rms_norm: Any = rms_norm) -> 
     y = rms_norm(leaves[0], (x.shape[-1],), leaves[1], eps)
     found = torch.autograd.grad(y, [each for each in leaves if each is not None], dy)
     return y.detach(), found[0], found[1] if weight is not None else None
+
+
+def _is_fused(x: Any, weight: Any, out: tuple[Any, ...] | None) -> bool:
+    """Return whether the fused operator runs; UnsupportedError where it has no place to write to.
+
+    As `torch.nn.functional.rms_norm` has it, weight must be of x's type. What compile makes of the
+    operator writes to ready outputs, the operator itself would be followed by copies.
+    """
+    if x.device.type not in _FUSED or (weight is not None and weight.dtype != x.dtype):
+        return False
+    if out is not None and not torch.compiler.is_compiling():
+        raise UnsupportedError(
+            "torch's fused RMSNorm takes no ready outputs: ask for allocated ones"
+        )
+    return True
 
 
 def _exact(x: Any) -> torch.dtype:

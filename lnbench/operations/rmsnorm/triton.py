@@ -6,7 +6,12 @@ from typing import Any
 import torch
 
 from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import accumulator, run_backward, run_forward
+from lnbench.operations.layernorm.triton_launch import (
+    accumulator,
+    check_contiguous,
+    run_backward,
+    run_forward,
+)
 from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.operations.rmsnorm.torch import step as step_through_autograd
 
@@ -30,6 +35,7 @@ def forward(
         configuration: how to cut the matrix, or None for what suits it.
     """
     y, rstd = out or (x.new_empty(x.shape), x.new_empty(len(x), dtype=accumulator(x.dtype)))
+    check_contiguous(rstd)
     if x.numel() == 0:
         return y, rstd.zero_()
     run_forward((x, None), weight, None, (y, None, None, rstd), eps, configuration)
@@ -57,6 +63,7 @@ def backward(
     if out is None:
         out = (x.new_empty(x.shape), None if weight is None else torch.empty_like(weight))
     dx, dw = out
+    check_contiguous(dw)
     run_backward((dy, None), x, (None, rstd), weight, (dx, dw, None), configuration)
     return dx, dw
 
