@@ -7,7 +7,6 @@ the caller's: rows are shared out in parts that depend on the shape alone, so al
 same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3 and 4.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -17,7 +16,14 @@ import numpy as np
 
 from lnbench.operations.layernorm import numba_kernels as kernels
 from lnbench.operations.layernorm.numba_halves import BFLOAT16, FLOAT16
-from lnbench.operations.layernorm.rows import must_fit, row_vector, split, total, work_type
+from lnbench.operations.layernorm.rows import (
+    must_fit,
+    part_count,
+    row_vector,
+    spans,
+    total,
+    work_type,
+)
 
 _SHARED = {"forward": 1 << 20, "backward": 1 << 19}
 """Elements from which on a second thread gains more than it costs to wake it."""
@@ -61,7 +67,7 @@ def forward(
         )
 
     pool = pool if x.size >= _SHARED["forward"] else None
-    _share(compute, _spans(len(x), _thread_count(pool)), pool)
+    _share(compute, spans(len(x), _thread_count(pool)), pool)
     return y, mean, rstd
 
 
@@ -98,8 +104,8 @@ def backward(
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, x.dtype, dx=dx)
     # As many parts as the shape says, whatever the threads: dw and db are sums over them.
-    spans = [(part[0].start, part[-1].stop) for part in split(x.shape, summed=True) if part]
-    sums = np.zeros((max(1, len(spans)), 2, x.shape[1]))
+    parts = spans(len(x), part_count(x.shape))
+    sums = np.zeros((max(1, len(parts)), 2, x.shape[1]))
     kind, arrays = _kind(x.dtype), tuple(map(_bits, (dy, x, dx)))
     kernel = _kernel("backward", dy, x, dx)
     stream = kernels.is_larger_than_cache(3 * x.nbytes)
@@ -108,7 +114,7 @@ def backward(
         scratch = np.empty((5, x.shape[1]), work)
         kernel(*arrays, kind, mean, rstd, gain, sums[index], start, end, scratch, stream)
 
-    _share(compute, spans, pool if x.size >= _SHARED["backward"] else None)
+    _share(compute, parts, pool if x.size >= _SHARED["backward"] else None)
     dtype = x.dtype if weight is None else weight.dtype
     return (
         dx,
@@ -127,37 +133,30 @@ def step(
 
 def _share(
     compute: Callable[[int, int, int], None],
-    spans: Sequence[tuple[int, int]],
+    parts: Sequence[tuple[int, int]],
     pool: Executor | None,
 ) -> None:
-    """Call `compute` with the number, first row and end of every span.
+    """Call `compute` with the number, first row and end of every part.
 
-    Each thread of the pool gets one task, as many spans as its share: a task costs 50 µs.
+    Each thread of the pool gets one task, as many parts as its share: a task costs 50 µs.
     """
-    turns = min(_thread_count(pool), len(spans))
+    shares = spans(len(parts), _thread_count(pool))
 
-    def take(turn: int) -> None:
-        share = range(len(spans) * turn // turns, len(spans) * (turn + 1) // turns)
-        for number in share:
-            compute(number, *spans[number])
+    def take(share: tuple[int, int]) -> None:
+        for number in range(*share):
+            compute(number, *parts[number])
 
-    if pool is None or turns <= 1:
-        for number, span in enumerate(spans):
-            compute(number, *span)
+    if pool is None or len(shares) <= 1:
+        for share in shares:
+            take(share)
     else:
-        for _ in pool.map(take, range(turns)):
+        for _ in pool.map(take, shares):
             pass  # raises what the thread raised
 
 
 def _thread_count(pool: Executor | None) -> int:
     """Return how many threads the pool has."""
     return 1 if pool is None else int(getattr(pool, "_max_workers", 1))
-
-
-def _spans(rows: int, count: int) -> list[tuple[int, int]]:
-    """Return the rows in that many spans: each is computed on its own."""
-    edges = [rows * turn // count for turn in range(count + 1)]
-    return [(start, end) for start, end in itertools.pairwise(edges) if start < end]
 
 
 def _kind(dtype: Any) -> int:

@@ -4,6 +4,7 @@ What is summed in one go, and in which order, depends on the array's shape alone
 """
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,12 +84,23 @@ def split(shape: tuple[int, int], *, summed: bool = False) -> Sequence[Part]:
     part's rows, and together near the size of a cache.
     """
     rows, columns = shape
-    height = max(1, _BLOCK // max(1, columns))
-    blocks = [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
-    most = _PARTS if not summed else min(_PARTS, max(4, _SUMS // max(1, columns)))
-    count = max(1, min(most, len(blocks), rows // _SUMMED_ROWS if summed else rows))
-    edges = [len(blocks) * index // count for index in range(count + 1)]
-    return [blocks[start:end] for start, end in itertools.pairwise(edges)]
+    blocks = [slice(*span) for span in spans(rows, math.ceil(rows * columns / _BLOCK))]
+    count = part_count(shape) if summed else _PARTS
+    return [blocks[start:end] for start, end in spans(len(blocks), count)] or [[]]
+
+
+def part_count(shape: tuple[int, int]) -> int:
+    """Return in how many parts rows are summed: few beside the rows, near a cache together."""
+    rows, columns = shape
+    most = min(_PARTS, max(4, _SUMS // max(1, columns)))
+    return max(1, min(most, rows // _SUMMED_ROWS))
+
+
+def spans(length: int, count: int) -> list[tuple[int, int]]:
+    """Return that many spans of even length, fewer where there is not enough for all."""
+    count = max(1, min(count, length))
+    edges = [length * turn // count for turn in range(count + 1)]
+    return [(start, end) for start, end in itertools.pairwise(edges) if start < end]
 
 
 def share(

@@ -195,11 +195,9 @@ def backward_tiles(
     CHUNKS: tl.constexpr,
     STAGES: tl.constexpr,
 ) -> None:
-    """Store dx of every P-th tile of BLOCK_M rows, and the sums of dy·x̂ and dy over these tiles.
+    """Store dx, dz added, of every P-th tile of BLOCK_M rows, and sum dy·x̂ and dy over these tiles.
 
-    Program (p, c) owns the c-th BLOCK_N columns, and row p of the parts, which start anew unless
-    it is to add. Without `sums` a tile holds whole rows; with it, the means over a row come from
-    there. dz is added to dx.
+    Program (p, c) has the c-th BLOCK_N columns, whole rows without `sums`, and row p of the parts.
     """
     exact = rstd.dtype.element_ty
     row_count = M.to(tl.int64)
