@@ -12,7 +12,9 @@ from lnbench.operations.layernorm.numba_halves import narrow, widen
 from lnbench.operations.layernorm.numba_lines import (
     LINE,
     differentiate_line,
+    differentiate_line_past,
     normalize_line,
+    normalize_line_past,
     prefetch_line,
     spans,
 )
@@ -27,6 +29,7 @@ _FALLBACK_CACHE_BYTES = 32 << 20
 _CACHE_BYTES = os.sysconf(_LEVEL3) if _LEVEL3 in os.sysconf_names else 0
 
 _exact = numba.njit(nogil=True, cache=True, error_model="numpy")
+_within = numba.njit(nogil=True, error_model="numpy", inline="always")
 
 
 def is_larger_than_cache(size: int) -> bool:
@@ -34,7 +37,7 @@ def is_larger_than_cache(size: int) -> bool:
     return size > (_CACHE_BYTES if _CACHE_BYTES > 0 else _FALLBACK_CACHE_BYTES)
 
 
-@_exact
+@_within
 def _normalize(x: Any, i: int, statistics: Any, gain: Any, shift: Any, out: Any, k: int) -> None:
     """Write y of row i to row k of `out`."""
     mean, left, rstd = statistics
@@ -42,27 +45,37 @@ def _normalize(x: Any, i: int, statistics: Any, gain: Any, shift: Any, out: Any,
         out[k, j] = (x[i, j] - mean - left) * rstd * gain[j] + shift[j]
 
 
-@_exact
-def _normalize_past(x: Any, i: int, statistics: Any, gain: Any, shift: Any, y: Any) -> None:
-    """Write y of row i past the cache, line by line, while the row after the next is fetched."""
+# Where an array begins is asked once a call: asking counts a reference up and down.
+
+
+@_within
+def _normalize_lines(
+    x: Any, i: int, statistics: Any, gain: Any, shift: Any, y: Any, places: Any, past: bool
+) -> None:
+    """Write y of row i line by line; past the cache, while the row after the next is fetched."""
     mean, left, rstd = statistics
-    head, lines = spans(y, i)
+    x_place, y_place, gains, shifts = places
     columns, size = x.shape[1], x.itemsize
+    at, to = x_place + i * columns * size, y_place + i * columns * size
+    head, lines = spans(to, columns, size, past)
     for j in range(head):
         y[i, j] = (x[i, j] - mean - left) * rstd * gain[j] + shift[j]
-    at, to = x.ctypes.data + i * columns * size, y.ctypes.data + i * columns * size
-    gains, shifts = gain.ctypes.data, shift.ctypes.data
     for line in range(lines):
         place = head * size + line * LINE
-        normalize_line(to + place, at + place, gains + place, shifts + place, mean, left, rstd)
-        prefetch_line(at + place + 2 * columns * size)
+        if past:
+            normalize_line_past(
+                to + place, at + place, gains + place, shifts + place, mean, left, rstd
+            )
+            prefetch_line(at + place + 2 * columns * size)
+        else:
+            normalize_line(to + place, at + place, gains + place, shifts + place, mean, left, rstd)
     rest = head + lines * LINE // size
     for j in range(columns - rest):
         k = np.uintp(rest) + np.uintp(j)
         y[i, k] = (x[i, k] - mean - left) * rstd * gain[k] + shift[k]
 
 
-@_exact
+@_within
 def _differentiate(
     dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, out: Any, k: int
 ) -> None:
@@ -75,14 +88,18 @@ def _differentiate(
         out[k, j] = (dy[i, j] * gain[j] - level - normal * slope) * rstd
 
 
-@_exact
-def _differentiate_past(
-    dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, dx: Any
-) -> None:
-    """Write dx of row i past the cache, line by line, while the next rows are on their way."""
+@_within
+def _differentiate_lines(
+    dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, dx: Any, places: Any,
+    past: bool,
+) -> None:  # fmt: skip
+    """Write dx of row i line by line; past the cache, while the next row is fetched."""
     left, level, slope = gradient(dy, x, i, mean, rstd, gain)
-    head, lines = spans(dx, i)
     columns, size = x.shape[1], x.itemsize
+    row = i * columns * size
+    given, at, to = places[0] + row, places[1] + row, places[2] + row
+    gains, dw, db = places[3], places[4], places[4] + columns * size
+    head, lines = spans(to, columns, size, past)
     rest = head + lines * LINE // size
     for j in range(columns - lines * LINE // size):
         k = np.uintp(j if j < head else j - head + rest)
@@ -90,18 +107,20 @@ def _differentiate_past(
         sums[0, k] += dy[i, k] * normal
         sums[1, k] += dy[i, k]
         dx[i, k] = (dy[i, k] * gain[k] - level - normal * slope) * rstd
-    row = i * columns * size
-    given, at, to = dy.ctypes.data + row, x.ctypes.data + row, dx.ctypes.data + row
-    gains, dw = gain.ctypes.data, sums.ctypes.data
-    db = dw + columns * size
     for line in range(lines):
         place = head * size + line * LINE
-        differentiate_line(
-            to + place, given + place, at + place, gains + place, dw + place, db + place,
-            mean, left, rstd, level, slope,
-        )  # fmt: skip
-        prefetch_line(at + place + columns * size)
-        prefetch_line(given + place + columns * size)
+        if past:
+            differentiate_line_past(
+                to + place, given + place, at + place, gains + place, dw + place, db + place,
+                mean, left, rstd, level, slope,
+            )  # fmt: skip
+            prefetch_line(at + place + columns * size)
+            prefetch_line(given + place + columns * size)
+        else:
+            differentiate_line(
+                to + place, given + place, at + place, gains + place, dw + place, db + place,
+                mean, left, rstd, level, slope,
+            )  # fmt: skip
 
 
 @_exact
@@ -120,13 +139,11 @@ def forward_plain(
 ) -> None:  # fmt: skip
     """Normalize rows start to end of contiguous float32 or float64."""
     past = stream and x.shape[1] >= _WIDE
+    places = (x.ctypes.data, y.ctypes.data, gain.ctypes.data, shift.ctypes.data)
     for i in range(start, end):
         found = centre(x, i, eps)
         mean[i], rstd[i] = found[0] + found[1], found[2]
-        if past:
-            _normalize_past(x, i, found, gain, shift, y)
-        else:
-            _normalize(x, i, found, gain, shift, y, i)
+        _normalize_lines(x, i, found, gain, shift, y, places, past)
 
 
 @_exact
@@ -138,11 +155,11 @@ def backward_plain(
     part = scratch[:2]
     part[:] = 0
     past = stream and x.shape[1] >= _WIDE
+    places = (
+        dy.ctypes.data, x.ctypes.data, dx.ctypes.data, gain.ctypes.data, part.ctypes.data,
+    )  # fmt: skip
     for i in range(start, end):
-        if past:
-            _differentiate_past(dy, x, i, mean[i], rstd[i], gain, part, dx)
-        else:
-            _differentiate(dy, x, i, mean[i], rstd[i], gain, part, dx, i)
+        _differentiate_lines(dy, x, i, mean[i], rstd[i], gain, part, dx, places, past)
         if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
             _flush(part, sums)
     _flush(part, sums)

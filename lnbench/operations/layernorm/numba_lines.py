@@ -18,11 +18,12 @@ _BYTE, _NUMBER = ir.IntType(8), ir.IntType(32)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def spans(matrix: Any, i: int) -> tuple[int, int]:
-    """Return how many elements of row i come before its first whole line, and its whole lines."""
-    size, columns = matrix.itemsize, matrix.shape[1]
-    start = matrix.ctypes.data + i * columns * size
-    head = min(columns, (-start % LINE) // size)
+def spans(place: int, columns: int, size: int, aligned: bool) -> tuple[int, int]:
+    """Return how many elements of a row come before its first line, and how many lines it has.
+
+    Aligned ones begin where lines of the cache do, others anywhere.
+    """
+    head = min(columns, (-place % LINE) // size) if aligned else 0
     return head, (columns - head) * size // LINE
 
 
@@ -41,44 +42,57 @@ def prefetch_line(_: Any, address: Any) -> Any:
     return types.void(types.intp), generate
 
 
-@intrinsic
-def normalize_line(
-    _: Any, y: Any, x: Any, gain: Any, shift: Any, mean: Any, left: Any, rstd: Any
-) -> Any:
-    """Write (x - mean - left)·rstd·gain + shift of a line past the cache, given addresses."""
+def _normalizer(*, past: bool) -> Any:
+    @intrinsic
+    def normalize(
+        _: Any, y: Any, x: Any, gain: Any, shift: Any, mean: Any, left: Any, rstd: Any
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            line = _Line(builder, arguments[4].type)
+            values, gains, shifts = (line.load(each) for each in arguments[1:4])
+            middle, rest, scale = (line.splat(each) for each in arguments[4:])
+            normal = builder.fmul(builder.fsub(builder.fsub(values, middle), rest), scale)
+            result = builder.fadd(builder.fmul(normal, gains), shifts)
+            line.store(result, arguments[0], past=past)
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        line = _Line(builder, arguments[4].type)
-        values, gains, shifts = (line.load(each) for each in arguments[1:4])
-        middle, rest, scale = (line.splat(each) for each in arguments[4:])
-        normal = builder.fmul(builder.fsub(builder.fsub(values, middle), rest), scale)
-        line.store_past(builder.fadd(builder.fmul(normal, gains), shifts), arguments[0])
-        return context.get_dummy_value()
+        address = types.intp
+        return types.void(address, address, address, address, mean, left, rstd), generate
 
-    address = types.intp
-    return types.void(address, address, address, address, mean, left, rstd), generate
+    return normalize
 
 
-@intrinsic
-def differentiate_line(
-    _: Any, dx: Any, dy: Any, x: Any, gain: Any, dw: Any, db: Any,
-    mean: Any, left: Any, rstd: Any, level: Any, slope: Any,
-) -> Any:  # fmt: skip
-    """Write dx of a line past the cache, and add dy·x̂ and dy to dw and db, given addresses."""
+def _differentiator(*, past: bool) -> Any:
+    @intrinsic
+    def differentiate(
+        _: Any, dx: Any, dy: Any, x: Any, gain: Any, dw: Any, db: Any,
+        mean: Any, left: Any, rstd: Any, level: Any, slope: Any,
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            line = _Line(builder, arguments[6].type)
+            given, values, gains, weights, biases = (line.load(each) for each in arguments[1:6])
+            middle, rest, scale, even, slant = (line.splat(each) for each in arguments[6:])
+            normal = builder.fmul(builder.fsub(builder.fsub(values, middle), rest), scale)
+            line.store(builder.fadd(weights, builder.fmul(given, normal)), arguments[4])
+            line.store(builder.fadd(biases, given), arguments[5])
+            result = builder.fsub(builder.fmul(given, gains), even)
+            result = builder.fsub(result, builder.fmul(normal, slant))
+            line.store(builder.fmul(result, scale), arguments[0], past=past)
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        line = _Line(builder, arguments[6].type)
-        given, values, gains, weights, biases = (line.load(each) for each in arguments[1:6])
-        middle, rest, scale, even, slant = (line.splat(each) for each in arguments[6:])
-        normal = builder.fmul(builder.fsub(builder.fsub(values, middle), rest), scale)
-        line.store(builder.fadd(weights, builder.fmul(given, normal)), arguments[4])
-        line.store(builder.fadd(biases, given), arguments[5])
-        result = builder.fsub(builder.fmul(given, gains), even)
-        result = builder.fsub(result, builder.fmul(normal, slant))
-        line.store_past(builder.fmul(result, scale), arguments[0])
-        return context.get_dummy_value()
+        return types.void(*[types.intp] * 6, mean, left, rstd, level, slope), generate
 
-    return types.void(*[types.intp] * 6, mean, left, rstd, level, slope), generate
+    return differentiate
+
+
+normalize_line, normalize_line_past = _normalizer(past=False), _normalizer(past=True)
+"""Write (x - mean - left)·rstd·gain + shift of a line, given addresses; or past the cache."""
+
+differentiate_line, differentiate_line_past = (
+    _differentiator(past=False),
+    _differentiator(past=True),
+)
+"""Write dx of a line, or past the cache, and add dy·x̂ and dy to dw and db, given addresses."""
 
 
 class _Line:
@@ -93,15 +107,13 @@ class _Line:
         """Return the elements at an address, which any element may begin."""
         return self._builder.load(self._pointer(address), align=self._size)
 
-    def store(self, values: Any, address: Any) -> None:
-        """Write elements to an address, which any element may begin."""
-        self._builder.store(values, self._pointer(address), align=self._size)
-
-    def store_past(self, values: Any, address: Any) -> None:
-        """Write a whole line past the cache; its address is divisible by 64."""
-        store = self._builder.store(values, self._pointer(address), align=LINE)
-        hint = self._builder.module.add_metadata([ir.Constant(_NUMBER, 1)])
-        store.set_metadata("nontemporal", hint)
+    def store(self, values: Any, address: Any, *, past: bool = False) -> None:
+        """Write elements to an address that any element may begin, or past the cache a line."""
+        place = self._pointer(address)
+        store = self._builder.store(values, place, align=LINE if past else self._size)
+        if past:
+            hint = self._builder.module.add_metadata([ir.Constant(_NUMBER, 1)])
+            store.set_metadata("nontemporal", hint)
 
     def splat(self, value: Any) -> Any:
         """Return a value in every element."""

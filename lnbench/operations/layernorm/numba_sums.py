@@ -11,9 +11,9 @@ import numba
 
 _RUN = 4096  # columns that are summed in the work's own type
 
-_exact = numba.njit(nogil=True, cache=True, error_model="numpy")
+_within = numba.njit(nogil=True, error_model="numpy", inline="always")
 _sums = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
+    nogil=True, error_model="numpy", forceinline=True, fastmath={"reassoc", "contract", "nsz"}
 )
 
 
@@ -89,7 +89,7 @@ def _slopes(dy: Any, x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float
     return first, second, third
 
 
-@_exact
+@_within
 def centre(x: Any, i: int, eps: float) -> tuple[Any, Any, Any]:
     """Return the mean, what its rounding left in row i, and rstd, in the row's type."""
     cast, size = x.dtype.type, max(1, x.shape[1])
@@ -99,7 +99,7 @@ def centre(x: Any, i: int, eps: float) -> tuple[Any, Any, Any]:
     return mean, cast(left), cast(1 / math.sqrt(second / size - left * left + eps))
 
 
-@_exact
+@_within
 def gradient(dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any) -> tuple[Any, Any, Any]:
     """Return what the mean's rounding left in row i, mean(g) and mean(g·x̂)."""
     cast, size = x.dtype.type, max(1, x.shape[1])
