@@ -57,7 +57,10 @@ def pool_of(threads: int) -> Executor | None:
     if not hasattr(os, "sched_setaffinity"):
         return ThreadPoolExecutor(threads)
     cpus = [int(cpu) for cpu in listed.split(",")] if listed else sorted(os.sched_getaffinity(0))
-    turns = itertools.cycle(cpus)
+    if listed:
+        # In a worker the caller computes too, or waits: it must not share a helper's CPU.
+        os.sched_setaffinity(0, {cpus[0]})
+    turns = itertools.cycle((*cpus[1:], cpus[0]))
     return ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(turns)}))
 
 
