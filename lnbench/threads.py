@@ -37,10 +37,14 @@ class ThreadedRoutine(BoundRoutine):
 def threaded_routine(
     kernels: Any, operation: Operation, case: Case, inputs: Arrays, threads: int
 ) -> Routine:
-    """Return a call of kernels for NumPy's arrays, on arrays in memory of their own."""
+    """Return a call of kernels for NumPy's arrays, on arrays in memory of their own.
+
+    Kernels that share nothing out have one thread, and say so.
+    """
     import numpy as np
 
     arrays = {name: own_copy(array) for name, array in inputs.items()}
+    threads = threads if pooled(kernels) else 1
     pool = pool_of(threads)
     call = bound_call(operation, with_pool(kernels, pool), case, arrays, np.empty_like)
     return ThreadedRoutine(call, operation.outputs(case), threads, pool)
@@ -68,9 +72,14 @@ def with_pool(kernels: Any, pool: Executor | None) -> Any:
     """Return the kernels with the pool handed to each function that has a parameter for it."""
     if pool is None:
         return kernels
-    functions = {
-        name: partial(function, pool=pool)
+    functions = {name: partial(each, pool=pool) for name, each in pooled(kernels).items()}
+    return SimpleNamespace(**(vars(kernels) | functions))
+
+
+def pooled(kernels: Any) -> dict[str, Callable[..., Any]]:
+    """Return the functions of a module that share their rows out to threads, by name."""
+    return {
+        name: function
         for name, function in inspect.getmembers(kernels, inspect.isfunction)
         if "pool" in inspect.signature(function).parameters
     }
-    return SimpleNamespace(**(vars(kernels) | functions))

@@ -1,11 +1,13 @@
 """`lnbench show`: the tables again, from the file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lnbench.cli import options
+from lnbench.errors import ConfigError
 
 
 def show_command(
@@ -31,6 +33,15 @@ def show_command(
     showing.check_format(format_)
     showing.check_pivot(by, metric)
     if training.is_training(report):
+        _refuse(
+            {
+                "--by": by,
+                "--metric": metric != "time",
+                "--relative-to": relative_to,
+                "--explain": explain,
+            },
+            report,
+        )
         showing.show_training(training.read(report), format_)
         return
     found = reports.read(report)
@@ -44,3 +55,10 @@ def show_command(
         judging.show(compare_sides(found), format_)
         return
     showing.show(found, format_, relative_to=relative_to, by=by, metric=metric)
+
+
+def _refuse(flags: Mapping[str, object], report: Path) -> None:
+    """Raise ConfigError for a flag that says nothing about nets."""
+    for flag, given in flags.items():
+        if given:
+            raise ConfigError(f"{flag}: {report} is a report of training", "leave the flag out")

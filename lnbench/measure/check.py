@@ -1,6 +1,7 @@
 """A benchmark verified once on its own inputs and on hostile ones, not timed."""
 
 import contextlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -25,8 +26,11 @@ def check(request: messages.Check) -> messages.Checked:
         # Shapes and options that a backend does not take show nothing about it.
         with contextlib.suppress(UnsupportedError):
             findings.append(_finding(backend, operation, hostile, request.threads))
-    found = traits(backend, operation, plain, request.threads) if findings[0].agreement else None
-    return messages.Checked(tuple(findings), found or messages.Traits())
+    found = messages.Traits()
+    if findings[0].agreement:
+        found, wrong = traits(backend, operation, plain, request.threads)
+        findings += wrong
+    return messages.Checked(tuple(findings), found)
 
 
 def _finding(backend: Backend, operation: Operation, given: Hostile, threads: int) -> Finding:
@@ -54,18 +58,35 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
     return Finding(given.name, found, words, tolerable=as_torch or bool(known))
 
 
-def traits(backend: Backend, operation: Operation, given: Hostile, threads: int) -> messages.Traits:
-    """Return what the bits of a backend's outputs depend on, beside its inputs."""
-    first, second = _outputs(backend, operation, given, threads, calls=2)
-    another = 1 if threads > 1 else 2
-    others = None
-    if given.case.device_type == "cpu":
-        (others,) = _outputs(backend, operation, given, another, calls=1)
-    return messages.Traits(
-        repeatable=_same(first, second),
-        any_threads=None if others is None else _same(first, others),
-        any_batch=_any_batch(backend, operation, given, threads, first),
+def traits(
+    backend: Backend, operation: Operation, given: Hostile, threads: int
+) -> tuple[messages.Traits, list[Finding]]:
+    """Return what the bits of outputs depend on, beside the inputs, and what raised on the way."""
+    wrong: list[Finding] = []
+
+    def seen(name: str, look: Callable[[], bool | None]) -> bool | None:
+        try:
+            return look()
+        # A plug-in may raise anything; what the other inputs showed is not lost.
+        except Exception as error:  # noqa: BLE001
+            wrong.append(Finding(name, None, f"{type(error).__name__}: {error}", tolerable=False))
+            return None
+
+    def repeated() -> bool:
+        return _same(*_outputs(backend, operation, given, threads, calls=2))
+
+    def with_other_threads() -> bool | None:
+        if given.case.device_type != "cpu":
+            return None
+        counts = (threads, 1 if threads > 1 else 2)
+        return _same(*(_outputs(backend, operation, given, n, calls=1)[0] for n in counts))
+
+    found = messages.Traits(
+        repeatable=seen("a second call", repeated),
+        any_threads=seen("another number of threads", with_other_threads),
+        any_batch=seen("a row alone", lambda: _any_batch(backend, operation, given, threads)),
     )
+    return found, wrong
 
 
 def _outputs(
@@ -83,9 +104,7 @@ def _same(one: Arrays, other: Arrays) -> bool:
     return verify.checksum(one) == verify.checksum(other)
 
 
-def _any_batch(
-    backend: Backend, operation: Operation, given: Hostile, threads: int, together: Arrays
-) -> bool | None:
+def _any_batch(backend: Backend, operation: Operation, given: Hostile, threads: int) -> bool | None:
     """Return whether a row in the middle has the same bits alone; None where there is but one."""
     rows, columns = given.case.rows, given.case.columns
     place = slice(rows // 2, rows // 2 + 1)
@@ -101,6 +120,7 @@ def _any_batch(
         name: array[place] if array.shape[:1] == (rows,) and array.ndim > 1 else array
         for name, array in given.inputs.items()
     }
+    (together,) = _outputs(backend, operation, given, threads, calls=1)
     (outputs,) = _outputs(backend, operation, Hostile("alone", alone, inputs), threads, calls=1)
     by_row = {n: a for n, a in together.items() if a.ndim > 1 and len(a) == rows}
     if not by_row:

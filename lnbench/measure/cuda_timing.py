@@ -33,6 +33,7 @@ _PAIRS = 64  # of marks with nothing between them, to measure what they cost
 _FIRST_GUESS_S = 1e-4  # of the host for a call, until that has been measured
 _SLACK = 1.5
 _LEAST_STEP_S = 1e-9
+_LEAST_SHARE = 0.1  # of the time by events: a graph that takes less has caught little of the work
 
 Call = Callable[[], object]
 
@@ -77,7 +78,8 @@ class CudaTimer:
         small = moved_bytes <= self._stream.cache_bytes and count <= MOST_COPIES
         if clock == EVENTS or not (small or clock == GRAPH):
             return run
-        self.time(run, self._most)  # what a launch costs the host; a replay does not show it
+        # What a launch costs the host, which a replay does not show; and what it must not undercut.
+        by_events = self.time(run, self._most) / self._most
         turn = run if count == 1 else _in_turn([run, *copies(count - 1)])
         try:
             self._stream.capture(turn, count)()
@@ -88,6 +90,9 @@ class CudaTimer:
                 raise RuntimeError(f"timed by a graph before, not captured now: {error}") from error
             return run
         self.clock, self._copies = GRAPH, count
+        if self.time(turn, count) / count < _LEAST_SHARE * by_events:
+            self.clock, self._copies = EVENTS, 1
+            return run
         return turn
 
     def time(self, run: Call, iterations: int) -> float:

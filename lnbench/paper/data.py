@@ -1,5 +1,6 @@
 """What is learned from: scikit-learn's digits, a stand-in, or the user's own MNIST files (IDX)."""
 
+import functools
 import gzip
 import math
 import struct
@@ -60,6 +61,11 @@ def _digits() -> Data:
     return Data(name, images[train], labels[train], images[test], labels[test])
 
 
+def _digest(*arrays: Any) -> str:
+    """Return eight digits that tell these data from others of the same name and sizes."""
+    return f"{functools.reduce(lambda sum_, array: zlib.crc32(array, sum_), arrays, 0):08x}"
+
+
 def _idx_folder(folder: Path) -> Data:
     if not folder.is_dir():
         raise ConfigError(f"--data: {folder} is no folder", "it holds MNIST's four files")
@@ -75,7 +81,8 @@ def _idx_folder(folder: Path) -> Data:
             raise ConfigError(f"{folder}: the {of} files hold no pixel of an image")
     if images.shape[1:] != test_images.shape[1:]:
         raise ConfigError(f"{folder}: train and t10k images differ in size")
-    name = f"{folder.resolve().name} ({len(images)} images of {images.shape[1]}x{images.shape[2]})"
+    size = f"{len(images)} images of {images.shape[1]}x{images.shape[2]}"
+    name = f"{folder.resolve().name} ({size}, {_digest(images, labels, test_images, test_labels)})"
     scaled = (each.astype(np.float32) / 255 for each in (images, test_images))
     train, test = scaled
     return Data(name, train, labels.astype(np.int64), test, test_labels.astype(np.int64))

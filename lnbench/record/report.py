@@ -114,6 +114,15 @@ def sentence(error: msgspec.ValidationError) -> str:
     return f"{path}: {what}" if path else what
 
 
+def check_schema(schema: int, path: Path) -> None:
+    """Raise ReportError where a file has a form that only a later lnbench reads."""
+    if schema > SCHEMA:
+        raise ReportError(
+            f"{path} needs an lnbench that reads schema {schema}; this one reads up to {SCHEMA}",
+            "upgrade lnbench",
+        )
+
+
 _FOREIGN = "the file was changed by hand or comes from elsewhere; measure again, or mend it"
 
 
@@ -129,12 +138,7 @@ def _check_header(data: bytes, path: Path) -> None:
         header = msgspec.json.decode(data, type=_Header)
     except msgspec.ValidationError:
         raise ReportError(f"{path} is no report of lnbench", "lnbench run writes one") from None
-    if header.schema > SCHEMA:
-        raise ReportError(
-            f"{path} needs an lnbench that reads schema {header.schema}; "
-            f"this one reads up to {SCHEMA}",
-            "upgrade lnbench",
-        )
+    check_schema(header.schema, path)
     if header.kind in _OTHER_KINDS:
         command = _OTHER_KINDS[header.kind]
         raise ReportError(f"{path} is a {header.kind}, not a benchmark", f"`{command}` shows it")

@@ -61,6 +61,15 @@ def test_one_thread_starts_none():
     assert threading.active_count() == before
 
 
+def test_kernels_that_share_nothing_out_have_one_thread_and_say_so():
+    operation = registry.operation("batchnorm")
+    case = Case("batchnorm", Direction.FORWARD, (8, 16), DType.FLOAT32, "cpu")
+    made = NumPy().routine(operation, case, operation.inputs(case, 0), 2)
+
+    assert made.details() == {"threads": 1}
+    made.close()
+
+
 def test_threads_are_recorded():
     made = routine(2, shape=(8, 16))
 

@@ -249,6 +249,8 @@ def damaged(text):
     yield "[1, 2]", "is no report of lnbench"
     yield text.replace('"benchmarks"', '"comparison"', 1), "comparison with 0 sides"
     yield '{"schema": 1, "kind": "training"}', "object missing required field"
+    yield '{"schema": 2, "kind": "training"}', "needs an lnbench that reads schema 2"
+    yield '{"schema": 1, "kind": "training", "runs": ' + "[" * 100_000, "nested without end"
     yield text.replace('"schema": 1', '"schema": 2'), "needs an lnbench that reads schema 2"
     yield text.replace('"iterations": 1', '"iterations": 0', 1), "outcomes[0].iterations"
     yield text.replace('"iterations": 1', '"itterations": 1', 1), "itterations"
@@ -257,7 +259,7 @@ def damaged(text):
     yield "[" * 100_000, "is no report of lnbench"
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(16))
 def test_a_damaged_foreign_or_newer_file_is_one_sentence_and_exit_2(folder, number):
     text, words = list(damaged(Path("r.json").read_text(encoding="utf-8")))[number]
     Path("bad.json").write_text(text, encoding="utf-8")

@@ -285,6 +285,17 @@ class TestCasesThatFitTheCache:
         with pytest.raises(RuntimeError, match=r"timed by a graph before, .* when stream"):
             timer.settle(run, no_copies, 1 << 20, GRAPH)
 
+    def test_work_that_a_graph_does_not_catch_is_timed_by_events(self):
+        stream = Stream()
+
+        def elsewhere():  # as on another stream, which a capture lets run at once
+            if stream.capturing is None:
+                stream.queue("kernel", 5e-6)
+
+        timer = timer_on(stream)
+        assert timer.settle(elsewhere, no_copies, 1 << 20, "") is elsewhere
+        assert timer.clock == EVENTS
+
     def test_another_number_of_calls_is_captured_anew(self):
         stream = Stream()
         timer = timer_on(stream)

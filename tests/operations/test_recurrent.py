@@ -105,6 +105,47 @@ def test_without_normalization_a_gru_is_torchs():
     torch.testing.assert_close(sequence("gru", x, given, None), net(x)[0])
 
 
+def by_hand(cell, x, p, hidden):
+    """The paper's cells on torch's own layer normalization: a second witness of the equations."""
+
+    def norm(a, k):
+        return torch.nn.functional.layer_norm(a, a.shape[-1:], p[f"gain{k}"], p[f"shift{k}"], 1e-5)
+
+    h = c = x.new_zeros(x.shape[1], hidden)
+    states = []
+    for step in x:
+        given, recurrent = step @ p["wx"].T, h @ p["wh"].T
+        if cell == "rnn":
+            h = torch.tanh(norm(given + recurrent, 1))
+        elif cell == "lstm":
+            f, i, o, g = (norm(recurrent, 1) + norm(given, 2) + p["b"]).chunk(4, dim=1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * norm(c, 3).tanh()
+        else:
+            wide = 2 * hidden
+            gates = norm(recurrent[:, :wide], 1) + norm(given[:, :wide], 2)
+            z, r = gates.sigmoid().chunk(2, dim=1)
+            inner = norm(recurrent[:, wide:], 4)
+            n = torch.tanh(norm(given[:, wide:], 3) + r * inner)
+            h = (1 - z) * h + z * n
+        states.append(h)
+    return torch.stack(states)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_with_normalization_a_cell_is_what_one_writes_with_torchs_layer_norm(cell):
+    x, dh, given = drawn(cell, normalized=True)
+    h, saved = equations.forward(np, cell, x, given, NORMS["layer"])
+    dx, rest = equations.backward(np, cell, dh, x, given, saved, NORMS["layer"])
+    leaves = {n: torch.from_numpy(a).requires_grad_() for n, a in {"x": x, **given}.items()}
+    expected = by_hand(cell, leaves["x"], leaves, hidden=4)
+    np.testing.assert_allclose(h, expected.detach().numpy(), rtol=0, atol=1e-13)
+    gradients = torch.autograd.grad(expected, [*leaves.values()], torch.from_numpy(dh))
+    for name, gradient in zip(leaves, gradients, strict=True):
+        mine = dx if name == "x" else rest[name]
+        np.testing.assert_allclose(mine, gradient.numpy(), rtol=1e-9, atol=1e-11)
+
+
 def test_statistics_are_those_of_a_time_step_and_a_case_alone():
     """Eq. 4: neither another case nor a later step changes what was normalized before."""
     x, _, given = drawn("lstm", normalized=True)

@@ -104,7 +104,17 @@ def test_empty_files_are_refused(folder, count, size):
 
 def test_data_are_named_for_their_folder_also_from_within(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert data.load(Path()).name == f"{folder.name} (12 images of 5x4)"
+    assert data.load(Path()).name.startswith(f"{folder.name} (12 images of 5x4, ")
+
+
+def test_other_images_of_the_same_sizes_have_another_name(folder):
+    before = data.load(folder).name
+    assert data.load(folder).name == before
+    path = folder / "train-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert data.load(folder).name != before
 
 
 def test_the_digits_are_split_the_same_way_every_time():

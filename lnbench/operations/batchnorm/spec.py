@@ -122,8 +122,9 @@ class BatchNorm(Operation):
         return lambda: step(x, weight, bias, eps, dy, known)
 
     def memory_bytes(self, case: Case) -> int:
-        """Return twice the compulsory traffic: inputs, outputs and as much scratch again."""
-        return 2 * self.work(case).bytes_moved
+        """Return inputs and outputs, and as much scratch in the type that is computed in."""
+        widening = case.dtype.accumulator.itemsize // case.dtype.itemsize
+        return (1 + widening) * self.work(case).bytes_moved
 
 
 class BatchNormInference(BatchNorm):

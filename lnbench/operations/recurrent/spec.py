@@ -125,10 +125,14 @@ class Recurrent(Operation):
         return lambda: step(cell, x, given, norm, dh)
 
     def memory_bytes(self, case: Case) -> int:
-        """Return inputs and outputs, and what each step saves: about eight states a gate."""
+        """Return inputs and outputs, and what each step saves: about eight states a gate.
+
+        Scratch and what is saved have the type that is computed in.
+        """
         steps, batch, hidden = self._sizes(case)
-        saved = 8 * equations.GATES[self.cell] * steps * batch * hidden * case.dtype.itemsize
-        return 2 * self.work(case).bytes_moved + saved
+        exact = case.dtype.accumulator.itemsize
+        saved = 8 * equations.GATES[self.cell] * steps * batch * hidden * exact
+        return (1 + exact // case.dtype.itemsize) * self.work(case).bytes_moved + saved
 
     def _given(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: array for name, array in arrays.items() if name not in ("x", "dh")}
