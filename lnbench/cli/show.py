@@ -1,6 +1,5 @@
 """`lnbench show`: the tables again, from the file."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -33,15 +32,7 @@ def show_command(
     showing.check_format(format_)
     showing.check_pivot(by, metric)
     if training.is_training(report):
-        _refuse(
-            {
-                "--by": by,
-                "--metric": metric != "time",
-                "--relative-to": relative_to,
-                "--explain": explain,
-            },
-            report,
-        )
+        _refuse(report, by=by, metric=metric != "time", relative_to=relative_to, explain=explain)
         showing.show_training(training.read(report), format_)
         return
     found = reports.read(report)
@@ -57,8 +48,9 @@ def show_command(
     showing.show(found, format_, relative_to=relative_to, by=by, metric=metric)
 
 
-def _refuse(flags: Mapping[str, object], report: Path) -> None:
+def _refuse(report: Path, **flags: object) -> None:
     """Raise ConfigError for a flag that says nothing about nets."""
-    for flag, given in flags.items():
+    for name, given in flags.items():
         if given:
+            flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag}: {report} is a report of training", "leave the flag out")

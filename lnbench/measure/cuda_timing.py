@@ -90,7 +90,8 @@ class CudaTimer:
                 raise RuntimeError(f"timed by a graph before, not captured now: {error}") from error
             return run
         self.clock, self._copies = GRAPH, count
-        if self.time(turn, count) / count < _LEAST_SHARE * by_events:
+        calls = max(count, self._most)
+        if self.time(turn, calls) / calls < _LEAST_SHARE * by_events:
             self.clock, self._copies = EVENTS, 1
             return run
         return turn

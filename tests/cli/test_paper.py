@@ -69,7 +69,7 @@ def test_training_writes_a_report_that_show_prints_again(here):
         "rows"
     ]
     assert {row["normalization"] for row in rows} == {"none", "batch", "layer", "rms"}
-    for flags in (["--by", "dtype"], ["--metric", "gbps"], ["--explain"]):
+    for flags in (["--by", "dtype"], ["--metric", "bandwidth"], ["--explain"]):
         refused = CliRunner().invoke(app, ["show", "t.json", *flags])
         assert refused.exit_code == 2
         assert f"{flags[0]}: t.json is a report of training" in refused.output

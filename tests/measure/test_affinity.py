@@ -65,9 +65,7 @@ def test_the_threads_of_a_numpy_worker_may_use_two_cpus(started):
 
     found = allowed(pid)
     pool = [cpus for thread, cpus in found.items() if thread != pid]
-    assert found[pid] == set(
-        usable_cpus()[:1]
-    )  # which computes or waits, and is in no helper's way
+    assert found[pid] == set(usable_cpus()[:1])  # it computes or waits, in no helper's way
     assert len(pool) >= 2
     assert frozenset.union(*pool) == frozenset(usable_cpus()[:2])
 

@@ -244,14 +244,16 @@ class TestCasesThatFitTheCache:
         class Result:
             pass
 
-        results = []
+        stream, results = Stream(), []
+        kernel = stream.kernel(3e-6)
 
         def call():
+            kernel()
             result = Result()
             results.append(weakref.ref(result))
             return result
 
-        timer = timer_on(Stream(), cold=True)
+        timer = timer_on(stream, cold=True)
         turn = timer.settle(call, lambda count: [call] * count, CACHE, "")
         for _ in range(20):
             turn()
