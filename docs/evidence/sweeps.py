@@ -46,7 +46,7 @@ def sweeps(rows: int, columns: int) -> dict[str, float]:
         "+ bias": lambda: np.add(y, ones, out=y),
     }
     with np.errstate(all="ignore"):
-        np.setbufsize(columns // 16 * 16 if columns < 8192 else 8192)
+        np.setbufsize(min(columns // 16 * 16, 8192))
         return {name: best_s(step) / x.size * 1e9 for name, step in steps.items()}
 
 
@@ -77,7 +77,9 @@ def main() -> None:
     for dtype in (np.float16, ml_dtypes.bfloat16):
         to, back = casts(dtype)
         call = whole(8192, 1024, dtype)
-        print(f"{dtype.__name__}: to float32 {to:.2f}, back {back:.2f}, call 8192x1024 {call:.2f} ns")
+        print(
+            f"{dtype.__name__}: to float32 {to:.2f}, back {back:.2f}, call 8192x1024 {call:.2f} ns"
+        )
 
 
 if __name__ == "__main__":

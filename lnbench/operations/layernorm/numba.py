@@ -20,6 +20,7 @@ from lnbench.operations.layernorm.rows import (
     must_fit,
     part_count,
     row_vector,
+    scratch,
     spans,
     total,
     work_type,
@@ -61,10 +62,8 @@ def forward(
     stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
 
     def compute(_: int, start: int, end: int) -> None:
-        scratch = np.empty((2, x.shape[1]), work)
-        kernel(
-            given, kind, gain, shift, float(eps), result, mean, rstd, start, end, scratch, stream
-        )
+        spare = scratch(1, (2, x.shape[1]), work)
+        kernel(given, kind, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
 
     pool = pool if x.size >= _SHARED else None
     _share(compute, spans(len(x), _thread_count(pool)), pool)
@@ -105,14 +104,16 @@ def backward(
     must_fit(x.shape, x.dtype, dx=dx)
     # As many parts as the shape says, whatever the threads: dw and db are sums over them.
     parts = spans(len(x), part_count(x.shape))
-    sums = np.zeros((max(1, len(parts)), 2, x.shape[1]))
+    count = max(1, len(parts))
+    sums = scratch(0, (2 * count, x.shape[1]), np.float64).reshape(count, 2, x.shape[1])
+    sums.fill(0)
     kind, arrays = _kind(x.dtype), tuple(map(_bits, (dy, x, dx)))
     kernel = _kernel("backward", dy, x, dx)
     stream = kernels.is_larger_than_cache(3 * x.nbytes)
 
     def compute(index: int, start: int, end: int) -> None:
-        scratch = np.empty((5, x.shape[1]), work)
-        kernel(*arrays, kind, mean, rstd, gain, sums[index], start, end, scratch, stream)
+        spare = scratch(1, (5, x.shape[1]), work)
+        kernel(*arrays, kind, mean, rstd, gain, sums[index], start, end, spare, stream)
 
     _share(compute, parts, pool if x.size >= _SHARED else None)
     dtype = x.dtype if weight is None else weight.dtype

@@ -111,11 +111,15 @@ def backward(
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, dx=dx)
     parts = split(x.shape, summed=True)
-    dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
-    dbs = np.zeros((len(parts), x.shape[1])) if has_bias else None
+    shape = (len(parts), x.shape[1])
+    dws = None if gain is None else scratch(3, shape, np.float64)
+    dbs = scratch(4, shape, np.float64) if has_bias else None
 
     def compute(index: int, part: Part) -> None:
         sums = [None if each is None else each[index] for each in (dws, dbs)]
+        for each in sums:
+            if each is not None:
+                each.fill(0)
         for block in part:
             given, rows = load(dy[block], work, 0), load(x[block], work, 1)
             result = target(dx[block], work, 2)

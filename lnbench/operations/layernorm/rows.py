@@ -151,13 +151,13 @@ def _small_buffer_pays() -> bool:
 
 
 class _Scratch(threading.local):
-    """Blocks that a thread fills again and again; they live as long as the thread."""
+    """Blocks that a thread fills again and again: fresh memory would cost its page faults."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[int, Any], Any] = {}
 
     def __call__(self, number: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        size = shape[0] * shape[1]
+        size, dtype = shape[0] * shape[1], np.dtype(dtype)
         buffer = self._buffers.get((number, dtype))
         if buffer is None or len(buffer) < size:
             buffer = self._buffers[number, dtype] = np.empty(size, dtype)
