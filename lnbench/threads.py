@@ -53,7 +53,8 @@ def threaded_routine(
 def pool_of(threads: int) -> Executor | None:
     """Return threads that stay on one CPU each, of those that the session may use; None for one.
 
-    The process itself may be bound to a single one: torch's OpenMP does that on import.
+    The process itself may be bound to a single one: torch's OpenMP does that on import. In a worker
+    the caller is bound to the first of as many CPUs as threads.
     """
     if threads <= 1:
         return None
@@ -61,10 +62,11 @@ def pool_of(threads: int) -> Executor | None:
     if not hasattr(os, "sched_setaffinity"):
         return ThreadPoolExecutor(threads)
     cpus = [int(cpu) for cpu in listed.split(",")] if listed else sorted(os.sched_getaffinity(0))
+    first, *others = cpus[:threads]
     if listed:
-        # In a worker the caller computes too, or waits: it must not share a helper's CPU.
-        os.sched_setaffinity(0, {cpus[0]})
-    turns = itertools.cycle((*cpus[1:], cpus[0]))
+        # It computes too, or waits: it must not share a helper's CPU.
+        os.sched_setaffinity(0, {first})
+    turns = itertools.cycle((*others, first))
     return ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(turns)}))
 
 

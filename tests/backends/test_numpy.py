@@ -10,6 +10,7 @@ from lnbench import registry
 from lnbench.backends.numpy import NumPy
 from lnbench.plan.case import Cache, Case, Direction, DType, Options, Output
 from lnbench.testing import BackendContract
+from lnbench.threads import pool_of
 
 LAYERNORM = registry.operation("layernorm")
 
@@ -94,6 +95,19 @@ def test_every_thread_stays_on_a_cpu_of_the_session(monkeypatch):
         }
     finally:
         made.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux's affinity")
+def test_as_many_cpus_are_used_as_there_are_threads(monkeypatch):
+    """Of a session's CPUs, of which this machine need not have so many."""
+    bound = []
+    monkeypatch.setenv("LNBENCH_CPUS", "4,5,6,7")
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: bound.append(cpus))
+    both = threading.Barrier(2)
+    with pool_of(2) as pool:
+        list(pool.map(lambda _: both.wait(30), range(2)))
+    assert bound[0] == {4}  # the caller's
+    assert sorted(bound[1:], key=min) == [{4}, {5}]
 
 
 def test_ready_outputs_are_the_same_in_every_call():
