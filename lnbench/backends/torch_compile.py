@@ -32,9 +32,6 @@ from lnbench.plan.case import Case
 class TorchCompile(Backend):
     """What inductor makes of ATen's operators, in its default mode."""
 
-    def __init__(self) -> None:
-        self._compiled_for: Case | None = None
-
     name = "torch-compile"
     framework = "torch"
     torch_threads = True
@@ -45,6 +42,9 @@ class TorchCompile(Backend):
     known_failings: ClassVar[Mapping[str, str]] = {
         "constant rows": "inductor's mean of equal elements is a few roundings off them"
     }
+
+    def __init__(self) -> None:
+        self._compiled_for: Case | None = None
 
     def availability(self, device: str) -> Availability:
         """Return whether torch can use the device and inductor can compile for it."""

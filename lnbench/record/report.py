@@ -126,7 +126,7 @@ def check_schema(schema: int, path: Path) -> None:
 _FOREIGN = "the file was changed by hand or comes from elsewhere; measure again, or mend it"
 
 
-class _Header(msgspec.Struct):
+class Header(msgspec.Struct):
     """What every version of the file begins with."""
 
     schema: int
@@ -135,7 +135,7 @@ class _Header(msgspec.Struct):
 
 def _check_header(data: bytes, path: Path) -> None:
     try:
-        header = msgspec.json.decode(data, type=_Header)
+        header = msgspec.json.decode(data, type=Header)
     except msgspec.ValidationError:
         raise ReportError(f"{path} is no report of lnbench", "lnbench run writes one") from None
     check_schema(header.schema, path)

@@ -13,7 +13,7 @@ from lnbench.record import files
 from lnbench.record.environment import Environment
 from lnbench.record.harmless import harmless
 from lnbench.record.layout import layout
-from lnbench.record.report import check_schema, sentence
+from lnbench.record.report import Header, check_schema, sentence
 from lnbench.record.revision import Revision
 from lnbench.record.wire import Tool
 from lnbench.record.wire_environment import EnvironmentRow, environment_of, environment_row
@@ -91,13 +91,6 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     """What was left out, and why."""
 
 
-class _Header(msgspec.Struct):
-    """What every version of the file begins with."""
-
-    schema: int
-    kind: str
-
-
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: Literal[1]
     kind: Literal["training"]
@@ -115,7 +108,7 @@ def read(path: Path) -> Training:
     """Return the training in a file; ReportError where it is none."""
     data = files.read(path)
     try:
-        check_schema(msgspec.json.decode(data, type=_Header).schema, path)
+        check_schema(msgspec.json.decode(data, type=Header).schema, path)
         found = msgspec.convert(_with_infinite_losses(msgspec.json.decode(data)), _File)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {sentence(error)}", _FOREIGN) from None
@@ -147,7 +140,7 @@ def write(training: Training, path: Path) -> None:
 def is_training(path: Path) -> bool:
     """Return whether a file says that it is a report of training."""
     try:
-        return msgspec.json.decode(files.read(path), type=_Header).kind == KIND
+        return msgspec.json.decode(files.read(path), type=Header).kind == KIND
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
