@@ -28,12 +28,13 @@ def check_format(name: str) -> str:
 
 def check_pivot(by: str, metric: str) -> None:
     """Raise UnknownNameError where an axis or metric of `show` is none."""
-    from lnbench.render import pivot
+    from lnbench.render.facts import METRICS
+    from lnbench.render.pivot import AXES
 
-    if by and by not in pivot.AXES:
-        raise UnknownNameError("axis", by, pivot.AXES, "--by")
-    if metric not in pivot.METRICS:
-        raise UnknownNameError("metric", metric, pivot.METRICS, "--metric")
+    if by and by not in AXES:
+        raise UnknownNameError("axis", by, AXES, "--by")
+    if metric not in METRICS:
+        raise UnknownNameError("metric", metric, METRICS, "--metric")
 
 
 def show(

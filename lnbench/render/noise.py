@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from lnbench.judge.noise import Noise, Source
 from lnbench.plan.case import shape_text
 from lnbench.registry import SPEED_LIMIT
+from lnbench.render.facts import interval_text
 from lnbench.render.json import json_text
-from lnbench.render.rows import group_title, interval_text
+from lnbench.render.rows import group_title
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet
 from lnbench.units import format_percent, significant
 

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
-from lnbench.render.rows import metric_text, notes
+from lnbench.render.facts import metric_text
+from lnbench.render.rows import notes
 from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns."""
-
-METRICS = ("time", "speedup", "bandwidth", "copy", "error", "memory")
-"""What can stand in the cells."""
 
 
 def pivot_sheets(rows: Sequence[Row], by: str, metric: str) -> tuple[Sheet, ...]:

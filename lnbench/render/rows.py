@@ -2,24 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from lnbench.judge.regime import Regime
-from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.plan.case import Case, shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
-from lnbench.render.sheet import ABSENT, BEST, Column, Line, Sheet
-from lnbench.units import format_bytes, format_percent, format_rate, format_time, significant
-
-_BOUND_BY = {
-    Regime.PAGE_FAULTS: "page faults",
-    Regime.CALLS: "calls",
-    Regime.LAUNCHES: "launches",
-    Regime.LATENCY: "latency",
-    Regime.CACHE: "cache",
-    Regime.BANDWIDTH: "memory",
-}
+from lnbench.render.facts import Fact, fact_text, facts_of
+from lnbench.render.sheet import BEST, Column, Line, Sheet
 
 
 def report_sheets(rows: Sequence[Row]) -> tuple[Sheet, ...]:
@@ -58,21 +47,8 @@ def head_lines(report: Report) -> tuple[str, ...]:
 
 
 def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
-    relative = next((row for row in rows if row.speedup is not None), None)
-    columns = (
-        Column("shape", right=False),
-        Column("backend", right=False),
-        Column("time"),
-        Column("±"),
-        *((Column("speedup"),) if relative else ()),
-        Column("GB/s"),
-        Column("% of copy"),
-        Column("ulp", wide=True),
-        Column("memory", wide=True),
-        Column("faults", wide=True),
-        Column("first call", wide=True),
-        Column("bound by", right=False, wide=True),
-    )
+    facts = facts_of(rows)
+    names = (Column("shape", right=False), Column("backend", right=False))
     lines: list[Line] = []
     shapes: dict[tuple[int, ...], list[Row]] = {}
     for row in rows:
@@ -80,8 +56,8 @@ def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
     for shape, members in shapes.items():
         for place, row in enumerate(sorted(members, key=_order)):
             text = shape_text(shape) if place == 0 else ""
-            lines.append(_line(text, row, speedups=relative is not None, first=place == 0))
-    return Sheet(title, columns, tuple(lines), notes(rows))
+            lines.append(_line(text, row, facts, first=place == 0))
+    return Sheet(title, (*names, *(fact.column for fact in facts)), tuple(lines), notes(rows))
 
 
 def _order(row: Row) -> tuple[int, float]:
@@ -91,28 +67,14 @@ def _order(row: Row) -> tuple[int, float]:
     return (0 if row.benchmark.backend == SPEED_LIMIT else 1, row.time.value)
 
 
-def _line(shape: str, row: Row, *, speedups: bool, first: bool) -> Line:
-    outcome, time = row.outcome, row.time
+def _line(shape: str, row: Row, facts: Sequence[Fact], *, first: bool) -> Line:
     name = row.benchmark.backend
-    if time is None or not isinstance(outcome, Measured):
-        kind = "skipped" if isinstance(outcome, Skipped) else "failed"
-        rest = (ABSENT,) * (9 if speedups else 8)
-        return Line((shape, name, kind, *rest), dim=kind == "skipped", first=first)
-    cells = (
-        shape,
-        f"{name} {BEST}" if row.best else name,
-        format_time(time.value),
-        interval_text(time),
-        *((speedup_text(row.speedup),) if speedups else ()),
-        ABSENT if row.bandwidth is None else significant(row.bandwidth / 1e9, 3),
-        share_text(row.share_of_copy),
-        ulp_text(outcome),
-        ABSENT if outcome.peak_extra_bytes is None else format_bytes(outcome.peak_extra_bytes),
-        ABSENT if outcome.page_faults is None else significant(outcome.page_faults, 3),
-        format_time(outcome.first_call_s),
-        _BOUND_BY[row.regime] if row.regime else ABSENT,
-    )
-    return Line(cells, best=row.best, dim=name == SPEED_LIMIT, first=first)
+    texts = [fact_text(fact, row) for fact in facts]
+    skipped = isinstance(row.outcome, Skipped)
+    if row.time is None:
+        texts[0] = "skipped" if skipped else "failed"
+    cells = (shape, f"{name} {BEST}" if row.best else name, *texts)
+    return Line(cells, best=row.best, dim=skipped or name == SPEED_LIMIT, first=first)
 
 
 def row_notes(row: Row) -> Iterable[str]:
@@ -139,47 +101,3 @@ def notes(rows: Sequence[Row]) -> tuple[str, ...]:
         + f": {note}"
         for note, who in found.items()
     )
-
-
-def interval_text(estimate: Estimate) -> str:
-    """Return the half-width of an interval as a percentage: `±2.1%`."""
-    if not (0 < estimate.low <= estimate.high < float("inf")):
-        return "±?"
-    return f"±{significant(((estimate.high / estimate.low) ** 0.5 - 1) * 100, 2)}%"
-
-
-def speedup_text(speedup: Estimate | None) -> str:
-    """Return a speedup: `1.42×`."""
-    return ABSENT if speedup is None else f"{speedup.value:.2f}×"
-
-
-def share_text(share: Estimate | None) -> str:
-    """Return a share of the copy's bandwidth: `43%`."""
-    return ABSENT if share is None else format_percent(share.value)
-
-
-def ulp_text(outcome: Measured) -> str:
-    """Return the largest error of any output, in units in the last place."""
-    worst = outcome.agreement.max_ulp
-    return ABSENT if worst is None else significant(worst, 2)
-
-
-def metric_text(row: Row, metric: str) -> str:
-    """Return one metric of a row: time, speedup, bandwidth, copy, error or memory."""
-    outcome = row.outcome
-    if row.time is None or not isinstance(outcome, Measured):
-        return "skipped" if isinstance(outcome, Skipped) else "failed"
-    match metric:
-        case "time":
-            return format_time(row.time.value)
-        case "speedup":
-            return speedup_text(row.speedup)
-        case "bandwidth":
-            return ABSENT if row.bandwidth is None else format_rate(row.bandwidth)
-        case "copy":
-            return share_text(row.share_of_copy)
-        case "error":
-            return f"{ulp_text(outcome)} ulp"
-        case _:
-            size = outcome.peak_extra_bytes
-            return ABSENT if size is None else format_bytes(size)

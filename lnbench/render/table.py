@@ -11,7 +11,7 @@ from rich.text import Text
 from lnbench.render.sheet import Line, Sheet
 from lnbench.units import one_line
 
-_WIDE = 126
+_WIDE = 136
 """Columns from which on a screen takes the columns that are nice to have."""
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from lnbench.errors import ConfigError
 from lnbench.judge.training import Group, groups
 from lnbench.record.training import Point, Run, Training
+from lnbench.render.facts import interval_text
 from lnbench.render.json import estimate_json, json_text
-from lnbench.render.rows import interval_text
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet
 from lnbench.units import format_percent, format_time, significant
 

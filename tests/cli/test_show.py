@@ -102,6 +102,37 @@ def test_only_failures_still_show_with_their_words(folder):
     assert kinds == ["failed", "failed", "skipped"]
 
 
+@pytest.fixture
+def on_cuda(folder):
+    """A row of a GPU, whose clock and profiler have said what the host does for a call."""
+    seen = (("clock", "cuda events"), ("launch_s", 7.25e-6), ("kernels", 2))
+    name = "layernorm/backward/4096x1024/float32/cuda/triton"
+    made = report(measured(name, 1e-5, page_faults=None, details=seen))
+    reports.write(made, Path("cuda.json"))
+
+
+def test_the_time_of_a_launch_stands_beside_the_time_of_the_kernels(on_cuda):
+    head, line = [text.split() for text in _table(show("cuda.json", columns=140).stdout)]
+
+    assert line[head.index("shape")] == "4096x1024"
+    assert "launch kernels" in " ".join(head)
+    assert "7.25 µs 2" in " ".join(line)
+
+
+def test_a_table_has_no_column_of_what_its_device_does_not_have(on_cuda):
+    wide = show("cuda.json", columns=140).stdout
+
+    assert "faults" not in wide
+    assert "launch" not in show("r.json", columns=140).stdout
+    assert "launch" not in _table(show("cuda.json", columns=80).stdout)[0]
+
+
+def _table(text):
+    """Return the head and the lines of the one table in a text, its rule left out."""
+    lines = text.split("\n\n")[1].splitlines()[1:]
+    return [line for line in lines if "─" not in line and not line.startswith(" " * 2)][:2]
+
+
 # What stands in the columns and in the cells
 
 
