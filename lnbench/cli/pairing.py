@@ -82,7 +82,7 @@ def pair(baseline: str, candidate: str, suite: str, flags: Mapping[str, Any]) ->
             records=(records[0], records[1]),
             looks=looks_within(picked.budget.passes),
             environment=here,
-            setting=setting_of(flags, picked.budget, threads, Ground(environment)),
+            setting=setting_of(flags, picked.budget, threads, Ground(environment), machines[0]),
             spawn=spawns(flags),
         )
 

@@ -79,12 +79,14 @@ def choose(suite: str, flags: Mapping[str, Any]) -> Iterator[Chosen]:
                 f"suite '{suite}' with these flags selects no benchmark",
                 "see what there is: lnbench list benchmarks",
             )
-        setting = setting_of(flags, picked.budget, threads, ground)
+        setting = setting_of(flags, picked.budget, threads, ground, machine)
         unable = tuple(outcome for each in benchmarks if (outcome := unable_outcome(each, machine)))
         yield Chosen(picked, benchmarks, unable, machine, setting, spawns(flags))
 
 
-def setting_of(flags: Mapping[str, Any], budget: Budget, threads: int, ground: Ground) -> Setting:
+def setting_of(
+    flags: Mapping[str, Any], budget: Budget, threads: int, ground: Ground, machine: Machine
+) -> Setting:
     """Return what holds for a session on this machine."""
     return Setting(
         budget=budget,
@@ -92,6 +94,7 @@ def setting_of(flags: Mapping[str, Any], budget: Budget, threads: int, ground: G
         threads=threads,
         ground=ground,
         memory_bytes=int(memory.free_bytes() * memory.WORKER_SHARE),
+        device_bytes=machine.free_bytes,
     )
 
 

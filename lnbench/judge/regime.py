@@ -89,7 +89,7 @@ def regime(
         if share is not None and time_s < CALL_S and speed < CALL_SHARE:
             return Regime.CALLS
     else:
-        device = dict(environment.devices).get(_full_name(case.device))
+        device = dict(environment.devices).get(case.numbered_device)
         launch_s = dict(row.details).get("launch_s")
         if isinstance(launch_s, float) and launch_s > time_s:
             return Regime.LAUNCHES
@@ -108,13 +108,8 @@ def cache_bytes(row: Measured, environment: Environment) -> int:
     case = row.benchmark.case
     if case.device_type == "cpu":
         return environment.cpu.last_level_cache_bytes or CPU_CACHE_BYTES
-    device: Device | None = dict(environment.devices).get(_full_name(case.device))
+    device: Device | None = dict(environment.devices).get(case.numbered_device)
     return (device and device.cache_bytes) or DEVICE_CACHE_BYTES
-
-
-def _full_name(device: str) -> str:
-    """Return a device as the environment names it: `cuda` is `cuda:0`."""
-    return device if ":" in device else f"{device}:0"
 
 
 def _page_faults_decide(row: Measured) -> bool:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lnbench import registry
-from lnbench.measure import memory, shared
+from lnbench.measure import shared
 from lnbench.measure.contest import NAMES, Contest, Match
 from lnbench.measure.home import Ground, Home, living, settle
 from lnbench.measure.row import known
@@ -126,12 +126,11 @@ class _Duel:
         if self._out_of_time():
             contest.close(Stopped.TIME)
             return
-        size = registry.operation(contest.case.operation).memory_bytes(contest.case)
-        beside = memory.fitting(len(contest.rows), size, memory.free_bytes())
+        beside, refusal = self._setting.room(contest.case, len(contest.rows))
         start = time.monotonic()
-        if beside == 0:
+        if refusal:
             for row in contest.rows:
-                row.skip(memory.refusal(size))
+                row.skip(refusal)
         else:
             try:
                 Visit(self._setting, contest.rows, homes, folder, self._rng).take(beside)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from lnbench import registry
-from lnbench.measure import memory, messages, shared
+from lnbench.measure import messages, shared
 from lnbench.measure.crew import WorkerError
 from lnbench.measure.home import Home, living, settle
 from lnbench.measure.messages import Finding, Traits
@@ -63,11 +62,9 @@ def inspect(
 
 
 def _inspect(benchmark: Benchmark, setting: Setting, home: Home, folder: Path) -> Checked:
-    case = benchmark.case
-    size = registry.operation(case.operation).memory_bytes(case)
-    if not memory.fitting(1, size, memory.free_bytes()):
-        return Checked(benchmark, skipped=memory.refusal(size))
-    limit = setting.memory_bytes if case.device_type == "cpu" else None
+    if refusal := setting.room(benchmark.case, 1).refusal:
+        return Checked(benchmark, skipped=refusal)
+    limit = setting.memory_bytes if benchmark.case.device_type == "cpu" else None
     request = messages.Check(benchmark, setting.seed, setting.threads, limit)
     with ExitStack() as stack:
         try:

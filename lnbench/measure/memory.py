@@ -1,8 +1,12 @@
 """How much memory is free, and whether a case fits in it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from lnbench import registry
+from lnbench.plan.case import Case
 from lnbench.units import format_bytes
 
 _MEMINFO = Path("/proc/meminfo")
@@ -18,6 +22,43 @@ WORKER_SHARE = 0.8
 _MAKER_COPIES = 3
 """Inputs and float64 truth, in the process that makes them and in the files, in units of what one
 backend needs."""
+
+
+DEVICE_SHARE = 0.9
+"""Workers may take this share of an accelerator's free memory: its pages are large, some idle."""
+
+CONTEXT_BYTES = 1 << 30
+"""What a worker needs on an accelerator beside its case: context, kernels, the flush, inputs that
+take turns."""
+
+
+class Room(NamedTuple):
+    """How much of a case fits at a time."""
+
+    beside: int
+    """How many of its backends fit beside each other."""
+    refusal: str
+    """Why not even one does; empty where one does."""
+
+
+def room(case: Case, backends: int, device_bytes: Mapping[str, int]) -> Room:
+    """Return how many backends of a case fit beside each other, on the host and on its device.
+
+    Args:
+        case: what each computes.
+        backends: how many there are.
+        device_bytes: the memory that is free on each accelerator, where that is known.
+    """
+    size, free = registry.operation(case.operation).memory_bytes(case), free_bytes()
+    beside = fitting(backends, size, free)
+    if not beside:
+        return Room(0, _refusal(needed_bytes(size), f"half of the free {format_bytes(free)}"))
+    device_free = device_bytes.get(case.numbered_device)
+    if device_free is None:
+        return Room(beside, "")
+    beside = min(beside, fitting_on_device(backends, size, device_free))
+    there = f"{DEVICE_SHARE:.0%} of the {format_bytes(device_free)} free on {case.device}"
+    return Room(beside, "" if beside else _refusal(size + CONTEXT_BYTES, there))
 
 
 def free_bytes() -> int:
@@ -36,6 +77,11 @@ def fitting(backends: int, backend_bytes: int, free: int) -> int:
     return backends if backend_bytes == 0 else max(0, min(backends, int(room // backend_bytes)))
 
 
+def fitting_on_device(backends: int, backend_bytes: int, free: int) -> int:
+    """Return how many backends of a case fit beside each other in an accelerator's memory."""
+    return min(backends, int(free * DEVICE_SHARE // (backend_bytes + CONTEXT_BYTES)))
+
+
 def needed_bytes(backend_bytes: int) -> int:
     """Return what a case needs with one backend at a time."""
     return (1 + _MAKER_COPIES) * backend_bytes
@@ -51,7 +97,6 @@ def _available() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def refusal(backend_bytes: int) -> str:
+def _refusal(needed: int, share: str) -> str:
     """Return why a case is skipped, and what it would need."""
-    needed, free = format_bytes(needed_bytes(backend_bytes)), format_bytes(free_bytes())
-    return f"needs about {needed} of memory, half of the free {free} may be used: take less"
+    return f"needs about {format_bytes(needed)} of memory, {share} may be used: take less"

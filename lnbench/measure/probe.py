@@ -50,6 +50,8 @@ class Machine(msgspec.Struct, frozen=True):
     """Version of the interpreter that answered."""
     packages: tuple[tuple[str, str], ...]
     """Versions of what matters to times, by name."""
+    free_bytes: tuple[tuple[str, int], ...] = ()
+    """Memory that is free on each accelerator, by name."""
 
     def find(self, backend: str, device: str) -> Found:
         """Return what was found for a pair."""
@@ -64,6 +66,7 @@ class _Devices(msgspec.Struct, frozen=True):
     devices: tuple[tuple[str, Device], ...]
     python: str
     packages: tuple[tuple[str, str], ...]
+    free_bytes: tuple[tuple[str, int], ...] = ()
 
 
 def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Machine:
@@ -81,7 +84,7 @@ def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Ma
         news = msgspec.json.decode(answers[0], type=_Devices)
         found += [msgspec.json.decode(answer, type=Found) for answer in answers[1:]]
         if len(found) == len(pairs):
-            return Machine(news.auto, news.devices, tuple(found), news.python, news.packages)
+            return Machine(backends=tuple(found), **msgspec.structs.asdict(news))
         backend, device = pairs[len(found)]  # the child died over this one
         text = f"its plug-in ended the process that loaded it ({end})"
         device = news.auto if device == "auto" else device
@@ -113,7 +116,7 @@ def _devices() -> _Devices:
     """Return torch's accelerators; asked in the child only."""
     import torch
 
-    found = []
+    found, free = [], []
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
@@ -130,7 +133,9 @@ def _devices() -> _Devices:
                     ),
                 )
             )
-    return _Devices("cuda" if found else "cpu", tuple(found), platform.python_version(), packages())
+            free.append((f"cuda:{index}", torch.cuda.mem_get_info(index)[0]))
+    auto, python = "cuda" if found else "cpu", platform.python_version()
+    return _Devices(auto, tuple(found), python, packages(), tuple(free))
 
 
 def _driver() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lnbench import registry
-from lnbench.measure import memory, shared
+from lnbench.measure import shared
 from lnbench.measure.home import Home, living, settle
 from lnbench.measure.row import Row, known, restored
 from lnbench.measure.visit import Setting, Visit, clear
@@ -125,12 +125,11 @@ class _Session:
     def visit(self, case: Case, home: Home, folder: Path) -> None:
         """Take one pass of a case, and close the rows that have had enough."""
         rows = [row for row in self._cases[case] if row.open]
-        size = registry.operation(case.operation).memory_bytes(case)
-        beside = memory.fitting(len(rows), size, memory.free_bytes())
+        beside, refusal = self._setting.room(case, len(rows))
         start = time.monotonic()
-        if beside == 0:
+        if refusal:
             for row in rows:
-                row.skip(memory.refusal(size))
+                row.skip(refusal)
         else:
             try:
                 Visit(self._setting, rows, {"": home}, folder, self._rng).take(beside)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import msgspec
 
-from lnbench.measure import messages, shared
+from lnbench.measure import memory, messages, shared
 from lnbench.measure.crew import WorkerError, WorkerHandle
 from lnbench.measure.home import Ground, Home
 from lnbench.measure.row import Row
@@ -28,6 +28,12 @@ class Setting(msgspec.Struct, frozen=True):
     """What the nursery and every worker run under."""
     memory_bytes: int | None = None
     """Most memory that one worker may take on the CPU; None for no limit."""
+    device_bytes: tuple[tuple[str, int], ...] = ()
+    """Memory that was free on each accelerator, by name, where it was asked."""
+
+    def room(self, case: Case, backends: int) -> memory.Room:
+        """Return how many backends of a case fit beside each other, and why if none does."""
+        return memory.room(case, backends, dict(self.device_bytes))
 
 
 class Visit:

@@ -148,6 +148,11 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "/".join((*parts, self.device_type)) + self.suffix
 
     @property
+    def numbered_device(self) -> str:
+        """The device as an environment names accelerators: `cuda` is `cuda:0`."""
+        return self.device if ":" in self.device else f"{self.device}:0"
+
+    @property
     def suffix(self) -> str:
         """The options that differ from their default: `;cache=cold;eps=1e-06`."""
         return "".join(f";{name}={text}" for name, text in self.options.differing())

@@ -1,10 +1,13 @@
 """How much memory is free, and what fits in it."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lnbench import registry
 from lnbench.measure import memory
+from lnbench.plan.case import Case, Direction, DType
 
 GIB = 1 << 30
 
@@ -78,9 +81,34 @@ def test_nothing_always_fits():
     assert memory.fitting(5, 0, 0) == 5
 
 
-def test_the_refusal_says_what_is_needed_and_what_is_there(machine):
-    words = memory.refusal(4 * GIB)
+def case(gib, device="cpu"):
+    """Return a case of which a backend needs so much."""
+    made = Case("layernorm", Direction.FORWARD, (1024, 1024), DType.FLOAT32, device)
+    rows = gib * GIB * 1024 // registry.operation("layernorm").memory_bytes(made)
+    return msgspec.structs.replace(made, shape=(rows, 1024))
 
-    assert "needs about 16.0 GiB" in words
-    assert "half of the free 8.00 GiB" in words
-    assert memory.fitting(1, 4 * GIB, memory.free_bytes()) == 0
+
+def test_the_refusal_says_what_is_needed_and_what_is_there(machine):
+    found = memory.room(case(4), 1, {})
+
+    assert found.beside == 0
+    assert "needs about 16.0 GiB" in found.refusal
+    assert "half of the free 8.00 GiB" in found.refusal
+    assert memory.room(case(1), 1, {}) == (1, "")
+
+
+@pytest.mark.parametrize(("device", "beside"), [("cuda", 2), ("cuda:1", 3), ("xpu", 4), ("cpu", 4)])
+def test_a_device_may_have_room_for_fewer_than_the_host(machine, device, beside):
+    (machine / "_MEMINFO").write_text(f"MemAvailable: {64 << 20} kB\n")
+
+    found = memory.room(case(3, device), 4, {"cuda:0": 10 * GIB, "cuda:1": 14 * GIB})
+
+    assert found == (beside, "")
+
+
+def test_a_device_without_room_for_one_says_which_and_how_much_it_has(machine):
+    found = memory.room(case(1, "cuda:1"), 4, {"cuda:0": 80 * GIB, "cuda:1": GIB})
+
+    assert found.beside == 0
+    assert "needs about 2.00 GiB" in found.refusal
+    assert "90% of the 1.00 GiB free on cuda:1" in found.refusal

@@ -129,6 +129,7 @@ def torch(monkeypatch):
         is_available=lambda: True,
         device_count=lambda: 2,
         get_device_properties=lambda index: properties,
+        mem_get_info=lambda index: ((100 + index) << 30, 150 << 30),
     )
     made = SimpleNamespace(cuda=cuda)
     monkeypatch.setitem(sys.modules, "torch", made)
@@ -143,6 +144,7 @@ def test_auto_is_cuda_where_there_is_one(torch, monkeypatch):
     device = Device("H200", "595.1", "9.0", 150 << 30, 50 << 20, 132)
     assert found.auto == "cuda"
     assert found.devices == (("cuda:0", device), ("cuda:1", device))
+    assert found.free_bytes == (("cuda:0", 100 << 30), ("cuda:1", 101 << 30))
 
 
 def test_auto_is_cpu_where_there_is_none(torch):

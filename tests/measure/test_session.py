@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lnbench.measure import home, session
+from lnbench.measure import home, memory, session
 from lnbench.measure.home import Ground
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType
@@ -222,7 +222,7 @@ def test_a_case_beyond_the_memory_is_skipped_with_what_it_needs(setting):
 
 
 def test_backends_that_do_not_fit_together_go_one_at_a_time(setting, monkeypatch):
-    monkeypatch.setattr(session.memory, "fitting", lambda *arguments: 1)
+    monkeypatch.setattr(memory, "fitting", lambda *arguments: 1)
 
     found = outcomes(benchmarks("plain"), setting)
 
