@@ -1,6 +1,7 @@
 """The laws of `--autotune`, interpreted; `test_layernorm_triton.py` runs this file."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -89,6 +90,21 @@ def test_a_damaged_file_is_written_anew(cache, text):
     path.write_text(text)
     assert tuned((3.0, 1.0, 2.0))[0] == CUTS[1]
     assert len(json.loads(path.read_text())) == 1
+
+
+def test_what_two_sessions_find_at_once_is_kept_of_both(cache):
+    names = [[f"{session}/{number}" for number in range(20)] for session in range(4)]
+
+    def write(found):
+        for name in found:
+            triton_tuning._write(cache / FILE, name, CUTS[0])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, names))
+
+    assert json.loads((cache / FILE).read_text()).keys() == {
+        name for each in names for name in each
+    }
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_next_search(cache):

@@ -4,6 +4,7 @@ A key names the device, Triton's version, the kernels' source, the width and typ
 computed, and a coarse bucket of the number of rows: another batch tunes nothing.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -104,12 +105,14 @@ def _read(path: Path) -> dict[str, Configuration]:
 
 
 def _write(path: Path, name: str, configuration: Configuration) -> None:
-    """Add one entry, in one step: workers of one session may write at the same time."""
+    """Add one entry in one step, after whoever else is writing: two sessions may tune at once."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        entries = {**_read(path), name: configuration}
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-        fresh.replace(path)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed
+            entries = {**_read(path), name: configuration}
+            fresh = path.with_suffix(".new")
+            fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+            fresh.replace(path)
     except OSError:  # a folder that cannot be written costs the next session its tuning anew
         return
