@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The checks that need a CUDA device, in parts of under ten minutes:
 #
-#   bash tests/gpu/run.sh wheels                     on a machine with a network: fetch what is missing
+#   bash tests/gpu/run.sh wheels [PACKAGE…]          on a machine with a network: fetch what is missing
 #   bash tests/gpu/run.sh tests [PART]               the GPU tests: clock, fused or layernorm, or all
 #   bash tests/gpu/run.sh sanitizer                  compute-sanitizer, memcheck and racecheck
 #   bash tests/gpu/run.sh SUITE [flags of lnbench]   transformer, isovolume or decode; again to go on
@@ -12,6 +12,10 @@
 # The machine brings Python, torch and triton (2.11 and 3.6 are enough) and needs no network: the
 # rest comes from the folder wheels/. Reports go to $OUT, or reports/ without it; a suite whose time
 # is up goes on where it stopped when it is called again.
+#
+# Not among the wheels: quack, whose compiler alone weighs 92 MB. Where that may travel, name
+#   quack-kernels einops apache-tvm-ffi torch-c-dlpack-ext nvidia-cutlass-dsl
+#   nvidia-cutlass-dsl-libs-{core,base,cu12}
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,7 +33,7 @@ wheels() {
     msgspec typer click shellingham rich markdown-it-py mdurl Pygments typing_extensions \
     annotated-doc ml-dtypes PyYAML hatchling editables packaging pathspec pluggy trove-classifiers \
     pytest pytest-timeout iniconfig hypothesis sortedcontainers \
-    nvidia-ml-py liger-kernel
+    nvidia-ml-py liger-kernel "$@"
   ls "$WHEELS"
 }
 
@@ -45,7 +49,8 @@ install() {
 
 case "${1:-}" in
   wheels)
-    wheels
+    shift
+    wheels "$@"
     ;;
   tests)
     install
