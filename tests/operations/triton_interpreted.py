@@ -17,7 +17,12 @@ from lnbench.arrays import to_host, to_torch
 from lnbench.backend import Available
 from lnbench.measure.verify import agreement
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import triton_backward, triton_choice, triton_launch
+from lnbench.operations.layernorm import (
+    triton_backward,
+    triton_choice,
+    triton_forward,
+    triton_launch,
+)
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
 from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.plan.case import Case, Direction, DType, Options, Output
@@ -116,7 +121,7 @@ FORWARD_TIERS = {
     "four rows a program": lambda width: rows_of(4, width),
     "64 rows a program": lambda width: rows_of(64, width),
     "chunks of 256": lambda _: Configuration("looped", 1, 256, 4),
-    "chunks of 1024": lambda _: Configuration("looped", 1, 1024, 4),
+    "chunks of 1024, two ahead": lambda _: Configuration("looped", 1, 1024, 4, stages=3),
     "split in 256": lambda _: Configuration("split", 1, 64, 4, chunk=256),
     "split in 1024": lambda _: Configuration("split", 1, 256, 4, chunk=1024),
 }
@@ -128,7 +133,7 @@ BACKWARD_TIERS = {
     "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
     "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
-    "two tiles under way": lambda width: rows_of(2, width)._replace(stages=2),
+    "three tiles under way": lambda width: rows_of(2, width)._replace(stages=3),
 }
 
 
@@ -181,6 +186,24 @@ class TestTiers:
             added.clear()
             assert problems(case, OPERATION.inputs(case, seed=5), module) == []
             assert added == [0] + [1] * ((203 - 1) // height)
+
+    @pytest.mark.parametrize(("rows_in_cache", "programs"), [(0, 8), (8, 8), (17, 16), (99, 20)])
+    def test_a_loop_has_no_more_rows_under_way_than_stay_cached(
+        self, monkeypatch, rows_in_cache, programs
+    ):
+        monkeypatch.setattr(triton_choice, "CACHE_OF_CPU", rows_in_cache * 2 * 100 * 4)
+        kernel, grids = triton_forward.forward_looped, []
+
+        class Seen:
+            def __getitem__(self, grid):
+                grids.append(grid)
+                return kernel[grid]
+
+        monkeypatch.setattr(triton_forward, "forward_looped", Seen())
+        case = case_of(Direction.FORWARD, DType.FLOAT32, shape=(20, 100))
+        module = ladder(forward=lambda _: Configuration("looped", 1, 64, 4, stages=2))
+        assert problems(case, OPERATION.inputs(case, seed=8), module) == []
+        assert grids == [(programs,)]  # one for each of 8 multiprocessors at least
 
     @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
     def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):

@@ -85,10 +85,11 @@ def _mean_of_chunks(
 ) -> tl.tensor:
     """Return the mean of each row, added up from the sums of its chunks in a fixed order."""
     count = tl.cdiv(N, CHUNK)
-    chunks = tl.arange(0, CHUNKS).to(tl.int64)
-    places = (which * count + chunks)[None, :] * M + rows[:, None]
-    inside = (rows < M)[:, None] & (chunks < count)[None, :]
-    return row_mean(tl.load(sums + places, mask=inside, other=0.0), N)
+    place = sums + which * count * M + rows
+    total = tl.load(place, mask=rows < M, other=0.0)
+    for chunk in tl.static_range(1, CHUNKS):
+        total += tl.load(place + chunk * M, mask=(rows < M) & (chunk < count), other=0.0)
+    return total[:, None] / N
 
 
 @triton.jit

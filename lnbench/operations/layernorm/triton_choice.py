@@ -77,4 +77,6 @@ def details(case: Case) -> Mapping[str, str | int | bool]:
             found[f"{direction} stages"] = cut.stages
         if cut.chunk:
             found[f"{direction} chunk"] = cut.chunk
+        if cut.registers:
+            found[f"{direction} registers"] = cut.registers
     return found | {"autotuned": True} if triton_tuning.wanted() else found

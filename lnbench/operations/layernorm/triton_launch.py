@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import triton
 
-from lnbench.operations.layernorm import triton_backward, triton_forward
+from lnbench.operations.layernorm import triton_backward, triton_forward, triton_split
 from lnbench.operations.layernorm.triton_choice import cache_bytes, chosen, processor_count
 from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
 from lnbench.plan.case import Direction
@@ -67,11 +67,11 @@ def _launch_forward(
     if cut.tier == "split":
         chunks = cut.chunks(columns)
         moments = rstd.new_empty((3, chunks, rows))
-        triton_forward.split_moments[(rows, chunks)](
+        triton_split.split_moments[(rows, chunks)](
             x, residual, total, rstd, moments, rows, columns, strides[0], strides[1], strides[3],
             mean is not None, cut.chunk, cut.block_n, num_warps=cut.num_warps,
         )  # fmt: skip
-        triton_forward.split_normalize[(rows, chunks)](
+        triton_split.split_normalize[(rows, chunks)](
             x, *vectors, y, total, mean, rstd, moments, rows, columns,
             strides[0], *strides[2:], eps, cut.chunk, cut.block_n,
             triton.next_power_of_2(chunks), num_warps=cut.num_warps,
@@ -81,12 +81,21 @@ def _launch_forward(
     if cut.tier == "rows":
         triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
             *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n,
-            num_warps=cut.num_warps,
+            num_warps=cut.num_warps, maxnreg=cut.registers or None,
         )  # fmt: skip
     else:
-        triton_forward.forward_looped[(rows,)](
-            *arrays, columns, *strides, eps, cut.block_n, num_warps=cut.num_warps
-        )
+        triton_forward.forward_looped[(_rows_under_way(x),)](
+            *arrays, rows, columns, *strides, eps, cut.block_n, cut.stages,
+            num_warps=cut.num_warps, maxnreg=cut.registers or None,
+        )  # fmt: skip
+
+
+def _rows_under_way(x: Any) -> int:
+    """Return how many rows may be taken at once, so that a second reading finds them cached."""
+    rows, columns = x.shape
+    processors = processor_count(x.device)
+    fitting = cache_bytes(x.device) // _CACHE_SHARE // (columns * x.element_size())
+    return min(rows, max(1, fitting // processors) * processors)
 
 
 def run_backward(

@@ -5,6 +5,7 @@ rows, never on that number itself: another batch compiles and tunes nothing. Siz
 that is summed up in docs/decisions/0017: bytes in flight, registers a thread, launches.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from enum import StrEnum
@@ -16,6 +17,7 @@ import triton
 
 from lnbench.plan.case import Direction
 
+_BYTES = (2, 4, 8)
 _REGISTERS = 65536  # 32-bit registers of a multiprocessor, compute capability 7.0 to 10.0
 
 
@@ -57,6 +59,8 @@ class Configuration(NamedTuple):
     """How many tiles are under way at once: the next one loads while this one is computed."""
     chunk: int = 0
     """Columns of a row that one program sums up where several share it; 0 for all."""
+    registers: int = 0
+    """Most registers of a thread; 0 for as many as the compiler takes."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""
@@ -64,7 +68,10 @@ class Configuration(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """A line of a table: which rows it is for, and how they are cut."""
+    """A line of a table: which rows it is for, and how they are cut.
+
+    Three numbers are those for elements of 2, 4 and 8 bytes.
+    """
 
     columns: int
     """Widest row, in elements of 4 bytes or fewer; half as wide for float64."""
@@ -72,40 +79,50 @@ class _Band(NamedTuple):
     """For which buckets."""
     tier: str
     elements: int
-    """Of a tile, or of a step where a row is taken in steps."""
+    """Of a tile, or of a step where a row is taken in steps; half as many for float64."""
     num_warps: int
-    stages: int = 1
-    height: int = 256
+    stages: tuple[int, int, int] = (1, 1, 1)
+    """The fewer bytes a tile has, the more of them are under way."""
+    height: int = 1
     """Most rows of a tile."""
     chunk: int = 0
+    """Columns that a program sums up, more where there would be too many `pieces`; 0 for all."""
+    pieces: int = 1024
+    """Most in which a row is summed up: who needs the sum adds them up anew."""
+    registers: tuple[int, int, int] = (0, 0, 0)
+    """Most of a thread, where one more program then fits on a multiprocessor."""
 
 
 _ALL = tuple(Rows)
 _SCARCE = (Rows.SINGLE, Rows.FEW)
 _ANY_WIDTH = 2**62
 
+_LOOPED = _Band(
+    65536, _ALL, "looped", elements=8192, num_warps=16, stages=(3, 2, 2), registers=(64, 64, 0)
+)
+_COLUMNS = _Band(
+    _ANY_WIDTH, _ALL, "columns", elements=2048, num_warps=4, height=2, chunk=16384, pieces=16
+)
 _FORWARD = (
-    _Band(1024, _ALL, "rows", elements=4096, num_warps=4),
+    _Band(1024, _ALL, "rows", elements=4096, num_warps=4, height=256),
     _Band(2048, _ALL, "rows", elements=2048, num_warps=4),
-    _Band(8192, _ALL, "rows", elements=4096, num_warps=8),
-    _Band(16384, _ALL, "rows", elements=16384, num_warps=16),
-    _Band(65536, _ALL, "looped", elements=8192, num_warps=16),
+    _Band(4096, _ALL, "rows", elements=4096, num_warps=8),
+    _Band(8192, _ALL, "rows", elements=8192, num_warps=8, registers=(64, 0, 0)),
+    _Band(16384, _ALL, "rows", elements=16384, num_warps=16, registers=(64, 64, 0)),
+    _LOOPED,
     _Band(_ANY_WIDTH, _SCARCE, "split", elements=4096, num_warps=8, chunk=16384),
-    _Band(_ANY_WIDTH, _ALL, "looped", elements=8192, num_warps=16),
+    _LOOPED._replace(columns=_ANY_WIDTH),
 )
 _BACKWARD = (
-    _Band(1024, _ALL, "rows", elements=2048, num_warps=4, height=128),
-    _Band(2048, _ALL, "rows", elements=2048, num_warps=4, stages=2),
-    _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=2),
-    _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=2),
-    _Band(65536, _ALL, "columns", elements=2048, num_warps=4, height=2, chunk=16384),
-    _Band(_ANY_WIDTH, _SCARCE, "columns", elements=2048, num_warps=4, height=2, chunk=65536),
-    _Band(_ANY_WIDTH, _ALL, "columns", elements=2048, num_warps=4, height=2),
+    _Band(512, _ALL, "rows", elements=2048, num_warps=4, height=128),
+    _Band(1024, _ALL, "rows", elements=2048, num_warps=4, height=2, stages=(3, 1, 1)),
+    _Band(2048, _ALL, "rows", elements=2048, num_warps=4, stages=(3, 2, 1)),
+    _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=(3, 2, 1)),
+    _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=(3, 2, 1)),
+    _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=64),
+    _COLUMNS,
 )
 _TABLES = {Direction.FORWARD: _FORWARD, Direction.BACKWARD: _BACKWARD}
-
-_MOST_CHUNKS = 1024
-"""Most pieces of a row: their sums are read by every program, in one go."""
 
 
 @cache
@@ -122,19 +139,23 @@ def heuristic(direction: Direction, columns: int, dtype: torch.dtype, rows: Rows
     width = triton.next_power_of_2(max(1, columns))
     for band in _TABLES[direction]:
         if width * scale <= band.columns and rows in band.rows:
-            return _cut(band, width, scale, columns)
+            return _cut(band, width, columns, dtype.itemsize)
     raise AssertionError("the last band of a table takes every width")
 
 
-def _cut(band: _Band, width: int, scale: int, columns: int) -> Configuration:
-    elements = band.elements // scale
-    if band.tier == "rows":
-        height = min(band.height, max(1, elements // width))
-        stages = band.stages if scale == 1 else 1  # two of float64 do not fit in registers
-        return Configuration("rows", height, width, band.num_warps, stages)
-    height = min(band.height, 2) if band.tier == "columns" else 1
-    chunk = band.chunk and max(band.chunk, _power_above(columns / _MOST_CHUNKS))
-    return Configuration(band.tier, height, elements // height, band.num_warps, chunk=chunk)
+def _cut(band: _Band, width: int, columns: int, itemsize: int) -> Configuration:
+    whole, size = band.tier == "rows", _BYTES.index(itemsize)
+    elements = band.elements // (1, 1, 2)[size]
+    height = min(band.height, max(1, elements // width)) if whole else band.height
+    return Configuration(
+        tier=band.tier,
+        block_m=height,
+        block_n=width if whole else elements // height,
+        num_warps=band.num_warps,
+        stages=band.stages[size],
+        chunk=band.chunk and max(band.chunk, _power_above(columns / band.pieces)),
+        registers=band.registers[size],
+    )
 
 
 def candidates(
@@ -148,19 +169,19 @@ def candidates(
     yield first
     arrays = 5 if direction is Direction.BACKWARD else 2  # x, dy, x̂ and two sums; x and y
     words = 2 if dtype is torch.float64 else 1
-    whole = first.tier == "rows"
-    for height in _around(first.block_m) if whole else (first.block_m,):
-        for width in (first.block_n,) if whole else _around(first.block_n):
-            for warps in (2, 4, 8, 16, 32):
-                for stages in (1, 2) if direction is Direction.BACKWARD else (1,):
-                    elements = height * width
-                    a_thread = elements / (32 * warps)
-                    fits = arrays * words * elements <= _REGISTERS
-                    tried = first._replace(
-                        block_m=height, block_n=width, num_warps=warps, stages=stages
-                    )
-                    if fits and 8 <= a_thread * words <= 64 and tried != first:  # noqa: PLR2004
-                        yield tried
+    whole, loops = first.tier == "rows", direction is Direction.BACKWARD or first.tier == "looped"
+    for height, width, warps, stages, registers in itertools.product(
+        _around(first.block_m) if whole else (first.block_m,),
+        (first.block_n,) if whole else _around(first.block_n),
+        (2, 4, 8, 16, 32),
+        (1, 2, 3) if loops else (1,),
+        dict.fromkeys((first.registers, 0)),
+    ):
+        elements = height * width
+        fits = arrays * words * elements <= _REGISTERS
+        tried = Configuration(first.tier, height, width, warps, stages, first.chunk, registers)
+        if fits and 8 <= elements / (32 * warps) * words <= 64 and tried != first:  # noqa: PLR2004
+            yield tried
 
 
 def _around(size: int) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from lnbench.operations.layernorm.triton_tiers import Configuration
 VARIABLE = "LNBENCH_AUTOTUNE"
 """The variable that `--autotune` sets to 1 for the workers."""
 
-_SOURCES = ("triton_tiles.py", "triton_forward.py", "triton_backward.py")
+_SOURCES = ("tiles", "chunks", "forward", "split", "backward")
 _known: dict[tuple[Path, str], Configuration] = {}
 """What this process has read or found."""
 
@@ -91,7 +91,7 @@ def _path() -> Path:
 def _fingerprint() -> str:
     """Return a digest of the kernels' source: another kernel is tuned anew."""
     folder = Path(__file__).parent
-    text = b"".join((folder / name).read_bytes() for name in _SOURCES)
+    text = b"".join((folder / f"triton_{name}.py").read_bytes() for name in _SOURCES)
     return hashlib.blake2b(text, digest_size=6).hexdigest()
 
 
