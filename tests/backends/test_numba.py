@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
@@ -34,6 +37,24 @@ class TestNumbaWithThreads(BackendContract):
     threads = 3
     dtypes: ClassVar = (DType.FLOAT32, DType.BFLOAT16)
     waits = True
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_no_thread_writes_any_more_once_one_of_them_has_raised(broken):
+    rest, ended = threading.Event(), []
+
+    def compute(number, *_):
+        if number == broken:
+            rest.set()
+            raise RuntimeError("no row")
+        rest.wait(5)
+        time.sleep(0.05)
+        ended.append(number)
+
+    with ThreadPoolExecutor(3) as pool:
+        with pytest.raises(RuntimeError, match="no row"):
+            kernels._share(compute, [(0, 1), (1, 2), (2, 3)], pool)
+        assert sorted(ended) == sorted({0, 1, 2} - {broken})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3 
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from typing import Any
 
 import ml_dtypes
@@ -152,7 +152,10 @@ def _share(
             take(share)
     else:
         others = [pool.submit(take, share) for share in shares[1:]]
-        take(shares[0])  # the caller's thread is awake: no other need be waited for
+        try:
+            take(shares[0])  # the caller's thread is awake: no other need be waited for
+        finally:
+            wait(others)  # they write into arrays that are the caller's again after this
         for other in others:
             other.result()  # raises what the thread raised
 
