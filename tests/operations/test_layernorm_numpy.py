@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -277,12 +278,12 @@ class TestInterface:
         workers = set()
 
         class Recorder(ThreadPoolExecutor):
-            def map(self, function, *iterables):
-                def recorded(*arguments):
+            def submit(self, function, *arguments):
+                def recorded():
                     workers.add(threading.get_ident())
                     return function(*arguments)
 
-                return super().map(recorded, *iterables)
+                return super().submit(recorded)
 
         with Recorder(2) as pool:
             everything(*drawn(300, 20), pool=pool)
@@ -307,6 +308,21 @@ class TestInterface:
         ready[0].flags.writeable = False
         with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="read-only"):
             kernels.forward(x, weight, bias, 1e-5, out=ready, pool=pool)
+
+    def test_an_error_arrives_when_no_thread_writes_any_more(self):
+        """The arrays are the caller's again."""
+        ended = []
+
+        def compute(number, _):
+            if number == 0:
+                raise RuntimeError("no row")
+            time.sleep(0.05)
+            ended.append(number)
+
+        with ThreadPoolExecutor(3) as pool:
+            with pytest.raises(RuntimeError, match="no row"):
+                rows_module.share(compute, [[]] * 3, 20, pool)
+            assert sorted(ended) == [1, 2]
 
     def test_a_step_is_forward_and_backward(self):
         """step adds nothing of its own."""

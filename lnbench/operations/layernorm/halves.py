@@ -5,6 +5,7 @@ float32 and 93 µs back, where a sweep of plain arithmetic takes 3. What follows
 sweeps. bfloat16 needs no trick: ml_dtypes casts as fast as the sweeps would (3 and 21 µs).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def widen(halves: Any, out: Any) -> None:
     np.multiply(out, _REBIAS, out=out)  # exact, and float16's subnormals become normal
 
 
-def narrow(wide: Any, out: Any, spare: tuple[Any, Any]) -> None:
+def narrow(wide: Any, out: Any, spare: Sequence[Any]) -> None:
     """Write the contiguous float array `wide`, which is used up, to `out` of any type and strides.
 
     Rounds once, to nearest and ties to even. `spare` are two arrays like `wide`, for scratch.

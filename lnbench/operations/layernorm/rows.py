@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -125,9 +125,10 @@ def share(
     if pool is None or len(parts) == 1:
         for index in range(len(parts)):
             quietly(index)
-    else:
-        for _ in pool.map(quietly, range(len(parts))):
-            pass  # raises what the thread raised
+        return
+    wait(tasks := [pool.submit(quietly, index) for index in range(len(parts))])
+    for task in tasks:  # all have ended: the arrays are the caller's again
+        task.result()  # raises what the thread raised
 
 
 @cache
@@ -184,8 +185,7 @@ def target(block: Any, work: Any, number: int) -> Any:
 def store(result: Any, block: Any, spare: tuple[int, int]) -> None:
     """Store what was computed in `target(block, …)`; uses up the scratch of the numbers `spare`."""
     if not _is_plain(block, result.dtype):
-        one, other = (scratch(number, result.shape, result.dtype) for number in spare)
-        narrow(result, block, (one, other))
+        narrow(result, block, [scratch(each, result.shape, result.dtype) for each in spare])
 
 
 def _is_plain(block: Any, work: Any) -> bool:
