@@ -14,12 +14,14 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed")
 
 import ml_dtypes
+import numba
 
 from lnbench import registry
 from lnbench.backends.numba import Numba
 from lnbench.operations.layernorm import numba as kernels
 from lnbench.operations.layernorm import numba_halves as halves
 from lnbench.operations.layernorm import numba_kernels as loops
+from lnbench.operations.layernorm import numba_lines as lines
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
 from lnbench.threads import pool_of
@@ -64,7 +66,7 @@ def past_the_cache(monkeypatch):
 
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 250, 1024, 4099, 20001])
-@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT64])
+@pytest.mark.parametrize("dtype", list(DType))
 def test_rows_that_are_written_past_the_cache_have_the_same_bits(columns, dtype, monkeypatch):
     case = Case("layernorm", Direction.STEP, (7, columns), dtype, "cpu")
     inputs = LAYERNORM.inputs(case, seed=1)
@@ -95,24 +97,54 @@ def test_a_result_that_begins_within_a_number_is_written_all_the_same(past_the_c
     np.testing.assert_array_equal(y, kernels.forward(x, None, None, 1e-5)[0])
 
 
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_all_sixteen_bit_values_are_widened_and_rounded_as_a_cast_does(dtype):
+@numba.njit
+def widened(numbers, out):
+    for j in range(out.size):
+        out[j] = halves.value_of(numbers[j])
+
+
+@numba.njit
+def rounded(values, out):
+    for j in range(out.size):
+        out[j] = halves.number_of(values[j], out.dtype.type(0))
+
+
+@numba.njit
+def rounded_by_lines(values, out):
+    """Let (1 - 0 - 0)·1·value - 0 be written line by line."""
+    one = np.empty(32, out.dtype)
+    rounded(np.ones(32, np.float32), one)
+    nothing, zero = np.full(32, np.float32(-0.0)), np.float32(0)
+    for start in range(0, out.size, 32):
+        lines.normalize_line(
+            out.dtype.type(0), out.ctypes.data + 2 * start, one.ctypes.data,
+            values.ctypes.data + 4 * start, nothing.ctypes.data, zero, zero, np.float32(1),
+        )  # fmt: skip
+
+
+HALVES = [np.float16, ml_dtypes.bfloat16]
+WAYS = [rounded, rounded_by_lines]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("rounded", WAYS)
+def test_all_sixteen_bit_values_are_widened_and_rounded_as_a_cast_does(dtype, rounded):
     bits = np.arange(1 << 16, dtype=np.uint16)
-    kind = kernels._kind(np.dtype(dtype))
     wide = np.empty(bits.size, np.float32)
-    halves.widen(bits, kind, wide)
+    widened(halves.as_numbers(bits.view(dtype)), wide)
     with np.errstate(all="ignore"):
         expected = bits.view(dtype).astype(np.float32)
     np.testing.assert_array_equal(wide, expected)
-    back = np.empty_like(bits)
-    halves.narrow(wide, kind, back)
+    back = np.empty(bits.size, dtype)
+    rounded(wide, halves.as_numbers(back))
     number = ~np.isnan(expected)
-    np.testing.assert_array_equal(back[number], bits[number])
-    assert np.isnan(back[~number].view(dtype).astype(np.float32)).all()
+    np.testing.assert_array_equal(back.view(np.uint16)[number], bits[number])
+    assert np.isnan(back[~number].astype(np.float32)).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_values_between_are_rounded_to_even_as_a_cast_does(dtype):
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("rounded", WAYS)
+def test_values_between_are_rounded_to_even_as_a_cast_does(dtype, rounded):
     rng = np.random.default_rng(0)
     values = rng.integers(0, 1 << 32, 200_000, dtype=np.uint32).view(np.float32)
     # Halfway between neighbours, a bit above and below, over all exponents.
@@ -120,15 +152,43 @@ def test_values_between_are_rounded_to_even_as_a_cast_does(dtype):
     ties = steps << 16 | rng.choice([0x7FFF, 0x8000, 0x8001, 0x0FFF, 0x1000, 0x1001], 50_000)
     values = np.concatenate([values, ties.astype(np.uint32).view(np.float32)])
     values = values[np.isfinite(values)]
-    found = np.empty(values.size, np.uint16)
-    halves.narrow(values, kernels._kind(np.dtype(dtype)), found)
+    values = values[: len(values) // 32 * 32]
+    found = np.empty(values.size, dtype)
+    rounded(values, halves.as_numbers(found))
     with np.errstate(all="ignore"):
         expected = values.astype(dtype).view(np.uint16)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found.view(np.uint16), expected)
+
+
+@pytest.mark.parametrize("rounded", WAYS)
+def test_a_number_that_is_none_stays_none_whatever_its_digits(rounded):
+    """Rounding the digits of such a one up would carry into its sign."""
+    digits = np.arange(0x7F800001, 0x80000000, 4099, dtype=np.uint32)[:2016]
+    values = np.concatenate([digits, digits | np.uint32(1 << 31)]).view(np.float32)
+    values[-1] = np.uint32(0xFFFFFFFF).view(np.float32)
+    for dtype in HALVES:
+        found = np.zeros(values.size, dtype)
+        rounded(values, halves.as_numbers(found))
+        assert np.isnan(found.astype(np.float32)).all()
+
+
+def test_a_processor_without_instructions_for_float16_rounds_alike(tmp_path):
+    least = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        [*command, "-k", "sixteen_bit or values_between or stays_none"],
+        env={**os.environ, **least, "NUMBA_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "10 passed" in done.stdout
 
 
 @pytest.mark.parametrize("direction", list(Direction))
-@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT16])
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16])
 def test_results_do_not_depend_on_the_number_of_threads(direction, dtype):
     case = Case("layernorm", direction, (5003, 257), dtype, "cpu")
     inputs = LAYERNORM.inputs(case, 0)

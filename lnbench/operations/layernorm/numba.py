@@ -2,20 +2,20 @@
 
 A row stays in the first caches from its statistics to its result. Sets larger than the last-level
 cache are written past it, as a copy of that size does: a plain store reads each line of the result
-first. float16 and bfloat16 are widened and rounded in integer arithmetic, row by row. Threads are
-the caller's: rows are shared out in parts that depend on the shape alone, so all results have the
-same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3 and 4.
+first. float16 and bfloat16 are widened where they are read and rounded where they are written.
+Threads are the caller's: rows are shared out in parts that depend on the shape alone, so all
+results have the same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3
+and 4.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, wait
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from lnbench.operations.layernorm import numba_kernels as kernels
-from lnbench.operations.layernorm.numba_halves import BFLOAT16, FLOAT16
+from lnbench.operations.layernorm.numba_halves import as_numbers
 from lnbench.operations.layernorm.rows import (
     must_fit,
     part_count,
@@ -57,13 +57,13 @@ def forward(
     # Compiled loops look at no bounds, and take types of 16 bits as integers.
     must_fit(x.shape, x.dtype, y=y)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
-    kind, given, result = _kind(x.dtype), _bits(x), _bits(y)
+    given, result = as_numbers(x), as_numbers(y)
     kernel = _kernel("forward", x, y)
     stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
 
     def compute(_: int, start: int, end: int) -> None:
-        spare = scratch(1, (2, x.shape[1]), work)
-        kernel(given, kind, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
+        spare = scratch(1, (1, x.shape[1]), work)
+        kernel(given, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
 
     pool = pool if x.size >= _SHARED else None
     _share(compute, spans(len(x), _thread_count(pool)), pool)
@@ -107,13 +107,13 @@ def backward(
     count = max(1, len(parts))
     sums = scratch(0, (2 * count, x.shape[1]), np.float64).reshape(count, 2, x.shape[1])
     sums.fill(0)
-    kind, arrays = _kind(x.dtype), tuple(map(_bits, (dy, x, dx)))
+    arrays = tuple(map(as_numbers, (dy, x, dx)))
     kernel = _kernel("backward", dy, x, dx)
     stream = kernels.is_larger_than_cache(3 * x.nbytes)
 
     def compute(index: int, start: int, end: int) -> None:
-        spare = scratch(1, (5, x.shape[1]), work)
-        kernel(*arrays, kind, mean, rstd, gain, sums[index], start, end, spare, stream)
+        spare = scratch(1, (4, x.shape[1]), work)
+        kernel(*arrays, mean, rstd, gain, sums[index], start, end, spare, stream)
 
     _share(compute, parts, pool if x.size >= _SHARED else None)
     dtype = x.dtype if weight is None else weight.dtype
@@ -165,23 +165,10 @@ def _thread_count(pool: Executor | None) -> int:
     return 1 if pool is None else int(getattr(pool, "_max_workers", 1))
 
 
-def _kind(dtype: Any) -> int:
-    """Return which 16 bits a type has, 0 for the wider ones."""
-    if dtype == np.float16:
-        return FLOAT16
-    return BFLOAT16 if dtype == ml_dtypes.bfloat16 else 0
-
-
-def _bits(array: Any) -> Any:
-    """Return an array as Numba knows it: types of 16 bits as integers."""
-    return array.view(np.uint16) if array.dtype.itemsize == 2 else array  # noqa: PLR2004
-
-
 def _kernel(name: str, *arrays: Any) -> Any:
-    """Return the loops for arrays of this type and these strides."""
-    halves = arrays[0].dtype.itemsize == 2  # noqa: PLR2004
+    """Return the loops for arrays of these strides."""
     plain = all(each.flags.c_contiguous and each.flags.aligned for each in arrays)
-    return getattr(kernels, f"{name}_plain" if plain and not halves else f"{name}_by_row")
+    return getattr(kernels, f"{name}_plain" if plain else f"{name}_by_row")
 
 
 def _vector(vector: Any, name: str, x: Any, absent: float) -> Any:
