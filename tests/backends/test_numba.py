@@ -179,10 +179,11 @@ def test_a_processor_without_instructions_for_float16_rounds_alike(tmp_path):
         "NUMBA_CACHE_DIR": str(tmp_path),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    chosen = [*command, "-k", "sixteen_bit or values_between or stays_none"]
+    environment = {**os.environ, **least, "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
-        [*command, "-k", "sixteen_bit or values_between or stays_none"],
-        env={**os.environ, **least, "NUMBA_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        chosen, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert "10 passed" in done.stdout
 
