@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import numba
+import numpy as np
 
 from lnbench.operations.layernorm.numba_halves import value_of
 
@@ -19,8 +20,9 @@ _sums = numba.njit(
 )
 
 
-# Indices begin at 0 in every loop: only then does Numba know that none is negative, and LLVM takes
-# the loop in vectors. Short rows are indexed in place, since a slice costs as much as their sums.
+# Indices begin at 0 in every loop, and are unsigned where they are added up: only then does Numba
+# know that none is negative, and LLVM takes the loop in vectors. No row is sliced: a slice counts a
+# reference up and down, atomically, which costs as much as the sums of a short row.
 # What is computed in is the type of `gain`; x may be numbers of 16 bits.
 
 
@@ -28,16 +30,10 @@ _sums = numba.njit(
 def _sum(x: Any, i: int, gain: Any) -> float:
     """Return the sum of row i."""
     whole = 0.0
-    if x.shape[1] <= _RUN:
-        part = gain.dtype.type(0)
-        for j in range(x.shape[1]):
-            part += value_of(x[i, j])
-        return whole + part
     for start in range(0, x.shape[1], _RUN):
-        run = x[i, start : start + _RUN]
         part = gain.dtype.type(0)
-        for j in range(run.size):
-            part += value_of(run[j])
+        for j in range(min(_RUN, x.shape[1] - start)):
+            part += value_of(x[i, np.uintp(start) + np.uintp(j)])
         whole += part
     return whole
 
@@ -46,18 +42,10 @@ def _sum(x: Any, i: int, gain: Any) -> float:
 def _moments(x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float]:
     """Return the sums of x - mean and of its squares over row i."""
     first, second = 0.0, 0.0
-    if x.shape[1] <= _RUN:
-        one, two = gain.dtype.type(0), gain.dtype.type(0)
-        for j in range(x.shape[1]):
-            centred = value_of(x[i, j]) - mean
-            one += centred
-            two += centred * centred
-        return first + one, second + two
     for start in range(0, x.shape[1], _RUN):
-        run = x[i, start : start + _RUN]
         one, two = gain.dtype.type(0), gain.dtype.type(0)
-        for j in range(run.size):
-            centred = value_of(run[j]) - mean
+        for j in range(min(_RUN, x.shape[1] - start)):
+            centred = value_of(x[i, np.uintp(start) + np.uintp(j)]) - mean
             one += centred
             two += centred * centred
         first += one
@@ -69,20 +57,11 @@ def _moments(x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float]:
 def _slopes(dy: Any, x: Any, i: int, gain: Any, mean: Any) -> tuple[float, float, float]:
     """Return the sums of x - mean, of g = dy·weight, and of g·(x - mean) over row i."""
     first, second, third = 0.0, 0.0, 0.0
-    if x.shape[1] <= _RUN:
-        one, two, three = gain.dtype.type(0), gain.dtype.type(0), gain.dtype.type(0)
-        for j in range(x.shape[1]):
-            centred, g = value_of(x[i, j]) - mean, value_of(dy[i, j]) * gain[j]
-            one += centred
-            two += g
-            three += g * centred
-        return first + one, second + two, third + three
     for start in range(0, x.shape[1], _RUN):
-        end = start + _RUN
-        x_run, dy_run, gain_run = x[i, start:end], dy[i, start:end], gain[start:end]
         one, two, three = gain.dtype.type(0), gain.dtype.type(0), gain.dtype.type(0)
-        for j in range(x_run.size):
-            centred, g = value_of(x_run[j]) - mean, value_of(dy_run[j]) * gain_run[j]
+        for j in range(min(_RUN, x.shape[1] - start)):
+            k = np.uintp(start) + np.uintp(j)
+            centred, g = value_of(x[i, k]) - mean, value_of(dy[i, k]) * gain[k]
             one += centred
             two += g
             three += g * centred
