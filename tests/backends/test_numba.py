@@ -55,7 +55,7 @@ def test_no_thread_writes_any_more_once_one_of_them_has_raised(broken):
 
     with ThreadPoolExecutor(3) as pool:
         with pytest.raises(RuntimeError, match="no row"):
-            kernels._share(compute, [(0, 1), (1, 2), (2, 3)], pool)
+            kernels._share(compute, 3, pool)
         assert sorted(ended) == sorted({0, 1, 2} - {broken})
 
 
@@ -204,7 +204,7 @@ def test_results_do_not_depend_on_the_number_of_threads(direction, dtype):
 
 
 def test_a_thread_pool_of_the_users_own_will_do():
-    x = np.random.default_rng(0).standard_normal((3000, 300), dtype=np.float32)
+    x = np.random.default_rng(0).standard_normal((4000, 300), dtype=np.float32)
     with pool_of(2) as pool:
         shared = kernels.forward(x, None, None, 1e-5, pool=pool)
     for one, other in zip(shared, kernels.forward(x, None, None, 1e-5), strict=True):

@@ -8,7 +8,7 @@ results have the same bits for every number of threads. Source: Ba, Kiros and Hi
 and 4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, wait
 from typing import Any
 
@@ -26,7 +26,7 @@ from lnbench.operations.layernorm.rows import (
     work_type,
 )
 
-_SHARED = 1 << 19
+_SHARED = 1 << 20
 """Elements from which on a second thread gains more than it costs to wake it."""
 
 
@@ -61,12 +61,12 @@ def forward(
     kernel = _kernel("forward", x, y)
     stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
 
-    def compute(_: int, start: int, end: int) -> None:
+    def compute(start: int, end: int) -> None:
         spare = scratch(1, (1, x.shape[1]), work)
         kernel(given, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
 
     pool = pool if x.size >= _SHARED else None
-    _share(compute, spans(len(x), _thread_count(pool)), pool)
+    _share(compute, len(x), pool)
     return y, mean, rstd
 
 
@@ -103,19 +103,19 @@ def backward(
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, x.dtype, dx=dx)
     # As many parts as the shape says, whatever the threads: dw and db are sums over them.
-    parts = spans(len(x), part_count(x.shape))
-    count = max(1, len(parts))
+    edges = np.array([0, *(end for _, end in spans(len(x), part_count(x.shape)))])
+    count = max(1, len(edges) - 1)
     sums = scratch(0, (2 * count, x.shape[1]), np.float64).reshape(count, 2, x.shape[1])
     sums.fill(0)
     arrays = tuple(map(as_numbers, (dy, x, dx)))
     kernel = _kernel("backward", dy, x, dx)
     stream = kernels.is_larger_than_cache(3 * x.nbytes)
 
-    def compute(index: int, start: int, end: int) -> None:
+    def compute(first: int, last: int) -> None:
         spare = scratch(1, (4, x.shape[1]), work)
-        kernel(*arrays, mean, rstd, gain, sums[index], start, end, spare, stream)
+        kernel(*arrays, mean, rstd, gain, sums, edges, first, last, spare, stream)
 
-    _share(compute, parts, pool if x.size >= _SHARED else None)
+    _share(compute, len(edges) - 1, pool if x.size >= _SHARED else None)
     dtype = x.dtype if weight is None else weight.dtype
     return (
         dx,
@@ -132,32 +132,23 @@ def step(
     return y, *backward(dy, x, mean, rstd, weight, bias is not None, pool=pool)
 
 
-def _share(
-    compute: Callable[[int, int, int], None],
-    parts: Sequence[tuple[int, int]],
-    pool: Executor | None,
-) -> None:
-    """Call `compute` with the number, first row and end of every part.
+def _share(compute: Callable[[int, int], None], count: int, pool: Executor | None) -> None:
+    """Call `compute` with the first of so many rows or parts and the end, once in each thread.
 
-    Each thread takes one share, the caller's too: to wake another costs 50 µs.
+    The caller's thread takes a share too: to wake another costs 50 µs.
     """
-    shares = spans(len(parts), _thread_count(pool))
-
-    def take(share: tuple[int, int]) -> None:
-        for number in range(*share):
-            compute(number, *parts[number])
-
+    shares = spans(count, _thread_count(pool))
     if pool is None or len(shares) <= 1:
         for share in shares:
-            take(share)
-    else:
-        others = [pool.submit(take, share) for share in shares[1:]]
-        try:
-            take(shares[0])  # the caller's thread is awake: no other need be waited for
-        finally:
-            wait(others)  # they write into arrays that are the caller's again after this
-        for other in others:
-            other.result()  # raises what the thread raised
+            compute(*share)
+        return
+    others = [pool.submit(compute, *share) for share in shares[1:]]
+    try:
+        compute(*shares[0])  # the caller's thread is awake: no other need be waited for
+    finally:
+        wait(others)  # they write into arrays that are the caller's again after this
+    for other in others:
+        other.result()  # raises what the thread raised
 
 
 def _thread_count(pool: Executor | None) -> int:

@@ -115,11 +115,11 @@ def _differentiate_lines(
 
 
 @_exact
-def _flush(part: Any, sums: Any) -> None:
-    """Add sums of some rows to those of all, and begin anew."""
+def _flush(part: Any, sums: Any, number: int) -> None:
+    """Add sums of some rows to those of a part, and begin anew."""
     for k in range(2):
         for j in range(part.shape[1]):
-            sums[k, j] += part[k, j]
+            sums[number, k, j] += part[k, j]
             part[k, j] = 0
 
 
@@ -139,21 +139,22 @@ def forward_plain(
 
 @_exact
 def backward_plain(
-    dy: Any, x: Any, dx: Any, mean: Any, rstd: Any, gain: Any, sums: Any,
-    start: int, end: int, scratch: Any, stream: bool,
+    dy: Any, x: Any, dx: Any, mean: Any, rstd: Any, gain: Any, sums: Any, edges: Any,
+    first: int, last: int, scratch: Any, stream: bool,
 ) -> None:  # fmt: skip
-    """Differentiate rows start to end of contiguous arrays."""
+    """Differentiate the rows of parts first to last of contiguous arrays."""
     part = scratch[:2]
     part[:] = 0
     past = stream and x.shape[1] >= _WIDE
     places = (
         dy.ctypes.data, x.ctypes.data, dx.ctypes.data, gain.ctypes.data, part.ctypes.data,
     )  # fmt: skip
-    for i in range(start, end):
-        _differentiate_lines(dy, x, i, mean[i], rstd[i], gain, part, dx, places, past)
-        if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
-            _flush(part, sums)
-    _flush(part, sums)
+    for number in range(first, last):
+        for i in range(edges[number], edges[number + 1]):
+            _differentiate_lines(dy, x, i, mean[i], rstd[i], gain, part, dx, places, past)
+            if (i - edges[number] + 1) % MOST_FLOAT32_ROWS == 0:
+                _flush(part, sums, number)
+        _flush(part, sums, number)
 
 
 @_exact
@@ -175,19 +176,20 @@ def forward_by_row(
 
 @_exact
 def backward_by_row(
-    dy: Any, x: Any, dx: Any, mean: Any, rstd: Any, gain: Any, sums: Any,
-    start: int, end: int, scratch: Any, stream: bool,
+    dy: Any, x: Any, dx: Any, mean: Any, rstd: Any, gain: Any, sums: Any, edges: Any,
+    first: int, last: int, scratch: Any, stream: bool,
 ) -> None:  # fmt: skip
-    """Differentiate rows start to end of arrays of any strides, by way of scratch."""
+    """Differentiate the rows of parts first to last of any strides, by way of scratch."""
     part, given, row = scratch[:2], scratch[2:3], scratch[3:4]
     part[:] = 0
-    for i in range(start, end):
-        for j in range(x.shape[1]):
-            given[0, j], row[0, j] = value_of(dy[i, j]), value_of(x[i, j])
-        found = gradient(given, row, 0, mean[i], rstd[i], gain)
-        known = (mean[i], found[0], rstd[i], found[1], found[2])
-        for j in range(x.shape[1]):
-            _differentiate_at(given, row, 0, j, known, gain, part, dx, i)
-        if (i - start + 1) % MOST_FLOAT32_ROWS == 0:
-            _flush(part, sums)
-    _flush(part, sums)
+    for number in range(first, last):
+        for i in range(edges[number], edges[number + 1]):
+            for j in range(x.shape[1]):
+                given[0, j], row[0, j] = value_of(dy[i, j]), value_of(x[i, j])
+            found = gradient(given, row, 0, mean[i], rstd[i], gain)
+            known = (mean[i], found[0], rstd[i], found[1], found[2])
+            for j in range(x.shape[1]):
+                _differentiate_at(given, row, 0, j, known, gain, part, dx, i)
+            if (i - edges[number] + 1) % MOST_FLOAT32_ROWS == 0:
+                _flush(part, sums, number)
+        _flush(part, sums, number)
