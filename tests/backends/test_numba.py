@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -173,11 +174,7 @@ def test_a_number_that_is_none_stays_none_whatever_its_digits(rounded):
 
 
 def test_a_processor_without_instructions_for_float16_rounds_alike(tmp_path):
-    least = {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-    }
+    least = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     chosen = [*command, "-k", "sixteen_bit or values_between or stays_none"]
     environment = {**os.environ, **least, "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -231,21 +228,38 @@ def test_what_cannot_be_computed_is_a_sentence(call, words):
         call(np.ones((2, 4), np.float32))
 
 
+RUN_LOOPS = """if True:
+    import numpy as np
+    from lnbench.operations.layernorm import numba as kernels
+    for x in (np.ones((3, 40), np.float16), np.ones((3, 40), np.float32)[:, ::2]):
+        y, mean, rstd = kernels.forward(x, None, None, 1e-5)
+        kernels.backward(y, x, mean, rstd, None, True)
+"""
+
+
+def compiled_loops(folder):
+    """Return when each compiled loop in a cache was written, after a process has run some."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", RUN_LOOPS], env=environment, check=True, timeout=300)
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("numba_kernels.*.nbc")}
+
+
 def test_a_second_process_finds_every_loop_compiled(tmp_path):
     """Also those for types of 16 bits and for strides."""
-    program = """if True:
-        import numpy as np
-        from lnbench.operations.layernorm import numba as kernels
-        for x in (np.ones((3, 40), np.float16), np.ones((3, 40), np.float32)[:, ::2]):
-            y, mean, rstd = kernels.forward(x, None, None, 1e-5)
-            kernels.backward(y, x, mean, rstd, None, True)
-    """
-    found = []
-    for _ in range(2):
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=300)
-        found.append(sorted(path.name for path in tmp_path.rglob("*.nbc")))
-    assert found[0] == found[1] != []
+    first = compiled_loops(tmp_path)
+    assert first
+    assert compiled_loops(tmp_path) == first
+
+
+def test_loops_older_than_a_file_they_are_compiled_from_are_compiled_anew(tmp_path):
+    """Numba itself looks at the file of the loop alone, not at those whose functions it calls."""
+    first = compiled_loops(tmp_path)
+    edited = max(path.stat().st_mtime for path in Path(loops.__file__).parent.glob("numba_*.py"))
+    for path in tmp_path.rglob("*.nb?"):
+        os.utime(path, (edited - 1, edited - 1))
+    second = compiled_loops(tmp_path)
+    assert second.keys() == first.keys()
+    assert min(second.values()) > edited * 1e9
 
 
 def test_without_numba_the_backend_says_what_to_install(monkeypatch):

@@ -1,6 +1,7 @@
 """The loops of `numba.py`, compiled on first use and kept on disk (`NUMBA_CACHE_DIR`)."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -193,3 +194,21 @@ def backward_by_row(
             if (i - edges[number] + 1) % MOST_FLOAT32_ROWS == 0:
                 _flush(part, sums, number)
         _flush(part, sums, number)
+
+
+def _forget_older_loops() -> None:
+    """Delete compiled loops that are older than a file that they are compiled from.
+
+    Numba compares them with this file alone, and would measure what another said before an edit.
+    """
+    here = Path(__file__)
+    newest = max(each.stat().st_mtime_ns for each in here.parent.glob("numba_*.py"))
+    for compiled in Path(forward_plain.stats.cache_path).glob(f"{here.stem}.*.nb[ci]"):
+        try:
+            if compiled.stat().st_mtime_ns < newest:
+                compiled.unlink()
+        except OSError:  # another process was faster, or they are not ours to delete
+            continue
+
+
+_forget_older_loops()
