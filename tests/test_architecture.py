@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 LINES, MOST_LINES = 250, 400
 LONG_FILES = {
     "cli/options.py": "one entry an option, declared once for all commands",
-    "operations/layernorm/triton_backward.py": "kernels that share their loads and reductions",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
     "plan/case.py": "a case and its parts, each with its fields' doc strings",
     "testing.py": "a contract is one class, which plug-in authors read as a whole",

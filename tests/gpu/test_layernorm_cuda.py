@@ -11,7 +11,12 @@ from lnbench.arrays import to_host, to_torch  # noqa: E402
 from lnbench.measure.verify import agreement  # noqa: E402
 from lnbench.operations.layernorm import torch as eager  # noqa: E402
 from lnbench.operations.layernorm import triton as kernels  # noqa: E402
-from lnbench.operations.layernorm import triton_backward, triton_forward, triton_split  # noqa: E402
+from lnbench.operations.layernorm import (  # noqa: E402
+    triton_backward,
+    triton_forward,
+    triton_parts,
+    triton_split,
+)
 from lnbench.operations.layernorm.spec import LayerNorm as Specification  # noqa: E402
 from lnbench.operations.layernorm.triton_tiers import Configuration, bucket  # noqa: E402
 from lnbench.plan.case import Case, Direction, DType, Options  # noqa: E402
@@ -26,7 +31,8 @@ OPERATION = Specification()
 JITTED = {
     triton_forward: ("forward_rows", "forward_looped"),
     triton_split: ("split_moments", "split_normalize"),
-    triton_backward: ("backward_sums", "backward_tiles", "sum_parts"),
+    triton_backward: ("backward_sums", "backward_tiles"),
+    triton_parts: ("sum_parts",),
 }
 
 

@@ -22,6 +22,7 @@ from lnbench.operations.layernorm import (
     triton_backward,
     triton_choice,
     triton_forward,
+    triton_parts,
     triton_split,
 )
 from lnbench.operations.layernorm.triton_tiers import (
@@ -44,7 +45,7 @@ KERNELS = {
     "split_normalize": triton_split,
     "backward_sums": triton_backward,
     "backward_tiles": triton_backward,
-    "sum_parts": triton_backward,
+    "sum_parts": triton_parts,
 }
 """Where each kernel is."""
 
@@ -274,8 +275,9 @@ def test_strided_tensors_compile(compiled):
 @pytest.mark.parametrize("columns", [2048, 4096, 8192])
 def test_the_next_tile_is_loaded_while_this_one_is_computed(compiled, columns):
     launch(4096, columns, torch.bfloat16)
-    (tiles,) = (each for each in compiled if each.name == "backward_tiles")
-    assert "cp.async" in tiles.ptx
+    loops = [each for each in compiled if each.name in ("backward_tiles", "sum_parts")]
+    assert len(loops) == 2
+    assert all("cp.async" in each.ptx for each in loops)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -22,6 +22,7 @@ from lnbench.operations.layernorm import (
     triton_choice,
     triton_forward,
     triton_launch,
+    triton_parts,
 )
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
 from lnbench.operations.layernorm.triton_tiers import Configuration
@@ -207,14 +208,14 @@ class TestTiers:
 
     @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
     def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):
-        kernel, asked = triton_backward.sum_parts, []
+        kernel, asked = triton_parts.sum_parts, []
 
         class Counted:
             def __getitem__(self, grid):
                 asked.append(grid)
                 return kernel[grid]
 
-        monkeypatch.setattr(triton_backward, "sum_parts", Counted())
+        monkeypatch.setattr(triton_parts, "sum_parts", Counted())
         case = case_of(Direction.BACKWARD, DType.BFLOAT16, shape=(rows, 40))
         assert problems(case, OPERATION.inputs(case, seed=6)) == []
         assert len(asked) == launches

@@ -1,14 +1,15 @@
 """Backward: persistent programs, no atomics, no locks; means over a row first where it is wide.
 
-Each program adds up dw and db of its rows in registers, and `sum_parts` adds up the programs in a
-fixed order. Where a pointer is None, what would be done with it is not compiled: without a mean
-these are the kernels of RMSNorm, with dz those of a sum that was normalized and used on its own.
+Each program adds up dw and db of its rows in registers, and stores them as a part. Where a pointer
+is None, what would be done with it is not compiled: without a mean these are the kernels of
+RMSNorm, with dz those of a sum that was normalized and used on its own.
 """
 # ruff: noqa: N803  (Triton's constants are upper case everywhere, and so are M and N)
 
 import triton
 import triton.language as tl
 
+from lnbench.operations.layernorm.triton_parts import store_part
 from lnbench.operations.layernorm.triton_tiles import (
     centre,
     load_tile,
@@ -149,27 +150,6 @@ def _slope(
     return result
 
 
-@triton.jit
-def _store_part(
-    parts: tl.tensor,
-    tile: tl.tensor,
-    part_stride: tl.tensor,
-    add: tl.tensor,
-    columns: tl.tensor,
-    N: tl.tensor,
-) -> None:
-    """Store the sum of a tile's rows as this program's row of the parts, or add it to that row.
-
-    Without `add` nothing is ever added: for all rows at once the registers are better used.
-    """
-    if parts is not None:
-        place = parts + tl.program_id(0).to(tl.int64) * part_stride + columns
-        total = tl.sum(tile, axis=0)
-        if add is not None:
-            total += tl.load(place, mask=(columns < N) & (add != 0), other=0.0).to(tile.dtype)
-        tl.store(place, total.to(parts.dtype.element_ty), mask=columns < N)
-
-
 @triton.jit(do_not_specialize=["M", "add"])
 def backward_tiles(
     dy: tl.tensor,
@@ -229,44 +209,5 @@ def backward_tiles(
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
-    _store_part(dw_parts, dw_sum, part_stride, add, columns, N)
-    _store_part(db_parts, db_sum, part_stride, add, columns, N)
-
-
-@triton.jit
-def _sum_into(
-    target: tl.tensor,
-    parts: tl.tensor,
-    P: tl.tensor,
-    N: tl.tensor,
-    part_stride: tl.tensor,
-    BLOCK_P: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-) -> None:
-    columns = tl.program_id(0).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
-    exact = parts.dtype.element_ty
-    total = tl.zeros([BLOCK_P, BLOCK_N], exact)
-    for start in range(0, P, BLOCK_P):
-        rows = start + tl.arange(0, BLOCK_P).to(tl.int64)
-        inside = (rows < P)[:, None] & (columns < N)[None, :]
-        total += load_tile(parts, (part_stride, 1), rows, columns, inside, exact)
-    tl.store(target + columns, tl.sum(total, axis=0).to(target.dtype.element_ty), columns < N)
-
-
-@triton.jit(do_not_specialize=["P"])
-def sum_parts(
-    dw_parts: tl.tensor,
-    db_parts: tl.tensor,
-    dw: tl.tensor,
-    db: tl.tensor,
-    P: tl.tensor,
-    N: tl.tensor,
-    part_stride: tl.tensor,
-    BLOCK_P: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-) -> None:
-    """Sum the P parts of dw and db in a fixed order, so that the same call gives the same bits."""
-    if dw is not None:
-        _sum_into(dw, dw_parts, P, N, part_stride, BLOCK_P, BLOCK_N)
-    if db is not None:
-        _sum_into(db, db_parts, P, N, part_stride, BLOCK_P, BLOCK_N)
+    store_part(dw_parts, dw_sum, part_stride, add, columns, N)
+    store_part(db_parts, db_sum, part_stride, add, columns, N)

@@ -9,13 +9,19 @@ from typing import Any
 import torch
 import triton
 
-from lnbench.operations.layernorm import triton_backward, triton_forward, triton_split
+from lnbench.operations.layernorm import (
+    triton_backward,
+    triton_forward,
+    triton_parts,
+    triton_split,
+)
 from lnbench.operations.layernorm.triton_choice import cache_bytes, chosen, processor_count
 from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
 from lnbench.plan.case import Direction
 
-SUM_PARTS, SUM_COLUMNS = 32, 64
-"""What one step of the last sum holds."""
+SUM_PARTS, SUM_COLUMNS = 128, 16
+"""What one step of the last sum holds: few columns, so that there are programs enough for narrow
+rows, and many parts, so that a program waits for memory few times."""
 
 _CACHE_SHARE = 2  # half of the cache for x and dy, the other half for what is written beside them
 _WARPS_PER_PROCESSOR = 16  # at 128 registers a thread
@@ -157,8 +163,9 @@ def _launch_backward(
         # Groups after the first add to what is there.
         sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
         _launch_group(arrays, gain, sums, (programs, slabs), cut)
-    if stride and not (dw is None and db is None):
-        triton_backward.sum_parts[(triton.cdiv(columns, SUM_COLUMNS),)](
+    wanted = sum(each is not None for each in (dw, db))
+    if stride and wanted:
+        triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), wanted)](
             *parts, dw, db, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, num_warps=4
         )
 

@@ -21,7 +21,6 @@ from lnbench.operations.layernorm.triton_tiers import Configuration
 VARIABLE = "LNBENCH_AUTOTUNE"
 """The variable that `--autotune` sets to 1 for the workers."""
 
-_SOURCES = ("tiles", "chunks", "forward", "split", "backward")
 _known: dict[tuple[Path, str], Configuration] = {}
 """What this process has read or found."""
 
@@ -90,8 +89,8 @@ def _path() -> Path:
 @cache
 def _fingerprint() -> str:
     """Return a digest of the kernels' source: another kernel is tuned anew."""
-    folder = Path(__file__).parent
-    text = b"".join((folder / f"triton_{name}.py").read_bytes() for name in _SOURCES)
+    files = sorted(Path(__file__).parent.glob("triton*.py"))
+    text = b"".join(file.read_bytes() for file in files)
     return hashlib.blake2b(text, digest_size=6).hexdigest()
 
 
