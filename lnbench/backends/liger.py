@@ -1,5 +1,6 @@
-"""Liger-Kernel's LayerNorm: forward a Triton program a row, backward one a multiprocessor.
+"""Liger-Kernel: forward a Triton program a row, backward one a multiprocessor.
 
+The functions here are those of LayerNorm; RMSNorm's are in `lnbench.operations.rmsnorm.liger`.
 Source: src/liger_kernel/ops/layer_norm.py (linkedin/Liger-Kernel), read at 0.8.5.
 """
 
@@ -24,14 +25,14 @@ from lnbench.backend import (
 from lnbench.measure.timing import device_timer
 from lnbench.operation import Arrays, Operation
 from lnbench.operations.layernorm.torch import step as step_through_autograd
-from lnbench.plan.case import Case, DType, Output
+from lnbench.plan.case import Case, Direction, DType, Output
 
 MOST_COLUMNS = 65536
 """Its widest row, which one program holds in registers."""
 
 
 class Liger(Backend):
-    """The kernels of `liger_kernel.transformers.LigerLayerNorm`."""
+    """The kernels of `liger_kernel.transformers`: `LigerLayerNorm` and `LigerRMSNorm`."""
 
     name = "liger"
     framework = "liger"
@@ -59,7 +60,9 @@ class Liger(Backend):
             raise UnsupportedError(problem)
         arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
         call = bound_call(operation, kernels, case, arrays, torch.empty_like)
-        return BoundRoutine(call, operation.outputs(case), to_host)
+        beside = operation.name == "rmsnorm" and case.direction is not Direction.FORWARD
+        details = {"dx": "beside dy (in_place=False)"} if beside else {}
+        return BoundRoutine(call, operation.outputs(case), to_host, details)
 
     def timer(self, case: Case) -> Timer:
         """Return the device's clock."""
@@ -68,7 +71,7 @@ class Liger(Backend):
 
 def problem_of(case: Case) -> str | None:
     """Return why Liger's functions do not take a case, or None."""
-    if not (case.options.weight and case.options.bias):
+    if case.operation == "layernorm" and not (case.options.weight and case.options.bias):
         return "liger needs a weight and a bias"
     if case.options.output is Output.READY:
         return "liger allocates its outputs"

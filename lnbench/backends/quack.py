@@ -1,6 +1,7 @@
-"""quack's LayerNorm: CuTe-DSL kernels for compute capability 9.0 and later.
+"""quack: CuTe-DSL kernels for compute capability 9.0 and later.
 
-quack takes weight and bias in float32 only: they are converted beforehand, outside of the time,
+The functions here are those of LayerNorm; RMSNorm's are in `lnbench.operations.rmsnorm.quack`.
+LayerNorm takes weight and bias in float32 only: they are converted beforehand, outside of the time,
 and dw and db come out in float32; `details` says so.
 Source: quack/rmsnorm.py (Dao-AILab/quack), read at 0.6.5.
 """
@@ -34,7 +35,7 @@ _WIDEST_BACKWARD = {2: 262144, 4: 131072}  # by bytes of an element: what shared
 
 
 class Quack(Backend):
-    """The kernels behind `quack.rmsnorm.layernorm_fwd` and `layernorm_bwd`."""
+    """The kernels of `quack.rmsnorm`: `layernorm_fwd`, `layernorm_bwd`, and those of `rmsnorm`."""
 
     name = "quack"
     framework = "quack"
@@ -63,12 +64,12 @@ class Quack(Backend):
         if (problem := problem_of(case)) is not None:
             raise UnsupportedError(problem)
         arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
-        for name in ("weight", "bias"):
-            if name in arrays:
+        details = {}
+        if operation.name == "layernorm" and case.weight_dtype is not DType.FLOAT32:
+            details["weights"] = "float32, converted beforehand"
+            for name in arrays.keys() & {"weight", "bias"}:
                 arrays[name] = arrays[name].float()
         call = bound_call(operation, kernels, case, arrays, torch.empty_like)
-        wide = case.weight_dtype is not DType.FLOAT32
-        details = {"weights": "float32, converted beforehand"} if wide else {}
         return BoundRoutine(call, operation.outputs(case), to_host, details)
 
     def timer(self, case: Case) -> Timer:
@@ -78,7 +79,7 @@ class Quack(Backend):
 
 def problem_of(case: Case) -> str | None:
     """Return why quack's functions do not take a case, or None."""
-    if not case.options.weight:
+    if case.operation == "layernorm" and not case.options.weight:
         return "quack needs a weight"
     if case.options.output is Output.READY:
         return "quack allocates its outputs"

@@ -18,12 +18,15 @@ from lnbench.backends import liger, quack
 from lnbench.backends.liger import Liger
 from lnbench.backends.quack import Quack
 from lnbench.measure.verify import agreement
+from lnbench.operations.add_layernorm.spec import AddLayerNorm
 from lnbench.operations.layernorm import torch as eager
 from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rmsnorm import torch as eager_rms
 from lnbench.operations.rmsnorm.spec import RMSNorm
 from lnbench.plan.case import Case, Direction, DType, Options, Output
 
 OPERATION = LayerNorm()
+OPERATIONS = {"layernorm": OPERATION, "rmsnorm": RMSNorm()}
 PEERS = {"liger": (Liger, liger), "quack": (Quack, quack)}
 
 
@@ -55,13 +58,73 @@ class LigerFunction:
         return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
 
+def calculate_settings(n):
+    return 1 << (n - 1).bit_length(), 4
+
+
+def rms_norm_forward(X, W, eps, offset, casting_mode, row_mode):  # noqa: N803
+    assert (offset, casting_mode, row_mode) == (0, 0, None)
+    y, rstd = eager_rms.forward(X, W, eps)
+    return y, X, rstd, *calculate_settings(X.shape[1]), casting_mode
+
+
+def rms_norm_backward(
+    dY, X, W, RSTD, offset, casting_mode, BLOCK_SIZE, num_warps, in_place, row_mode, needs_dw=None  # noqa: N803
+):  # fmt: skip
+    assert (offset, casting_mode, in_place) == (0, 0, False)
+    assert (BLOCK_SIZE, num_warps) == calculate_settings(X.shape[1])
+    return eager_rms.backward(dY, X, RSTD, W)
+
+
+class LigerRMSFunction:
+    @staticmethod
+    def apply(x, weight, eps, offset, casting_mode, in_place, row_mode):
+        assert (offset, casting_mode, in_place) == (0, "llama", False)
+        return torch.nn.functional.rms_norm(x, x.shape[-1:], weight, eps)
+
+
+def rmsnorm_fwd(
+    x, weight=None, bias=None, residual=None, out_dtype=None, residual_dtype=None, eps=1e-6,
+    store_rstd=False, weight_offset=0.0,
+):  # fmt: skip
+    assert store_rstd
+    y, rstd = eager_rms.forward(x, weight, eps)
+    return y, x, rstd
+
+
+def rmsnorm_bwd(
+    x, weight, dout, rstd, dresidual_out=None, has_bias=False, has_residual=False,
+    weight_offset=0.0,
+):  # fmt: skip
+    return (*eager_rms.backward(dout, x, rstd, weight), None, None)
+
+
+def rmsnorm(
+    x, weight=None, bias=None, residual=None, out_dtype=None, residual_dtype=None, eps=1e-6,
+    prenorm=False, weight_offset=0.0,
+):  # fmt: skip
+    return torch.nn.functional.rms_norm(x, x.shape[-1:], weight, eps)
+
+
 STAND_INS = {
     "liger_kernel.ops.layer_norm": {
         "layer_norm_forward": layer_norm_forward,
         "layer_norm_backward": layer_norm_backward,
         "LigerLayerNormFunction": LigerFunction,
     },
-    "quack.rmsnorm": {"layernorm_fwd": layernorm_fwd, "layernorm_bwd": layernorm_bwd},
+    "liger_kernel.ops.rms_norm": {
+        "rms_norm_forward": rms_norm_forward,
+        "rms_norm_backward": rms_norm_backward,
+        "LigerRMSNormFunction": LigerRMSFunction,
+    },
+    "liger_kernel.ops.utils": {"calculate_settings": calculate_settings},
+    "quack.rmsnorm": {
+        "layernorm_fwd": layernorm_fwd,
+        "layernorm_bwd": layernorm_bwd,
+        "rmsnorm_fwd": rmsnorm_fwd,
+        "rmsnorm_bwd": rmsnorm_bwd,
+        "rmsnorm": rmsnorm,
+    },
 }
 
 
@@ -75,19 +138,41 @@ def stand_ins(monkeypatch):
         vars(module).update(functions)
 
 
-def case_of(direction, dtype=DType.FLOAT32, shape=(6, 40), **options):
-    return Case("layernorm", direction, shape, dtype, "cpu", Options(**options))
+def case_of(direction, dtype=DType.FLOAT32, shape=(6, 40), operation="layernorm", **options):
+    return Case(operation, direction, shape, dtype, "cpu", Options(**options))
 
 
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize("direction", Direction)
-def test_arguments_and_results_are_in_their_places(peer, direction, stand_ins):
-    backend, case = PEERS[peer][0](), case_of(direction)
-    inputs = OPERATION.inputs(case, seed=1)
-    routine = backend.routine(OPERATION, case, inputs, threads=1)
-    found = agreement(routine.host(routine.run()), OPERATION.reference(case, inputs), {})
-    assert [each.name for each in found.outputs] == list(OPERATION.outputs(case))
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_arguments_and_results_are_in_their_places(peer, direction, operation, stand_ins):
+    backend, case = PEERS[peer][0](), case_of(direction, operation=operation.name)
+    inputs = operation.inputs(case, seed=1)
+    routine = backend.routine(operation, case, inputs, threads=1)
+    found = agreement(routine.host(routine.run()), operation.reference(case, inputs), {})
+    assert [each.name for each in found.outputs] == list(operation.outputs(case))
     assert found.passed
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
+def test_rmsnorm_needs_no_weight_and_keeps_its_type(peer, direction, stand_ins):
+    backend, operation = PEERS[peer][0](), OPERATIONS["rmsnorm"]
+    for options in ({"weight": False}, {"dtype": DType.BFLOAT16}):
+        case = case_of(direction, operation="rmsnorm", **options)
+        inputs = operation.inputs(case, seed=1)
+        routine = backend.routine(operation, case, inputs, threads=1)
+        found = agreement(routine.host(routine.run()), operation.reference(case, inputs), {})
+        assert found.passed
+        assert "weights" not in routine.details()
+
+
+def test_liger_says_that_it_leaves_dy_as_it_was(stand_ins):
+    for direction in Direction:
+        case = case_of(direction, operation="rmsnorm")
+        operation = OPERATIONS["rmsnorm"]
+        routine = Liger().routine(operation, case, operation.inputs(case, seed=1), threads=1)
+        assert ("dx" in routine.details()) == (direction is not Direction.FORWARD)
 
 
 def test_quack_gets_its_weights_in_float32_and_says_so(stand_ins):
@@ -116,8 +201,8 @@ def test_what_a_peer_does_not_take_is_skipped_with_a_reason(peer, case):
 
 @pytest.mark.parametrize("peer", PEERS)
 def test_another_operation_is_skipped_with_a_reason(peer):
-    with pytest.raises(UnsupportedError, match=f"{peer} has no kernels for rmsnorm"):
-        PEERS[peer][0]().routine(RMSNorm(), case_of(Direction.FORWARD), {}, threads=1)
+    with pytest.raises(UnsupportedError, match=f"{peer} has no kernels for add-layernorm"):
+        PEERS[peer][0]().routine(AddLayerNorm(), case_of(Direction.FORWARD), {}, threads=1)
 
 
 @pytest.mark.parametrize("peer", PEERS)

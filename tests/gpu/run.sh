@@ -4,7 +4,7 @@
 #   bash tests/gpu/run.sh wheels [PACKAGE…]          on a machine with a network: fetch what is missing
 #   bash tests/gpu/run.sh tests [PART]               the GPU tests: clock, fused or layernorm, or all
 #   bash tests/gpu/run.sh sanitizer                  compute-sanitizer, memcheck and racecheck
-#   bash tests/gpu/run.sh SUITE [flags of lnbench]   transformer, isovolume or decode; again to go on
+#   bash tests/gpu/run.sh SUITE [flags of lnbench]   transformer, isovolume, decode or fused
 #   bash tests/gpu/run.sh limit                      is any cold row above the copy?
 #
 # Without a device the tests are skipped, and the other parts say what is missing.
@@ -64,7 +64,7 @@ case "${1:-}" in
         "$VENV/bin/python" tests/gpu/sanitized.py
     done
     ;;
-  transformer | isovolume | decode)
+  transformer | isovolume | decode | fused)
     install
     suite=$1
     shift

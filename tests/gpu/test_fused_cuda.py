@@ -48,9 +48,10 @@ def test_the_fused_operations_are_right(backend, operation, direction, dtype, sh
 @pytest.mark.parametrize("shape", [(523, 1024), (523, 4096), (64, 16384)])
 @pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
 @pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("operation", ["layernorm", "rmsnorm"])
 @pytest.mark.parametrize("backend", ["liger", "quack", "torch-compile-max"])
-def test_the_peers_are_right(backend, direction, dtype, shape):
-    verify(backend, "layernorm", direction, dtype, shape)
+def test_the_peers_are_right(backend, operation, direction, dtype, shape):
+    verify(backend, operation, direction, dtype, shape)
 
 
 def test_ligers_functions_take_what_the_backend_gives_them():

@@ -30,7 +30,9 @@ class RMSNorm(Operation):
     name = "rmsnorm"
     summary = "Root Mean Square Layer Normalization: y, rstd; dx, dw"
     kernels = {  # noqa: RUF012  (read-only by the interface's type)
+        "liger": "lnbench.operations.rmsnorm.liger",
         "numpy": "lnbench.operations.rmsnorm.numpy",
+        "quack": "lnbench.operations.rmsnorm.quack",
         "torch": "lnbench.operations.rmsnorm.torch",
         "triton": "lnbench.operations.rmsnorm.triton",
     }
