@@ -62,8 +62,8 @@ def test_no_thread_writes_any_more_once_one_of_them_has_raised(broken):
 
 @pytest.fixture
 def past_the_cache(monkeypatch):
-    """Let every set count as larger than the cache."""
-    monkeypatch.setattr(loops, "is_larger_than_cache", lambda size: True)
+    """Let every set count as one that fills the cache."""
+    monkeypatch.setattr(loops, "fills_cache", lambda size: True)
 
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 250, 1024, 4099, 20001])
@@ -73,7 +73,7 @@ def test_rows_that_are_written_past_the_cache_have_the_same_bits(columns, dtype,
     inputs = LAYERNORM.inputs(case, seed=1)
     given = (inputs["x"], inputs["weight"], inputs["bias"], 1e-5, inputs["dy"])
     plain = kernels.step(*given)
-    monkeypatch.setattr(loops, "is_larger_than_cache", lambda size: True)
+    monkeypatch.setattr(loops, "fills_cache", lambda size: True)
     for one, other in zip(plain, kernels.step(*given), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -1,8 +1,8 @@
 """LayerNorm compiled by Numba: what the CPU can do when a row is read once and written once.
 
-A row stays in the first caches from its statistics to its result. Sets larger than the last-level
-cache are written past it, as a copy of that size does: a plain store reads each line of the result
-first. float16 and bfloat16 are widened where they are read and rounded where they are written.
+A row stays in the first caches from its statistics to its result, while the next one is fetched.
+Sets that fill the last-level cache are written past it, as a copy of that size does: a plain store
+reads each line of the result first. float16 and bfloat16 are widened where they are read and rounded where they are written.
 Threads are the caller's: rows are shared out in parts that depend on the shape alone, so all
 results have the same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3
 and 4.
@@ -59,7 +59,7 @@ def forward(
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
     given, result = as_numbers(x), as_numbers(y)
     kernel = _kernel("forward", x, y)
-    stream = kernels.is_larger_than_cache(x.nbytes + y.nbytes)
+    stream = kernels.fills_cache(x.nbytes + y.nbytes)
 
     def compute(start: int, end: int) -> None:
         spare = scratch(1, (1, x.shape[1]), work)
@@ -109,7 +109,7 @@ def backward(
     sums.fill(0)
     arrays = tuple(map(as_numbers, (dy, x, dx)))
     kernel = _kernel("backward", dy, x, dx)
-    stream = kernels.is_larger_than_cache(3 * x.nbytes)
+    stream = kernels.fills_cache(3 * x.nbytes)
 
     def compute(first: int, last: int) -> None:
         spare = scratch(1, (4, x.shape[1]), work)

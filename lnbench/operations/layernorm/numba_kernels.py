@@ -23,6 +23,7 @@ MOST_FLOAT32_ROWS = 256
 """Rows that dw and db are added up over in the work's own type, lest rounding errors pile up."""
 
 _WIDE = 512  # columns from which on whole lines of a row are worth writing past the cache
+_SHARE = 0.75  # of the last-level cache, from which on glibc's memcpy goes past it too
 _LEVEL3 = "SC_LEVEL3_CACHE_SIZE"
 _FALLBACK_CACHE_BYTES = 32 << 20
 _CACHE_BYTES = os.sysconf(_LEVEL3) if _LEVEL3 in os.sysconf_names else 0
@@ -31,9 +32,9 @@ _exact = numba.njit(nogil=True, cache=True, error_model="numpy")
 _within = numba.njit(nogil=True, error_model="numpy", inline="always")
 
 
-def is_larger_than_cache(size: int) -> bool:
-    """Return whether a set of so many bytes does not fit the last-level cache."""
-    return size > (_CACHE_BYTES if _CACHE_BYTES > 0 else _FALLBACK_CACHE_BYTES)
+def fills_cache(size: int) -> bool:
+    """Return whether a set of so many bytes leaves little or nothing of itself in the cache."""
+    return size >= _SHARE * (_CACHE_BYTES if _CACHE_BYTES > 0 else _FALLBACK_CACHE_BYTES)
 
 
 # Where an array begins is asked once a call: asking counts a reference up and down.
@@ -43,13 +44,14 @@ def is_larger_than_cache(size: int) -> bool:
 def _normalize_lines(
     x: Any, i: int, statistics: Any, gain: Any, shift: Any, y: Any, places: Any, past: bool
 ) -> None:
-    """Write y of row i line by line; past the cache, while the row after the next is fetched."""
+    """Write y of row i line by line, past the cache or not, while a later row is fetched."""
     mean, left, rstd = statistics
     x_place, y_place, gains, shifts = places
     columns, size, like = x.shape[1], x.itemsize, x.dtype.type(0)
     wider = gain.itemsize // size
     at, to = x_place + i * columns * size, y_place + i * columns * size
     head, lines = spans(to, columns, size, past)
+    ahead = (2 if past else 1) * columns * size
     for j in range(head):
         y[i, j] = number_of((value_of(x[i, j]) - mean - left) * rstd * gain[j] + shift[j], like)
     for line in range(lines):
@@ -59,11 +61,11 @@ def _normalize_lines(
             normalize_line_past(
                 like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
             )
-            prefetch_line(at + place + 2 * columns * size)
         else:
             normalize_line(
                 like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
             )
+        prefetch_line(at + place + ahead)
     rest = head + lines * LINE // size
     for j in range(columns - rest):
         k = np.uintp(rest) + np.uintp(j)
@@ -87,7 +89,7 @@ def _differentiate_lines(
     dy: Any, x: Any, i: int, mean: Any, rstd: Any, gain: Any, sums: Any, dx: Any, places: Any,
     past: bool,
 ) -> None:  # fmt: skip
-    """Write dx of row i line by line; past the cache, while the next row is fetched."""
+    """Write dx of row i line by line, past the cache or not, while the next row is fetched."""
     left, level, slope = gradient(dy, x, i, mean, rstd, gain)
     columns, size, like = x.shape[1], x.itemsize, x.dtype.type(0)
     wider, row = gain.itemsize // size, i * columns * size
@@ -106,13 +108,13 @@ def _differentiate_lines(
                 like, to + place, given + place, at + place, gains + beside, dw + beside,
                 db + beside, mean, left, rstd, level, slope,
             )  # fmt: skip
-            prefetch_line(at + place + columns * size)
-            prefetch_line(given + place + columns * size)
         else:
             differentiate_line(
                 like, to + place, given + place, at + place, gains + beside, dw + beside,
                 db + beside, mean, left, rstd, level, slope,
             )  # fmt: skip
+        prefetch_line(at + place + columns * size)
+        prefetch_line(given + place + columns * size)
 
 
 @_exact
