@@ -2,10 +2,10 @@
 
 A row stays in the first caches from its statistics to its result, while the next one is fetched.
 Sets that fill the last-level cache are written past it, as a copy of that size does: a plain store
-reads each line of the result first. float16 and bfloat16 are widened where they are read and rounded where they are written.
-Threads are the caller's: rows are shared out in parts that depend on the shape alone, so all
-results have the same bits for every number of threads. Source: Ba, Kiros and Hinton 2016, eq. 3
-and 4.
+reads each line of the result first. float16 and bfloat16 are widened where they are read and
+rounded where they are written. Threads are the caller's: rows are shared out in parts that depend
+on the shape alone, so all results have the same bits for every number of threads.
+Source: Ba, Kiros and Hinton 2016, eq. 3 and 4.
 """
 
 from collections.abc import Callable

@@ -22,7 +22,7 @@ from lnbench.operations.layernorm.numba_sums import centre, gradient
 MOST_FLOAT32_ROWS = 256
 """Rows that dw and db are added up over in the work's own type, lest rounding errors pile up."""
 
-_WIDE = 512  # columns from which on whole lines of a row are worth writing past the cache
+_WIDE = 512  # columns from which on lines are worth fetching ahead, and writing past the cache
 _SHARE = 0.75  # of the last-level cache, from which on glibc's memcpy goes past it too
 _LEVEL3 = "SC_LEVEL3_CACHE_SIZE"
 _FALLBACK_CACHE_BYTES = 32 << 20
@@ -65,7 +65,8 @@ def _normalize_lines(
             normalize_line(
                 like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
             )
-        prefetch_line(at + place + ahead)
+        if columns >= _WIDE:
+            prefetch_line(at + place + ahead)
     rest = head + lines * LINE // size
     for j in range(columns - rest):
         k = np.uintp(rest) + np.uintp(j)
@@ -113,8 +114,9 @@ def _differentiate_lines(
                 like, to + place, given + place, at + place, gains + beside, dw + beside,
                 db + beside, mean, left, rstd, level, slope,
             )  # fmt: skip
-        prefetch_line(at + place + columns * size)
-        prefetch_line(given + place + columns * size)
+        if columns >= _WIDE:
+            prefetch_line(at + place + columns * size)
+            prefetch_line(given + place + columns * size)
 
 
 @_exact
