@@ -51,21 +51,28 @@ def _normalize_lines(
     wider = gain.itemsize // size
     at, to = x_place + i * columns * size, y_place + i * columns * size
     head, lines = spans(to, columns, size, past)
-    ahead = (2 if past else 1) * columns * size
     for j in range(head):
         y[i, j] = number_of((value_of(x[i, j]) - mean - left) * rstd * gain[j] + shift[j], like)
-    for line in range(lines):
-        place = head * size + line * LINE
-        beside = place * wider
-        if past:
-            normalize_line_past(
-                like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
-            )
-        else:
+    if columns < _WIDE:  # a loop of its own: what others ask in theirs costs a short row 5 %
+        for line in range(lines):
+            place = line * LINE
+            beside = place * wider
             normalize_line(
                 like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
             )
-        if columns >= _WIDE:
+    else:
+        ahead = (2 if past else 1) * columns * size
+        for line in range(lines):
+            place = head * size + line * LINE
+            beside = place * wider
+            if past:
+                normalize_line_past(
+                    like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
+                )
+            else:
+                normalize_line(
+                    like, to + place, at + place, gains + beside, shifts + beside, mean, left, rstd
+                )
             prefetch_line(at + place + ahead)
     rest = head + lines * LINE // size
     for j in range(columns - rest):
