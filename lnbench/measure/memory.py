@@ -23,7 +23,6 @@ _MAKER_COPIES = 3
 """Inputs and float64 truth, in the process that makes them and in the files, in units of what one
 backend needs."""
 
-
 DEVICE_SHARE = 0.9
 """Workers may take this share of an accelerator's free memory: its pages are large, some idle."""
 

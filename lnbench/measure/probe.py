@@ -3,6 +3,7 @@
 The child asks CUDA, imports every plug-in and survives none of their crashes; its parent does.
 """
 
+import contextlib
 import os
 import platform
 import signal
@@ -51,7 +52,7 @@ class Machine(msgspec.Struct, frozen=True):
     packages: tuple[tuple[str, str], ...]
     """Versions of what matters to times, by name."""
     free_bytes: tuple[tuple[str, int], ...] = ()
-    """Memory that is free on each accelerator, by name."""
+    """Memory that is free on each accelerator asked for, by name."""
 
     def find(self, backend: str, device: str) -> Found:
         """Return what was found for a pair."""
@@ -71,11 +72,12 @@ class _Devices(msgspec.Struct, frozen=True):
 
 def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Machine:
     """Return what runs where; a plug-in that kills its child is found broken."""
+    devices = list(devices)
     pairs = list(dict.fromkeys((name, device) for device in devices for name in backends))
     found: list[Found] = []
     while True:
         rest = pairs[len(found) :]
-        answers, end = _ask(rest, ground)
+        answers, end = _ask(devices, rest, ground)
         if not answers:
             raise LnbenchError(
                 f"torch cannot be asked for its devices ({end})",
@@ -91,10 +93,12 @@ def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Ma
         found.append(Found(backend, device, available=False, text=text, broken=True))
 
 
-def _ask(pairs: Sequence[tuple[str, str]], ground: Ground) -> tuple[list[bytes], str]:
+def _ask(
+    devices: Sequence[str], pairs: Sequence[tuple[str, str]], ground: Ground
+) -> tuple[list[bytes], str]:
     """Return what a child answered before it ended, the devices first, and how it ended."""
     ours, theirs = socket.socketpair()
-    words = [f"{backend}={device}" for backend, device in pairs]
+    words = [",".join(devices), *(f"{backend}={device}" for backend, device in pairs)]
     with theirs:
         child = ground.run("lnbench.measure.probe", theirs.fileno(), *words)
     answers: list[bytes] = []
@@ -112,8 +116,8 @@ def _ask(pairs: Sequence[tuple[str, str]], ground: Ground) -> tuple[list[bytes],
     return answers, signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
-def _devices() -> _Devices:
-    """Return torch's accelerators; asked in the child only."""
+def _devices(used: Sequence[str]) -> _Devices:
+    """Return torch's accelerators, and what is free on those used; asked in the child only."""
     import torch
 
     found, free = [], []
@@ -133,7 +137,10 @@ def _devices() -> _Devices:
                     ),
                 )
             )
-            free.append((f"cuda:{index}", torch.cuda.mem_get_info(index)[0]))
+            # To be asked, a device gets a context: those that are not used are left alone.
+            if f"cuda:{index}" in used or (index == 0 and {"cuda", "auto"} & set(used)):
+                with contextlib.suppress(RuntimeError):  # another has it for himself
+                    free.append((f"cuda:{index}", torch.cuda.mem_get_info(index)[0]))
     auto, python = "cuda" if found else "cpu", platform.python_version()
     return _Devices(auto, tuple(found), python, packages(), tuple(free))
 
@@ -163,11 +170,11 @@ def _backend(name: str, device: str) -> Found:
     return Found(name, device, available=False, text=text, broken=True)
 
 
-def main(descriptor: int, pairs: Sequence[str]) -> None:
+def main(descriptor: int, used: str, pairs: Sequence[str]) -> None:
     """Answer on a descriptor of its own: the devices, then one message a pair."""
     overlay.enter()
     connection = Connection(descriptor)
-    news = _devices()
+    news = _devices(used.split(","))
     connection.send_bytes(msgspec.json.encode(news))
     for pair in pairs:
         backend, _, device = pair.partition("=")
@@ -177,4 +184,4 @@ def main(descriptor: int, pairs: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -139,19 +139,37 @@ def torch(monkeypatch):
 def test_auto_is_cuda_where_there_is_one(torch, monkeypatch):
     monkeypatch.setattr(probe, "_driver", lambda: "595.1")
 
-    found = probe._devices()
+    found = probe._devices(["auto"])
 
     device = Device("H200", "595.1", "9.0", 150 << 30, 50 << 20, 132)
     assert found.auto == "cuda"
     assert found.devices == (("cuda:0", device), ("cuda:1", device))
-    assert found.free_bytes == (("cuda:0", 100 << 30), ("cuda:1", 101 << 30))
+
+
+@pytest.mark.parametrize(
+    ("used", "asked"),
+    [("auto", {0}), ("cuda", {0}), ("cuda:1", {1}), ("cpu,cuda:1,cuda", {0, 1}), ("cpu", set())],
+)
+def test_only_devices_that_are_used_are_asked_what_is_free(torch, used, asked):
+    found = probe._devices(used.split(","))
+    assert found.free_bytes == tuple((f"cuda:{i}", (100 + i) << 30) for i in sorted(asked))
+
+
+def test_a_device_that_another_has_for_himself_is_found_all_the_same(torch):
+    def busy(index):
+        raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
+
+    torch.cuda.mem_get_info = busy
+    found = probe._devices(["cuda"])
+    assert found.free_bytes == ()
+    assert len(found.devices) == 2
 
 
 def test_auto_is_cpu_where_there_is_none(torch):
     torch.cuda.is_available = lambda: False
 
-    assert probe._devices().auto == "cpu"
-    assert probe._devices().devices == ()
+    assert probe._devices(["auto"]).auto == "cpu"
+    assert probe._devices(["auto"]).devices == ()
 
 
 def test_a_machine_is_asked_by_name():
