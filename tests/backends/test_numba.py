@@ -240,7 +240,8 @@ RUN_LOOPS = """if True:
 def compiled_loops(folder):
     """Return when each compiled loop in a cache was written, after a process has run some."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
-    subprocess.run([sys.executable, "-c", RUN_LOOPS], env=environment, check=True, timeout=300)
+    command = [sys.executable, "-P", "-c", RUN_LOOPS]  # the installed package, not this folder's
+    subprocess.run(command, env=environment, check=True, timeout=300)
     return {path: path.stat().st_mtime_ns for path in folder.rglob("numba_kernels.*.nbc")}
 
 

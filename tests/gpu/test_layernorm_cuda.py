@@ -16,6 +16,7 @@ from lnbench.operations.layernorm import (  # noqa: E402
     triton_forward,
     triton_parts,
     triton_split,
+    triton_twice,
 )
 from lnbench.operations.layernorm.spec import LayerNorm as Specification  # noqa: E402
 from lnbench.operations.layernorm.triton_tiers import Configuration, bucket  # noqa: E402
@@ -32,6 +33,7 @@ JITTED = {
     triton_forward: ("forward_rows", "forward_looped"),
     triton_split: ("split_moments", "split_normalize"),
     triton_backward: ("backward_sums", "backward_tiles"),
+    triton_twice: ("backward_twice",),
     triton_parts: ("sum_parts",),
 }
 

@@ -131,6 +131,7 @@ BACKWARD_TIERS = {
     "one row a tile": lambda width: rows_of(1, width),
     "four rows a tile": lambda width: rows_of(4, width),
     "64 rows a tile": lambda width: rows_of(64, width),
+    "whole rows, twice": lambda width: rows_of(1, width)._replace(tier="twice"),
     "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
     "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
@@ -166,6 +167,12 @@ class TestTiers:
         case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
         module = ladder(backward=BACKWARD_TIERS["one row a tile"])
         assert problems(case, OPERATION.inputs(case, seed=7), module) == []
+
+    @pytest.mark.parametrize("dtype", [DType.FLOAT64, DType.FLOAT32, DType.BFLOAT16])
+    def test_all_steps_of_the_first_of_two_sweeps_count(self, dtype):
+        columns = 5001 if dtype is DType.FLOAT64 else 9001  # the table takes such rows twice
+        case = case_of(Direction.BACKWARD, dtype, shape=(19, columns))
+        assert problems(case, OPERATION.inputs(case, seed=8)) == []
 
     @pytest.mark.parametrize("rows_at_once", [1, 16, 40, 96])
     def test_rows_in_groups_that_fit_the_cache_are_all_taken(self, monkeypatch, rows_at_once):

@@ -14,8 +14,10 @@ from lnbench.operations.layernorm import (
     triton_forward,
     triton_parts,
     triton_split,
+    triton_twice,
 )
-from lnbench.operations.layernorm.triton_choice import cache_bytes, chosen, processor_count
+from lnbench.operations.layernorm.triton_choice import chosen
+from lnbench.operations.layernorm.triton_sizes import group_height, program_count, rows_under_way
 from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
 from lnbench.plan.case import Direction
 
@@ -23,12 +25,10 @@ SUM_PARTS, SUM_COLUMNS = 128, 16
 """What one step of the last sum holds: few columns, so that there are programs enough for narrow
 rows, and many parts, so that a program waits for memory few times."""
 
-_CACHE_SHARE = 2  # half of the cache for x and dy, the other half for what is written beside them
-_WARPS_PER_PROCESSOR = 16  # at 128 registers a thread
-_ROWS_PER_PROGRAM = 16  # fewer, and the parts of dw and db cost as much traffic as x
+STEP_BYTES = 16384
+"""Of x and of dy each in the first of two sweeps over a row: 32 KiB under way hide the latency."""
 
 _MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
-_ALIGNED_ROWS = 16  # of one byte an element and more, they end where 16 bytes do
 
 
 def run_forward(
@@ -90,18 +90,10 @@ def _launch_forward(
             num_warps=cut.num_warps, maxnreg=cut.registers or None,
         )  # fmt: skip
     else:
-        triton_forward.forward_looped[(_rows_under_way(x),)](
+        triton_forward.forward_looped[(rows_under_way(x),)](
             *arrays, rows, columns, *strides, eps, cut.block_n, cut.stages,
             num_warps=cut.num_warps, maxnreg=cut.registers or None,
         )  # fmt: skip
-
-
-def _rows_under_way(x: Any) -> int:
-    """Return how many rows may be taken at once, so that a second reading finds them cached."""
-    rows, columns = x.shape
-    processors = processor_count(x.device)
-    fitting = cache_bytes(x.device) // _CACHE_SHARE // (columns * x.element_size())
-    return min(rows, max(1, fitting // processors) * processors)
 
 
 def run_backward(
@@ -147,11 +139,11 @@ def _launch_backward(
     cut: Configuration,
 ) -> None:
     (dx, dw, db), (rows, columns) = out, x.shape
-    height, slabs = _group_height(x, cut), triton.cdiv(columns, cut.block_n)
+    height, slabs = group_height(x, cut), triton.cdiv(columns, cut.block_n)
     if slabs > _MOST_SLABS:
         most = _MOST_SLABS * cut.block_n
         raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
-    programs = _program_count(min(rows, height), slabs, cut, x.device)
+    programs = program_count(min(rows, height), slabs, cut, x.device)
     parts: tuple[Any, ...] = (dw, db)
     stride = 0  # a single program adds them up on its own
     if rows > SINGLE_ROWS:
@@ -198,6 +190,12 @@ def _launch_group(
             dx is not None, chunk, cut.block_n, num_warps=cut.num_warps,
         )  # fmt: skip
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    if cut.tier == "twice":
+        triton_twice.backward_twice[grid[:1]](
+            dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
+            cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()), num_warps=cut.num_warps,
+        )  # fmt: skip
+        return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
@@ -205,33 +203,9 @@ def _launch_group(
     )  # fmt: skip
 
 
-def _group_height(x: Any, cut: Configuration) -> int:
-    """Return how many rows are taken at once: all, or where they are read twice what stays cached.
-
-    A multiple of 16, so that every group is aligned as the first is, and none compiles anew.
-    """
-    rows, columns = x.shape
-    if cut.tier != "columns":
-        return rows
-    row_bytes = 2 * columns * x.element_size()
-    fitting = cache_bytes(x.device) // _CACHE_SHARE // row_bytes
-    return max(_ALIGNED_ROWS, cut.block_m, fitting // _ALIGNED_ROWS * _ALIGNED_ROWS)
-
-
 def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:
     """Return some rows of the arrays that are there."""
     return tuple(None if each is None else each[start : start + height] for each in arrays)
-
-
-def _program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> int:
-    """Return how many programs share the tiles of rows: enough to fill the device, few parts."""
-    if rows <= SINGLE_ROWS:
-        return 1
-    processors = processor_count(device)
-    resident = processors * max(1, _WARPS_PER_PROCESSOR // cut.num_warps)
-    wanted = max(triton.cdiv(processors, slabs), triton.cdiv(rows, _ROWS_PER_PROGRAM))
-    tiles = triton.cdiv(rows, cut.block_m)
-    return max(1, min(tiles, wanted, triton.cdiv(resident, slabs)))
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:

@@ -18,6 +18,7 @@ import triton
 from lnbench.plan.case import Direction
 
 _BYTES = (2, 4, 8)
+_WHOLE = ("rows", "twice")  # tiers whose tiles are as wide as a row
 _REGISTERS = 65536  # 32-bit registers of a multiprocessor, compute capability 7.0 to 10.0
 
 
@@ -48,7 +49,8 @@ class Configuration(NamedTuple):
 
     tier: str
     """`rows` (whole rows in registers), or for wider ones `looped` and `split` (forward, in chunks
-    by one program a row or by several) and `columns` (backward, means over a row first)."""
+    by one program a row or by several), `twice` (backward, whole rows in two sweeps, with dw and db
+    in registers) and `columns` (backward, means over a row first, by a launch of their own)."""
     block_m: int
     """Rows of a tile."""
     block_n: int
@@ -119,9 +121,20 @@ _BACKWARD = (
     _Band(2048, _ALL, "rows", elements=2048, num_warps=4, stages=(3, 2, 1)),
     _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=(3, 2, 1)),
     _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=(3, 2, 1)),
+    _Band(16384, _ALL, "twice", elements=16384, num_warps=16),
     _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=64),
     _COLUMNS,
 )
+_HELD = {
+    ("rows", Direction.FORWARD): (2, False),
+    ("looped", Direction.FORWARD): (2, True),
+    ("split", Direction.FORWARD): (2, False),
+    ("rows", Direction.BACKWARD): (5, True),
+    ("twice", Direction.BACKWARD): (3, False),
+    ("columns", Direction.BACKWARD): (5, True),
+}
+"""How many tiles registers hold at once (x and y; x, dy, x̂, dw and db), and whether others may be
+under way meanwhile."""
 _TABLES = {Direction.FORWARD: _FORWARD, Direction.BACKWARD: _BACKWARD}
 
 
@@ -144,7 +157,7 @@ def heuristic(direction: Direction, columns: int, dtype: torch.dtype, rows: Rows
 
 
 def _cut(band: _Band, width: int, columns: int, itemsize: int) -> Configuration:
-    whole, size = band.tier == "rows", _BYTES.index(itemsize)
+    whole, size = band.tier in _WHOLE, _BYTES.index(itemsize)
     elements = band.elements // (1, 1, 2)[size]
     height = min(band.height, max(1, elements // width)) if whole else band.height
     return Configuration(
@@ -167,12 +180,13 @@ def candidates(
     """
     first = heuristic(direction, columns, dtype, rows)
     yield first
-    arrays = 5 if direction is Direction.BACKWARD else 2  # x, dy, x̂ and two sums; x and y
+    if first.tier == "twice":
+        yield _cut(_COLUMNS, first.block_n, columns, dtype.itemsize)
     words = 2 if dtype is torch.float64 else 1
-    whole, loops = first.tier == "rows", direction is Direction.BACKWARD or first.tier == "looped"
+    arrays, loops = _HELD[first.tier, direction]
     for height, width, warps, stages, registers in itertools.product(
-        _around(first.block_m) if whole else (first.block_m,),
-        (first.block_n,) if whole else _around(first.block_n),
+        _around(first.block_m) if first.tier == "rows" else (first.block_m,),
+        (first.block_n,) if first.tier in _WHOLE else _around(first.block_n),
         (2, 4, 8, 16, 32),
         (1, 2, 3) if loops else (1,),
         dict.fromkeys((first.registers, 0)),

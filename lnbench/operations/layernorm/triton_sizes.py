@@ -1,0 +1,45 @@
+"""How many rows and programs are under way at once, by the device's cache and multiprocessors."""
+
+from typing import Any
+
+import triton
+
+from lnbench.operations.layernorm.triton_choice import cache_bytes, processor_count
+from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
+
+_CACHE_SHARE = 2  # half of the cache for x and dy, the other half for what is written beside them
+_WARPS_PER_PROCESSOR = 16  # at 128 registers a thread
+_ROWS_PER_PROGRAM = 16  # fewer, and the parts of dw and db cost as much traffic as x
+_ALIGNED_ROWS = 16  # of one byte an element and more, they end where 16 bytes do
+
+
+def rows_under_way(x: Any) -> int:
+    """Return how many rows may be taken at once, so that a second reading finds them cached."""
+    rows, columns = x.shape
+    processors = processor_count(x.device)
+    fitting = cache_bytes(x.device) // _CACHE_SHARE // (columns * x.element_size())
+    return min(rows, max(1, fitting // processors) * processors)
+
+
+def group_height(x: Any, cut: Configuration) -> int:
+    """Return how many rows are taken at once: all, or where they are read twice what stays cached.
+
+    A multiple of 16, so that every group is aligned as the first is, and none compiles anew.
+    """
+    rows, columns = x.shape
+    if cut.tier != "columns":
+        return rows
+    row_bytes = 2 * columns * x.element_size()
+    fitting = cache_bytes(x.device) // _CACHE_SHARE // row_bytes
+    return max(_ALIGNED_ROWS, cut.block_m, fitting // _ALIGNED_ROWS * _ALIGNED_ROWS)
+
+
+def program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> int:
+    """Return how many programs share the tiles of rows: enough to fill the device, few parts."""
+    if rows <= SINGLE_ROWS:
+        return 1
+    processors = processor_count(device)
+    resident = processors * max(1, _WARPS_PER_PROCESSOR // cut.num_warps)
+    wanted = max(triton.cdiv(processors, slabs), triton.cdiv(rows, _ROWS_PER_PROGRAM))
+    tiles = triton.cdiv(rows, cut.block_m)
+    return max(1, min(tiles, wanted, triton.cdiv(resident, slabs)))

@@ -1,0 +1,111 @@
+"""Backward of rows that fill the registers with dw and db alone: each is read twice by one program.
+
+The first sweep takes the means of a row, the second finds it in the first cache. Where a pointer is
+None, what would be done with it is not compiled.
+"""
+# ruff: noqa: N803  (Triton's constants are upper case everywhere, and so are M and N)
+
+import triton
+import triton.language as tl
+
+from lnbench.operations.layernorm.triton_parts import store_part
+from lnbench.operations.layernorm.triton_tiles import load_vector
+
+
+@triton.jit
+def _means_of_row(
+    dy: tl.tensor,
+    x: tl.tensor,
+    weight: tl.tensor,
+    middle: tl.tensor,
+    row_rstd: tl.tensor,
+    N: tl.tensor,
+    steps: tl.tuple,
+    CENTRED: tl.constexpr,
+    SLOPE: tl.constexpr,
+    STEP: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return the means of x - middle, of g·(x - middle)·rstd and of g over a row; else 0."""
+    left = tl.full([], 0.0, row_rstd.dtype)
+    product = tl.full([], 0.0, row_rstd.dtype)
+    level = tl.full([], 0.0, row_rstd.dtype)
+    for start in range(0, N, STEP):
+        columns = start + tl.arange(0, STEP).to(tl.int64)
+        inside = columns < N
+        centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(row_rstd.dtype)
+        if CENTRED:
+            centred = tl.where(inside, centred - middle, 0.0)
+            left += tl.sum(centred, axis=0)
+        if SLOPE:
+            g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(row_rstd.dtype)
+            if weight is not None:
+                g *= load_vector(weight, columns, N, row_rstd.dtype)
+            product += tl.sum(g * centred, axis=0)
+            if CENTRED:
+                level += tl.sum(g, axis=0)
+    return left / N, product * row_rstd / N, level / N
+
+
+@triton.jit(do_not_specialize=["M"])
+def backward_twice(
+    dy: tl.tensor,
+    dz: tl.tensor,
+    x: tl.tensor,
+    mean: tl.tensor,
+    rstd: tl.tensor,
+    weight: tl.tensor,
+    dx: tl.tensor,
+    dw_parts: tl.tensor,
+    db_parts: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    dy_strides: tl.tuple,
+    dz_strides: tl.tuple,
+    x_strides: tl.tuple,
+    dx_strides: tl.tuple,
+    part_stride: tl.tensor,
+    BLOCK_N: tl.constexpr,
+    STEP: tl.constexpr,
+) -> None:
+    """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows.
+
+    The first sweep takes STEP columns at a time, which is how many bytes are under way.
+    """
+    exact = rstd.dtype.element_ty
+    steps = (dy_strides[1], dz_strides[1], x_strides[1], dx_strides[1])
+    columns = tl.arange(0, BLOCK_N).to(tl.int64)
+    inside = columns < N
+    dw_sum = tl.zeros([BLOCK_N], exact)
+    db_sum = tl.zeros([BLOCK_N], exact)
+    for place in tl.range(tl.program_id(0), M, tl.num_programs(0)):
+        row = tl.full([], 0, tl.int64) + place  # the interpreter counts in Python
+        row_dy = dy + row * dy_strides[0]
+        row_x = x + row * x_strides[0]
+        row_rstd = tl.load(rstd + row)
+        middle = tl.full([], 0.0, exact)
+        if mean is not None:
+            middle += tl.load(mean + row)
+        left, product, level = _means_of_row(
+            row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None, dx is not None,
+            STEP,
+        )  # fmt: skip
+        g = tl.load(row_dy + columns * steps[0], mask=inside, other=0.0).to(exact)
+        if db_parts is not None:
+            db_sum += g
+        normal = tl.load(row_x + columns * steps[2], mask=inside, other=0.0).to(exact)
+        if mean is not None:
+            normal = tl.where(inside, normal - middle - left, 0.0)
+        normal *= row_rstd
+        if dw_parts is not None:
+            dw_sum += g * normal
+        if dx is not None:
+            if weight is not None:
+                g *= load_vector(weight, columns, N, exact)
+            result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
+            if dz is not None:
+                added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)
+                result += added.to(exact)
+            place_dx = dx + row * dx_strides[0] + columns * steps[3]
+            tl.store(place_dx, result.to(dx.dtype.element_ty), mask=inside)
+    store_part(dw_parts, dw_sum[None, :], part_stride, None, columns, N)
+    store_part(db_parts, db_sum[None, :], part_stride, None, columns, N)
