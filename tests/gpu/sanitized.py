@@ -16,11 +16,13 @@ FORWARD = [
     None,
     Configuration("rows", 4, 256, 4),
     Configuration("looped", 1, 64, 2),
+    Configuration("looped", 1, 64, 2, stages=2),
     Configuration("split", 1, 32, 2, chunk=64),
 ]
 BACKWARD = [
     None,
     Configuration("rows", 2, 256, 4, stages=2),
+    Configuration("twice", 1, 256, 4),
     Configuration("columns", 2, 64, 2),
     Configuration("columns", 2, 32, 2, chunk=64),
 ]

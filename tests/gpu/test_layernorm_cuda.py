@@ -52,6 +52,9 @@ FORCED = {
         Configuration("split", 1, 128, 4, chunk=256),
         Configuration("columns", 2, 128, 4, chunk=256),
     ),
+    "twice": forced(
+        Configuration("looped", 1, 128, 4, stages=2), Configuration("twice", 1, 512, 4)
+    ),
 }
 
 
