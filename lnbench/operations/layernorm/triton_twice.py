@@ -82,9 +82,7 @@ def backward_twice(
         row_dy = dy + row * dy_strides[0]
         row_x = x + row * x_strides[0]
         row_rstd = tl.load(rstd + row)
-        middle = tl.full([], 0.0, exact)
-        if mean is not None:
-            middle += tl.load(mean + row)
+        middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
         left, product, level = _means_of_row(
             row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None, dx is not None,
             STEP,
@@ -105,7 +103,7 @@ def backward_twice(
             if dz is not None:
                 added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)
                 result += added.to(exact)
-            place_dx = dx + row * dx_strides[0] + columns * steps[3]
-            tl.store(place_dx, result.to(dx.dtype.element_ty), mask=inside)
+            to = dx + row * dx_strides[0] + columns * steps[3]
+            tl.store(to, result.to(dx.dtype.element_ty), mask=inside)
     store_part(dw_parts, dw_sum[None, :], part_stride, None, columns, N)
     store_part(db_parts, db_sum[None, :], part_stride, None, columns, N)
