@@ -1,5 +1,6 @@
 """Host arrays as torch's tensors and back; memory is shared where that is possible."""
 
+import sys
 import warnings
 from typing import Any
 
@@ -72,6 +73,13 @@ def torch_dtype(dtype: DType) -> Any:
     import torch
 
     return getattr(torch, dtype.value)
+
+
+def release_device_memory() -> None:
+    """Give back what torch keeps of the device's memory for itself, where it has any."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def device_problem(device: str) -> str | None:

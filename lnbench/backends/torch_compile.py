@@ -1,5 +1,6 @@
 """torch.compile: the same operators, compiled by inductor for one static shape."""
 
+import importlib
 import importlib.util
 import inspect
 import os
@@ -68,8 +69,16 @@ class TorchCompile(Backend):
         return device_timer(case)
 
     def preload(self) -> None:
-        """Compile one trivial function, so that a worker's first compilation is its own only."""
-        if compiler_problem("cpu") is None:
+        """Compile one trivial function, so that a worker's first compilation is its own only.
+
+        A torch that is built for GPUs asks them for their state whenever it compiles, also for the
+        CPU (`preserve_global_state` of dynamo, the cache key of inductor), and a process that has
+        asked must not be forked: then the compiler is imported and no more.
+        """
+        if torch.version.cuda is not None or torch.version.hip is not None:
+            importlib.import_module("torch._dynamo")
+            importlib.import_module("torch._inductor.compile_fx")
+        elif compiler_problem("cpu") is None:
             torch.compile(_increment, dynamic=False)(torch.zeros(4))
 
 
@@ -87,9 +96,6 @@ class TorchCompileMax(TorchCompile):
                 "on the CPU max-autotune tunes matrix products alone: use torch-compile"
             )
         return super().availability(device)
-
-    def preload(self) -> None:
-        """Compile nothing beforehand: the CPU is not its device."""
 
 
 class Compiled:

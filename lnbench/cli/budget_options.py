@@ -37,7 +37,7 @@ Time = Annotated[
     float | None,
     typer.Option(
         envvar="LNBENCH_TIME",
-        help="Seconds that one benchmark may take.",
+        help="Seconds of samples that one benchmark may take.",
         rich_help_panel=_BUDGET,
         show_default=False,
     ),

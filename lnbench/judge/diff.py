@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -12,7 +12,7 @@ from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct,
 from lnbench.judge.verdict import Rule, Verdict
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Difference, differences
-from lnbench.record.outcome import Caveat, CaveatKind
+from lnbench.record.outcome import Caveat, CaveatKind, Measured
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 
@@ -175,7 +175,30 @@ def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tup
     # Where reports of one side differ, at least one of them differs from the other side.
     sides = ([*dict.fromkeys(r.environment for r in side)] for side in (baseline, candidate))
     found = itertools.chain.from_iterable(differences(*pair) for pair in itertools.product(*sides))
+    found = itertools.chain(_indices(baseline, candidate), found)
     return tuple(sorted(dict.fromkeys(found), key=lambda difference: not difference.serious))
+
+
+def _indices(baseline: Sequence[Report], candidate: Sequence[Report]) -> Iterator[Difference]:
+    """Yield which of several devices of a type each side measured, where they are not the same.
+
+    Rows join on the type alone, and two cards of one name are still two cards.
+    """
+    before, after = _devices(baseline), _devices(candidate)
+    for kind in before:
+        if kind in after and before[kind] != after[kind]:
+            one, other = (", ".join(sorted(side[kind])) for side in (before, after))
+            yield Difference(f"{kind} device", one, other, serious=True)
+
+
+def _devices(reports: Sequence[Report]) -> dict[str, set[str]]:
+    """Return the devices that were measured, by type."""
+    found: dict[str, set[str]] = {}
+    for outcome in itertools.chain.from_iterable(report.outcomes for report in reports):
+        if isinstance(outcome, Measured):
+            case = outcome.benchmark.case
+            found.setdefault(case.device_type, set()).add(case.device)
+    return found
 
 
 def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:

@@ -89,7 +89,7 @@ def regime(
         if share is not None and time_s < CALL_S and speed < CALL_SHARE:
             return Regime.CALLS
     else:
-        device = dict(environment.devices).get(case.numbered_device)
+        device = dict(environment.devices).get(case.device)
         launch_s = dict(row.details).get("launch_s")
         if isinstance(launch_s, float) and launch_s > time_s:
             return Regime.LAUNCHES
@@ -108,7 +108,7 @@ def cache_bytes(row: Measured, environment: Environment) -> int:
     case = row.benchmark.case
     if case.device_type == "cpu":
         return environment.cpu.last_level_cache_bytes or CPU_CACHE_BYTES
-    device: Device | None = dict(environment.devices).get(case.numbered_device)
+    device: Device | None = dict(environment.devices).get(case.device)
     return (device and device.cache_bytes) or DEVICE_CACHE_BYTES
 
 

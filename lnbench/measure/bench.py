@@ -49,6 +49,7 @@ class Bench:
         self._iterations = request.iterations or 1
         self._first: Any = None
         self._first_call_s = 0.0
+        self._warm = self.case.device_type != "cuda"
 
     def first_call(self) -> None:
         """Make the very first call; compilation is in its time."""
@@ -67,7 +68,7 @@ class Bench:
         digest = verify.checksum(outputs)
         is_limit = self._backend.bulk(self._operation, self.case) is not None
         if self.case.options.output is Output.ALLOCATED and not is_limit:
-            refuse_shared_memory(outputs, self._routine)
+            refuse_shared_memory(self._first, self._routine)
         del outputs
         self._first = None
         peak = None
@@ -92,6 +93,9 @@ class Bench:
 
         A sample under clocks that are held down is taken again, a few times at most.
         """
+        if not self._warm:
+            self._warm_up()
+            self._warm = True
         calls, cache = iterations or self._iterations, self.case.options.cache
 
         def take() -> tuple[float, float]:
@@ -113,11 +117,27 @@ class Bench:
         outputs = self._routine.host(self._routine.run())
         return messages.Verified(self._agree(outputs, peer), verify.checksum(outputs))
 
+    def close(self) -> None:
+        """Let go of what the routines took beside their arrays."""
+        for routine in (self._routine, *self._turns):
+            routine.close()
+
     def _made(self) -> Routine:
         return make_routine(self._backend, self._operation, self.case, self._inputs, self._threads)
 
+    def _warm_up(self) -> None:
+        """Bring the clocks of a device up, which has been idle while the host compared results."""
+
+        def work() -> None:
+            self._routine.run()
+            self._timer.synchronize()
+
+        self._telemetry.warm(work)
+
     def _settle(self, clock: str) -> None:
         """Let a clock that goes several ways choose; short cold kernels take turns on copies."""
+        if self.case.device_type == "cuda":
+            self._warm_up()
         if isinstance(self._timer, CudaTimer):
             moved = work(self._backend, self._operation, self.case).bytes_moved
             self._timed = self._timer.settle(self._timed, self._copies, moved, clock)
@@ -153,7 +173,8 @@ def make_routine(
 ) -> Routine:
     """Return a backend's routine, on all the CPUs that the session may use where it has threads.
 
-    Kernels of other authors launch on the current device, which is made that of the case.
+    Kernels of other authors launch on the current device, which is made that of the case: it has a
+    number, without which torch refuses it.
     """
     if case.device_type == "cuda":
         import torch
@@ -192,13 +213,23 @@ def wrong_text(found: Agreement) -> str:
     )
 
 
-def refuse_shared_memory(outputs: Arrays, routine: Routine) -> None:
+def refuse_shared_memory(results: Any, routine: Routine) -> None:
     """Raise where the next call hands back memory that this call's results still use."""
     import numpy as np
 
-    following = routine.host(routine.run())
-    for name, array in outputs.items():
-        if np.may_share_memory(array, following[name]):
-            raise WrongResultError(
-                f"{name} shares memory with the {name} of the call before, which a user still holds"
-            )
+    following = routine.run()
+    before, after = routine.host(results), routine.host(following)
+    shared = [name for name, array in before.items() if np.may_share_memory(array, after[name])]
+    # What the host reads of a device is a copy: there the tensors themselves are compared.
+    addresses = zip(before, _addresses(results), _addresses(following), strict=False)
+    shared += [name for name, one, other in addresses if one == other != 0]
+    for name in shared:
+        raise WrongResultError(
+            f"{name} shares memory with the {name} of the call before, which a user still holds"
+        )
+
+
+def _addresses(results: Any) -> list[int]:
+    """Return where each of torch's tensors among the results is kept; 0 for what is nowhere."""
+    found = [each for each in results if each is not None] if isinstance(results, tuple) else []
+    return [each.untyped_storage().data_ptr() for each in found if hasattr(each, "untyped_storage")]

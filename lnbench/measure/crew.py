@@ -38,9 +38,17 @@ class WorkerHandle:
         self._log = log
         self._reap = reap
         self._stopped = False
+        self.intact = True
+        """Whether it has done all that it was asked, or said in order that it has no kernel."""
 
     def ask(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
         """Return the worker's answer; WorkerError where it gives none, or another."""
+        self.intact = False
+        reply = self._asked(request, answer, limit_s)
+        self.intact = True
+        return reply
+
+    def _asked(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
         self.go_on()
         try:
             self._connection.send_bytes(messages.encode(request))
@@ -52,6 +60,7 @@ class WorkerHandle:
         except msgspec.DecodeError as error:
             raise WorkerError(f"answered nonsense: {error}") from None
         if isinstance(reply, messages.Refused):
+            self.intact = reply.unsupported
             raise WorkerError(reply.error, reply)
         if not isinstance(reply, answer):
             raise WorkerError(f"answered {type(reply).__name__} instead of {answer.__name__}")

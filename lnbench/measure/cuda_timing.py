@@ -82,8 +82,9 @@ class CudaTimer:
         by_events = self.time(run, self._most) / self._most
         turn = run if count == 1 else _in_turn([run, *copies(count - 1)])
         try:
-            self._stream.capture(turn, count)()
-            self._stream.synchronize()
+            replay = self._stream.capture(turn, count)
+            replay()
+            self._stream.synchronize()  # before the graph is let go: it is still at work
         # What synchronizes or allocates in its own way cannot be captured: events will do.
         except Exception as error:
             if clock == GRAPH:

@@ -10,7 +10,8 @@ from pathlib import Path
 from lnbench import registry
 from lnbench.measure import shared
 from lnbench.measure.contest import NAMES, Contest, Match
-from lnbench.measure.home import Ground, Home, living, settle
+from lnbench.measure.home import Ground, Home, settle
+from lnbench.measure.pass_workers import PassWorkers
 from lnbench.measure.row import known
 from lnbench.measure.session import NURSERY_PASSES, Progress
 from lnbench.measure.sides import Side
@@ -60,10 +61,11 @@ def run(
             if duel.wants_new_homes(number):
                 nurseries.close()
                 homes = duel.homes(nurseries, spawn=spawn)
-            for row in rows:
-                homes = {name: living(home, duel.ground(name)) for name, home in homes.items()}
-                duel.visit(row, homes, folder)
-                yield duel.progress(row.case)
+            grounds = {name: duel.ground(name) for name in homes}
+            with PassWorkers(homes, grounds, folder) as workers:
+                for row in rows:
+                    duel.visit(row, workers, folder)
+                    yield duel.progress(row.case)
 
 
 class _Duel:
@@ -121,7 +123,7 @@ class _Duel:
             contest.spent_s += (time.monotonic() - started) / len(rows)
         return dict(zip(wanted, homes, strict=True))
 
-    def visit(self, contest: Contest, homes: dict[str, Home], folder: Path) -> None:
+    def visit(self, contest: Contest, workers: PassWorkers, folder: Path) -> None:
         """Take one pair of a row, and close it where it has had enough."""
         if self._out_of_time():
             contest.close(Stopped.TIME)
@@ -133,7 +135,7 @@ class _Duel:
                 row.skip(refusal)
         else:
             try:
-                Visit(self._setting, contest.rows, homes, folder, self._rng).take(beside)
+                Visit(self._setting, contest.rows, workers, folder, self._rng).take(beside)
             finally:
                 clear(folder)
         contest.spent_s += time.monotonic() - start

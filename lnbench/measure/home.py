@@ -62,14 +62,14 @@ class Nursery:
         self._ready: nursery.Ready | None = None
 
     @property
-    def may_fork(self) -> bool:
-        """Whether it has come up with one thread; waits until it has."""
+    def obstacle(self) -> str:
+        """Why it must not fork, empty where it may; waits until it has come up."""
         if self._ready is None:
             news = self._news()
             if not isinstance(news, nursery.Ready):
                 raise LnbenchError("the nursery of workers did not come up", "run with spawn")
             self._ready = news
-        return self._ready.threads == 1
+        return self._ready.obstacle
 
     @property
     def alive(self) -> bool:
@@ -81,14 +81,14 @@ class Nursery:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                pid = self._fork(theirs, log) if self.may_fork else 0
+                forked = self._fork(theirs, log)
         except (OSError, LnbenchError) as error:
             ours.close()
             raise WorkerError(f"the nursery of workers is gone: {error}") from None
-        if not pid:
+        if not forked.pid:
             ours.close()
-            raise WorkerError("the nursery has more than one thread and must not fork")
-        return WorkerHandle(Connection(ours.detach()), pid, log, self._wait)
+            raise WorkerError(f"the nursery must not fork: {forked.obstacle}")
+        return WorkerHandle(Connection(ours.detach()), forked.pid, log, self._wait)
 
     def close(self) -> None:
         """End the nursery and, through the kernel, every worker that is left."""
@@ -96,12 +96,14 @@ class Nursery:
         self._process.kill()
         self._process.wait()
 
-    def _fork(self, connection: socket.socket, log: Path) -> int:
-        """Return the process of a new worker on the other end of a connection; 0 if it must not."""
+    def _fork(self, connection: socket.socket, log: Path) -> nursery.Forked:
+        """Return the process of a new worker on the other end of a connection, or why not."""
+        if self.obstacle:
+            return nursery.Forked(0, self.obstacle)
         order = nursery.encode(nursery.Fork(str(log)))
         socket.send_fds(self._control, [order], [connection.fileno()])
         news = self._news()
-        return news.pid if isinstance(news, nursery.Forked) else 0
+        return news if isinstance(news, nursery.Forked) else nursery.Forked(0, "it did not answer")
 
     def _wait(self, pid: int) -> int | None:
         """Return how a worker ended; None where the nursery itself is gone."""
@@ -148,7 +150,7 @@ def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack)
 
 def _may_fork(home: Nursery) -> bool:
     try:
-        return home.may_fork
+        return not home.obstacle
     except (OSError, LnbenchError):  # it died, or did not come up in time
         return False
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import msgspec
 
 from lnbench.measure import messages, shared
 from lnbench.measure.crew import WorkerError
-from lnbench.measure.home import Home, living, settle
+from lnbench.measure.home import Home, settle
 from lnbench.measure.messages import Finding, Traits
+from lnbench.measure.pass_workers import PassWorkers
 from lnbench.measure.visit import Setting
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Failed, Outcome, Skipped
@@ -50,6 +50,7 @@ def inspect(
         home: Home = setting.ground
         if not spawn and names:
             (home,) = settle(names, (setting.ground,), stack)
+        workers = stack.enter_context(PassWorkers({"": home}, {"": setting.ground}, folder))
         for benchmark in benchmarks:
             outcome = known.get(benchmark)
             if isinstance(outcome, Skipped):
@@ -57,19 +58,18 @@ def inspect(
             elif isinstance(outcome, Failed):
                 yield Checked(benchmark, error=outcome.error)
             else:
-                home = living(home, setting.ground)
-                yield _inspect(benchmark, setting, home, folder)
+                yield _inspect(benchmark, setting, workers)
 
 
-def _inspect(benchmark: Benchmark, setting: Setting, home: Home, folder: Path) -> Checked:
+def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> Checked:
     if refusal := setting.room(benchmark.case, 1).refusal:
         return Checked(benchmark, skipped=refusal)
     limit = setting.memory_bytes if benchmark.case.device_type == "cpu" else None
     request = messages.Check(benchmark, setting.seed, setting.threads, limit)
     with ExitStack() as stack:
         try:
-            worker = home.start(folder / "check.log")
-            stack.callback(worker.end)
+            worker = workers.lend("", benchmark.backend, benchmark.case)
+            stack.callback(workers.take_back, benchmark.backend, benchmark.case, worker)
             checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
         except WorkerError as error:
             if error.refused is not None and error.refused.unsupported:

@@ -1,6 +1,7 @@
 """How much memory is free, and whether a case fits in it."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,12 @@ CONTEXT_BYTES = 1 << 30
 take turns."""
 
 
+_LOOKS = 4
+_PAUSE_S = 0.25
+"""Free memory is looked at again before a case is skipped: a worker that has just ended gives its
+memory back a moment later, and a small virtual machine gets more of it as it asks."""
+
+
 class Room(NamedTuple):
     """How much of a case fits at a time."""
 
@@ -48,11 +55,16 @@ def room(case: Case, backends: int, device_bytes: Mapping[str, int]) -> Room:
         backends: how many there are.
         device_bytes: the memory that is free on each accelerator, where that is known.
     """
-    size, free = registry.operation(case.operation).memory_bytes(case), free_bytes()
-    beside = fitting(backends, size, free)
-    if not beside:
+    size = registry.operation(case.operation).memory_bytes(case)
+    for _ in range(_LOOKS):
+        free = free_bytes()
+        beside = fitting(backends, size, free)
+        if beside:
+            break
+        time.sleep(_PAUSE_S)
+    else:
         return Room(0, _refusal(needed_bytes(size), f"half of the free {format_bytes(free)}"))
-    device_free = device_bytes.get(case.numbered_device)
+    device_free = device_bytes.get(case.device)
     if device_free is None:
         return Room(beside, "")
     beside = min(beside, fitting_on_device(backends, size, device_free))

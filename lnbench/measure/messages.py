@@ -9,7 +9,7 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised with every change of a message; both sides must have the same."""
 
 
@@ -127,6 +127,14 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     """Kernels that a call launches; None where nobody asked, or none can be seen."""
 
 
+class Rest(msgspec.Struct, frozen=True, tag=True):
+    """Ask for all arrays to be let go: the worker will serve another case, or none."""
+
+
+class Rested(msgspec.Struct, frozen=True, tag=True):
+    """The memory is free, that of the device too."""
+
+
 class Check(msgspec.Struct, frozen=True, tag=True):
     """Ask for a benchmark to be verified on its own inputs and on hostile ones, not timed."""
 
@@ -178,8 +186,8 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     """Whether the backend has no kernel for the case: nothing went wrong."""
 
 
-Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Check
-Reply = InputsMade | Prepared | Verified | Sampled | Finished | Checked | Refused
+Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Rest | Check
+Reply = InputsMade | Prepared | Verified | Sampled | Finished | Rested | Checked | Refused
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -1,7 +1,7 @@
 """The single-threaded interpreter that workers are forked from.
 
 A fork takes 14 ms where importing torch takes 2 s. It is safe only while the nursery has one
-thread, has run no OpenMP region and knows nothing of CUDA; it looks before each fork.
+thread, has run no OpenMP region and has not opened a GPU; it looks before each fork.
 """
 
 import os
@@ -16,6 +16,8 @@ from lnbench import registry
 from lnbench.measure import overlay, worker
 
 _TASKS = Path("/proc/self/task")
+_DESCRIPTORS = Path("/proc/self/fd")
+_GPUS = "/dev/nvidia"  # and /dev/nvidiactl, /dev/nvidia-uvm: CUDA opens them when it is asked
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
@@ -29,6 +31,9 @@ class Forked(msgspec.Struct, frozen=True, tag=True):
     """The worker's process."""
 
     pid: int
+    """0 where the nursery must not fork."""
+    obstacle: str = ""
+    """Why it must not; empty where it has."""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -47,8 +52,8 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The nursery has loaded what it was asked to."""
 
-    threads: int
-    """Threads of the nursery; with more than one it must not fork."""
+    obstacle: str
+    """Why it must not fork; empty where it may."""
     broken: dict[str, str]
     """Backends whose preload raised, and what they said."""
 
@@ -67,7 +72,7 @@ def main(descriptor: int, parent: int, backends: list[str]) -> None:
     overlay.enter()
     control = socket.socket(fileno=descriptor)
     broken = preload(backends)
-    control.send(encode(Ready(threads(), broken)))
+    control.send(encode(Ready(obstacle(), broken)))
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 1)
         if not message:
@@ -75,7 +80,7 @@ def main(descriptor: int, parent: int, backends: list[str]) -> None:
         order = decode_order(message)
         match order:
             case Fork(log):
-                control.send(encode(Forked(_fork(control, descriptors[0], log))))
+                control.send(encode(_fork(control, descriptors[0], log)))
             case Wait(pid):
                 _, status = os.waitpid(pid, 0)
                 control.send(encode(Ended(os.waitstatus_to_exitcode(status))))
@@ -93,23 +98,38 @@ def preload(backends: list[str]) -> dict[str, str]:
     return broken
 
 
-def threads() -> int:
-    """Return how many threads this process has; 1 where the system does not tell."""
-    return len(list(_TASKS.iterdir())) if _TASKS.is_dir() else 1
+def obstacle() -> str:
+    """Return why this process must not be forked; empty where it may, or the system cannot tell."""
+    if not _TASKS.is_dir():
+        return ""
+    if len(list(_TASKS.iterdir())) > 1:
+        return "it has more than one thread"
+    # A child that inherits CUDA can never use it: "Cannot re-initialize CUDA in forked subprocess".
+    if any(_target(link).startswith(_GPUS) for link in _DESCRIPTORS.iterdir()):
+        return "it has opened a GPU"
+    return ""
 
 
-def _fork(control: socket.socket, descriptor: int, log: str) -> int:
-    """Return the process of a new worker; 0 where a second thread forbids to fork."""
-    if threads() > 1:
+def _target(link: Path) -> str:
+    """Return what a descriptor is open on; empty for one that was closed meanwhile."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def _fork(control: socket.socket, descriptor: int, log: str) -> Forked:
+    """Return a new worker's process, or why there is none."""
+    if problem := obstacle():
         os.close(descriptor)
-        return 0
+        return Forked(0, problem)
     nursery = os.getpid()
     pid = os.fork()
     if pid == 0:
         control.close()
         worker.run(descriptor, log, nursery)
     os.close(descriptor)
-    return pid
+    return Forked(pid)
 
 
 if __name__ == "__main__":

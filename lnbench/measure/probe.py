@@ -20,6 +20,7 @@ from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError
 from lnbench.measure import overlay
 from lnbench.measure.home import Ground
+from lnbench.plan.case import numbered
 from lnbench.record.environment import Device, packages
 
 _LIMIT_S = 300.0  # a first import of torch from a cold disk
@@ -72,7 +73,7 @@ class _Devices(msgspec.Struct, frozen=True):
 
 def probe(backends: Sequence[str], devices: Iterable[str], ground: Ground) -> Machine:
     """Return what runs where; a plug-in that kills its child is found broken."""
-    devices = list(devices)
+    devices = list(map(numbered, devices))
     pairs = list(dict.fromkeys((name, device) for device in devices for name in backends))
     found: list[Found] = []
     while True:
@@ -138,10 +139,10 @@ def _devices(used: Sequence[str]) -> _Devices:
                 )
             )
             # To be asked, a device gets a context: those that are not used are left alone.
-            if f"cuda:{index}" in used or (index == 0 and {"cuda", "auto"} & set(used)):
+            if f"cuda:{index}" in used or (index == 0 and "auto" in used):
                 with contextlib.suppress(RuntimeError):  # another has it for himself
                     free.append((f"cuda:{index}", torch.cuda.mem_get_info(index)[0]))
-    auto, python = "cuda" if found else "cpu", platform.python_version()
+    auto, python = "cuda:0" if found else "cpu", platform.python_version()
     return _Devices(auto, tuple(found), python, packages(), tuple(free))
 
 

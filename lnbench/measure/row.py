@@ -42,7 +42,7 @@ class Row:
     checksum: int | None = None
     peak_extra_bytes: int | None = None
     spent_s: float = 0.0
-    """Seconds that its own workers took."""
+    """Seconds that its samples took: no context, compilation or verification is in them."""
     side: SideName = ""
     """`baseline` or `candidate` in a session that compares two, else empty."""
     slowdown: float = 0.0

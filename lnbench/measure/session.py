@@ -11,7 +11,8 @@ import msgspec
 
 from lnbench import registry
 from lnbench.measure import shared
-from lnbench.measure.home import Home, living, settle
+from lnbench.measure.home import Home, settle
+from lnbench.measure.pass_workers import PassWorkers
 from lnbench.measure.row import Row, known, restored
 from lnbench.measure.visit import Setting, Visit, clear
 from lnbench.plan.budget import Budget
@@ -74,12 +75,12 @@ def run(
             if not spawn and number % NURSERY_PASSES == 0:
                 nurseries.close()
                 (home,) = settle(session.backends(), (setting.ground,), nurseries)
-            for case in cases:
-                if session.out_of_time():
-                    return
-                home = living(home, setting.ground)
-                session.visit(case, home, folder)
-                yield session.progress(case)
+            with PassWorkers({"": home}, {"": setting.ground}, folder) as workers:
+                for case in cases:
+                    if session.out_of_time():
+                        return
+                    session.visit(case, workers, folder)
+                    yield session.progress(case)
 
 
 class _Session:
@@ -122,7 +123,7 @@ class _Session:
         """Return the backends that are left."""
         return tuple(sorted({row.benchmark.backend for row in self._rows if row.open}))
 
-    def visit(self, case: Case, home: Home, folder: Path) -> None:
+    def visit(self, case: Case, workers: PassWorkers, folder: Path) -> None:
         """Take one pass of a case, and close the rows that have had enough."""
         rows = [row for row in self._cases[case] if row.open]
         beside, refusal = self._setting.room(case, len(rows))
@@ -132,7 +133,7 @@ class _Session:
                 row.skip(refusal)
         else:
             try:
-                Visit(self._setting, rows, {"": home}, folder, self._rng).take(beside)
+                Visit(self._setting, rows, workers, folder, self._rng).take(beside)
             finally:
                 clear(folder)
         self._spent[case] = time.monotonic() - start

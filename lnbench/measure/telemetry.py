@@ -15,6 +15,13 @@ RETRIES = 3
 _PAUSE_S = 0.2
 """For the device to cool before the first retry; twice as long before each further one."""
 
+STEADY = 0.02
+"""By how much the clock of the multiprocessors may still change, as a share, when it is steady."""
+
+_BURST_S = 0.05
+_BURSTS = 20
+_UNSEEN_BURSTS = 4  # where the clock cannot be read
+
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that slow a device (nvml.h); idle clocks and
 # those that somebody set are no disturbance.
 _REASONS = {
@@ -76,6 +83,25 @@ class Telemetry:
         if reading is not None and reading.slowed_by:
             self._retries = 0
         return sample, reading
+
+    def warm(self, work: Callable[[], object]) -> None:
+        """Work until the multiprocessors' clock is steady, or for a second at most.
+
+        An idle device sits at 345 MHz, as it does while the host compares results, and takes some
+        time to come up to 1980: the first samples would be slow.
+        """
+        before: int | None = None
+        for burst in range(_BURSTS):
+            end = time.perf_counter() + _BURST_S
+            while time.perf_counter() < end:
+                work()
+            reading = self.read()
+            now = None if reading is None else reading.sm_mhz
+            if now is None and burst + 1 >= _UNSEEN_BURSTS:
+                return
+            if now is not None and before is not None and abs(now - before) <= STEADY * now:
+                return
+            before = now
 
     def read(self) -> Reading | None:
         """Return what the counters say, each None where it cannot be read; None without NVML."""

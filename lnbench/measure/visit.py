@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,8 @@ import msgspec
 
 from lnbench.measure import memory, messages, shared
 from lnbench.measure.crew import WorkerError, WorkerHandle
-from lnbench.measure.home import Ground, Home
+from lnbench.measure.home import Ground
+from lnbench.measure.pass_workers import PassWorkers, shared_by_cases
 from lnbench.measure.row import Row
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Case
@@ -39,21 +40,21 @@ class Setting(msgspec.Struct, frozen=True):
 class Visit:
     """Takes one pass of one case; a worker's failure ends its row, not the visit.
 
-    Each row's worker comes from the home of its side, the inputs and their truth from that of "".
+    Each row's worker is one of its side, that of the inputs and their truth one of the side "".
     """
 
     def __init__(
         self,
         setting: Setting,
         rows: Sequence[Row],
-        homes: Mapping[str, Home],
+        workers: PassWorkers,
         folder: Path,
         rng: random.Random,
     ) -> None:
         self._setting = setting
         self._rows = list(rows)
         self._case: Case = rows[0].benchmark.case
-        self._homes = homes
+        self._workers = workers
         self._folder = folder
         self._rng = rng
         self._peer: dict[str, float] | None = None
@@ -96,7 +97,7 @@ class Visit:
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         with ExitStack() as stack:
             try:
-                worker = self._start(stack, self._homes[""], "inputs")
+                worker = self._lend(stack, "", "inputs")
                 made = worker.ask(request, messages.InputsMade, self._setting.budget.timeout_s)
             except WorkerError as error:
                 for row in self._rows:
@@ -105,19 +106,20 @@ class Visit:
         self._peer = made.peer if truth else None
         return True
 
-    def _start(self, stack: ExitStack, home: Home, name: str) -> WorkerHandle:
-        worker = home.start(self._folder / f"{name}.log")
-        stack.callback(worker.end)
+    def _lend(self, stack: ExitStack, side: str, name: str) -> WorkerHandle:
+        worker = self._workers.lend(side, name, self._case)
+        stack.callback(self._workers.take_back, name, self._case, worker)
         return worker
 
     def _ready(self, row: Row, stack: ExitStack) -> WorkerHandle | None:
         """Return a stopped worker whose routine is right; None where it is not."""
         limit = self._setting.budget.timeout_s
         with _Guard(row, Stage.PREPARE):
-            home = self._homes[row.side]
-            if isinstance(home, Ground):
+            if self._workers.spawned(row.side):
                 row.caution(CaveatKind.SPAWNED)
-            worker = self._start(stack, home, row.name)
+            if shared_by_cases(self._case):
+                row.details["process"] = "serves all cases of a pass"
+            worker = self._lend(stack, row.side, row.name)
             whole = row.checksum is None
             request = messages.Prepare(
                 benchmark=row.benchmark,
@@ -141,11 +143,15 @@ class Visit:
 
     def _sample(self, row: Row, worker: WorkerHandle, number: int) -> bool:
         with _Guard(row, Stage.MEASURE):
-            sample = worker.ask(
-                messages.TakeSample(row.iterations),
-                messages.Sampled,
-                self._setting.budget.timeout_s,
-            )
+            start = time.monotonic()
+            try:
+                sample = worker.ask(
+                    messages.TakeSample(row.iterations),
+                    messages.Sampled,
+                    self._setting.budget.timeout_s,
+                )
+            finally:
+                row.spent_s += time.monotonic() - start
             worker.stop()
             row.sampled(number, sample, on_cpu=self._case.device == "cpu")
             return True
@@ -185,15 +191,13 @@ def _agree(rows: Sequence[Row]) -> None:
 
 
 class _Guard:
-    """Counts a row's time, and turns its worker's failure into the row's."""
+    """Turns the failure of a row's worker into the row's."""
 
     def __init__(self, row: Row, stage: Stage) -> None:
         self._row = row
         self._stage = stage
-        self._start = 0.0
 
-    def __enter__(self) -> None:
-        self._start = time.monotonic()
+    def __enter__(self) -> None: ...
 
     def __exit__(
         self,
@@ -201,7 +205,6 @@ class _Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._row.spent_s += time.monotonic() - self._start
         if not isinstance(error, WorkerError):
             return False
         if error.refused is not None and error.refused.unsupported:

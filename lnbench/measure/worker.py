@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import resource
 import signal
@@ -66,6 +67,8 @@ class Worker:
             case messages.Finish(count_kernels):
                 self._stage = Stage.MEASURE
                 return self._prepared.finish(count_kernels=count_kernels)
+            case messages.Rest():
+                return self._rest()
             case messages.Check():
                 self._stage = Stage.PREPARE
                 _limit_memory(request.memory_bytes)
@@ -80,6 +83,17 @@ class Worker:
         self._bench.first_call()
         self._stage = Stage.VERIFY
         return self._bench.ready(request)
+
+    def _rest(self) -> messages.Rested:
+        """Let go of the arrays, in torch's own stock of device memory too."""
+        from lnbench.arrays import release_device_memory
+
+        if self._bench is not None:
+            self._bench.close()
+        self._bench = None
+        gc.collect()
+        release_device_memory()
+        return messages.Rested()
 
     @property
     def _prepared(self) -> "Bench":

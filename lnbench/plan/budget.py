@@ -11,7 +11,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: float = 0.05
     """Half-width of a row's 95 % interval, as a share, at which the row may stop; above 0."""
     time_s: float = 5.0
-    """Seconds that one benchmark may take over all passes."""
+    """Seconds of samples of one benchmark, over all passes; in `ab`, of all that a row takes."""
     passes: int = 12
     """Most passes; each takes a row once, in new processes."""
     rounds: int = 10

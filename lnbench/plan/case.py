@@ -104,7 +104,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dtype: DType
     """Element type of the input."""
     device: str
-    """`cpu`, `cuda`, `cuda:1`, …; never `auto`, which a run resolves first."""
+    """`cpu`, `mps`, `cuda:0`, …: `cuda` becomes `cuda:0`, since torch's calls that choose a device
+    refuse one without a number. Never `auto`, which a run resolves first."""
     options: Options = DEFAULT_OPTIONS
     """What differs from the usual call."""
 
@@ -113,6 +114,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"shape {list(self.shape)} needs sizes of 0 or more")
         if not is_device(self.device):
             raise ValueError(f"'{self.device}' is no device: {', '.join(DEVICE_TYPES)}")
+        msgspec.structs.force_setattr(self, "device", numbered(self.device))
         if self.direction is Direction.STEP and self.options.output is Output.READY:
             raise ValueError("a step allocates its results: output 'ready' has no meaning there")
         if self.options.normalized_dims > len(self.shape):
@@ -146,11 +148,6 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Stable text form without the backend: `layernorm/forward/4096x1024/float32/cpu`."""
         parts = (self.operation, self.direction, shape_text(self.shape), self.dtype)
         return "/".join((*parts, self.device_type)) + self.suffix
-
-    @property
-    def numbered_device(self) -> str:
-        """The device as an environment names accelerators: `cuda` is `cuda:0`."""
-        return self.device if ":" in self.device else f"{self.device}:0"
 
     @property
     def suffix(self) -> str:
@@ -243,6 +240,11 @@ def is_device(text: str) -> bool:
     if not colon:
         return kind in DEVICE_TYPES
     return kind in _NUMBERED and index.isascii() and index.isdigit()
+
+
+def numbered(device: str) -> str:
+    """Return a device with the index that torch's calls want: `cuda` is `cuda:0`."""
+    return f"{device}:0" if device in _NUMBERED else device
 
 
 def _option_text(value: object) -> str:

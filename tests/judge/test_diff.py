@@ -12,7 +12,7 @@ from lnbench.errors import ReportError
 from lnbench.judge import ranks, stats
 from lnbench.judge.diff import compare, exit_code
 from lnbench.judge.verdict import Band, Rule, Verdict, judge
-from lnbench.record.environment import Device
+from lnbench.record.environment import Device, Difference
 from lnbench.record.outcome import Caveat, CaveatKind
 
 MIRROR = {
@@ -301,10 +301,15 @@ def one_id(name):
     return measured(name).benchmark.id
 
 
-def test_the_index_of_a_device_does_not_part_two_rows():
+def test_two_devices_of_one_type_are_rows_that_join_and_an_environment_that_differs():
     case = "layernorm/forward/8x8/float32"
-    before, after = measured(f"{case}/cuda/triton"), measured(f"{case}/cuda:1/triton")
-    assert len(compare([report(before)], [report(after)]).comparisons) == 1
+    sides = ([report(measured(f"{case}/{name}/triton"))] for name in ("cuda", "cuda:1"))
+    before, after = sides
+    diff = compare(before, after)
+    assert Difference("cuda device", "cuda:0", "cuda:1", serious=True) in diff.environment
+    assert not diff.comparable
+    assert len(compare(before, after, any_environment=True).comparisons) == 1
+    assert compare(before, before).environment == ()
 
 
 def test_a_regression_exits_with_1_also_when_strict():

@@ -28,7 +28,7 @@ def place(request, tmp_path_factory):
     home = Nursery(("torch-eager", "numpy"), ground) if request.param == "fork" else ground
     yield home
     if isinstance(home, Nursery):
-        assert home.may_fork
+        assert not home.obstacle
         home.close()
 
 

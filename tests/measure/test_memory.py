@@ -97,6 +97,14 @@ def test_the_refusal_says_what_is_needed_and_what_is_there(machine):
     assert memory.room(case(1), 1, {}) == (1, "")
 
 
+def test_memory_that_comes_a_moment_later_is_seen_before_a_case_is_skipped(machine, monkeypatch):
+    free = iter((1 * GIB, 1 * GIB, 64 * GIB))
+    monkeypatch.setattr(memory, "_PAUSE_S", 0)
+    monkeypatch.setattr(memory, "free_bytes", lambda: next(free))
+
+    assert memory.room(case(4), 1, {}) == (1, "")
+
+
 @pytest.mark.parametrize(("device", "beside"), [("cuda", 2), ("cuda:1", 3), ("xpu", 4), ("cpu", 4)])
 def test_a_device_may_have_room_for_fewer_than_the_host(machine, device, beside):
     (machine / "_MEMINFO").write_text(f"MemAvailable: {64 << 20} kB\n")

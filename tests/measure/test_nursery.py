@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnbench.measure import messages, shared
+from lnbench.measure import messages, nursery, shared
 from lnbench.measure.crew import WorkerError, WorkerHandle, last_words
 from lnbench.measure.home import Ground, Nursery
 from lnbench.plan.case import Benchmark, Case, Direction, DType
@@ -166,16 +166,31 @@ def test_forks_end_with_their_nursery(home, forked):
 
 @LINUX
 def test_a_nursery_has_one_thread_and_only_then_forks(home, environment, tmp_path):
-    assert home.may_fork
+    assert not home.obstacle
     assert len(list(Path(f"/proc/{home._process.pid}/task").iterdir())) == 1
 
     threaded = Nursery(("threaded",), Ground(environment))
     try:
-        assert not threaded.may_fork
-        with pytest.raises(WorkerError, match="more than one thread and must not fork"):
+        assert threaded.obstacle
+        with pytest.raises(WorkerError, match="must not fork: it has more than one thread"):
             threaded.start(tmp_path / "log")
     finally:
         threaded.close()
+
+
+@LINUX
+@pytest.mark.parametrize("device", ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"])
+def test_a_process_that_has_opened_a_gpu_must_not_be_forked(tmp_path, monkeypatch, device):
+    monkeypatch.setattr(nursery, "_TASKS", tmp_path / "task")
+    monkeypatch.setattr(nursery, "_DESCRIPTORS", tmp_path / "fd")
+    (tmp_path / "task" / "1").mkdir(parents=True)
+    (tmp_path / "fd").mkdir()
+    (tmp_path / "fd" / "0").symlink_to("/dev/null")
+    assert nursery.obstacle() == ""
+
+    (tmp_path / "fd" / "3").symlink_to(device)
+
+    assert nursery.obstacle() == "it has opened a GPU"
 
 
 def test_a_plug_in_that_cannot_be_loaded_does_not_end_the_nursery(environment, tmp_path):

@@ -43,11 +43,11 @@ def test_every_pair_of_backend_and_device_is_answered_once_in_order(no_gpu):
     assert [(each.backend, each.device, each.available) for each in machine.backends] == [
         ("numpy", "cpu", True),
         ("copy", "cpu", True),
-        ("numpy", "xpu", False),
-        ("copy", "xpu", False),
+        ("numpy", "xpu:0", False),
+        ("copy", "xpu:0", False),
     ]
     assert not any(each.broken for each in machine.backends)
-    assert machine.find("copy", "xpu").text
+    assert machine.find("copy", "xpu:0").text
     with pytest.raises(KeyError):
         machine.find("copy", "mps")
 
@@ -142,13 +142,19 @@ def test_auto_is_cuda_where_there_is_one(torch, monkeypatch):
     found = probe._devices(["auto"])
 
     device = Device("H200", "595.1", "9.0", 150 << 30, 50 << 20, 132)
-    assert found.auto == "cuda"
+    assert found.auto == "cuda:0"
     assert found.devices == (("cuda:0", device), ("cuda:1", device))
 
 
 @pytest.mark.parametrize(
     ("used", "asked"),
-    [("auto", {0}), ("cuda", {0}), ("cuda:1", {1}), ("cpu,cuda:1,cuda", {0, 1}), ("cpu", set())],
+    [
+        ("auto", {0}),
+        ("cuda:0", {0}),
+        ("cuda:1", {1}),
+        ("cpu,cuda:1,cuda:0", {0, 1}),
+        ("cpu", set()),
+    ],
 )
 def test_only_devices_that_are_used_are_asked_what_is_free(torch, used, asked):
     found = probe._devices(used.split(","))
@@ -160,7 +166,7 @@ def test_a_device_that_another_has_for_himself_is_found_all_the_same(torch):
         raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
 
     torch.cuda.mem_get_info = busy
-    found = probe._devices(["cuda"])
+    found = probe._devices(["cuda:0"])
     assert found.free_bytes == ()
     assert len(found.devices) == 2
 

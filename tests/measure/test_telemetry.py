@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lnbench.measure import telemetry
 from lnbench.measure.launch import SESSION
 from lnbench.measure.messages import Reading
 from lnbench.measure.telemetry import RETRIES, Telemetry
@@ -115,3 +116,33 @@ def test_a_counter_that_fails_costs_its_own_number_alone():
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda:99"])
 def test_without_a_device_nothing_is_read(device):
     assert Telemetry.of(device).watched(lambda: 7) == (7, None)
+
+
+def test_an_idle_device_works_until_its_clock_is_steady(monkeypatch):
+    monkeypatch.setattr(telemetry, "_BURST_S", 0)
+    clocks, bursts = iter((345, 900, 1700, 1965, 1980, 1980)), []
+
+    def clock(handle, which):
+        return next(clocks) if which == 1 else 3201
+
+    Telemetry(library(nvmlDeviceGetClockInfo=clock), handle=0).warm(lambda: bursts.append(1))
+
+    assert list(clocks) == [1980]  # 1965 and 1980 are steady
+
+
+@pytest.mark.parametrize("climbing", [True, False])
+def test_warming_up_has_an_end_where_the_clock_never_stands_or_cannot_be_read(
+    monkeypatch, climbing
+):
+    monkeypatch.setattr(telemetry, "_BURST_S", 0)
+    seen = []
+
+    def clock(handle, which):
+        seen.append(which)
+        if climbing:
+            return 2 ** len(seen)
+        raise NVMLError
+
+    Telemetry(library(nvmlDeviceGetClockInfo=clock), handle=0).warm(lambda: None)
+
+    assert 4 <= len(seen) <= 40

@@ -3,6 +3,7 @@
 import contextlib
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +65,17 @@ def test_different_benchmarks_have_different_ids(one, other, backend):
 
 @given(cases(devices=("cuda:0", "cuda:3")), names)
 def test_the_index_of_a_device_is_not_part_of_the_identity(case, backend):
-    assert Benchmark.parse(Benchmark(case, backend).id).case.device == "cuda"
+    assert Benchmark.parse(Benchmark(case, backend).id).case.device == "cuda:0"
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [("cpu", "cpu"), ("mps", "mps"), ("cuda", "cuda:0"), ("xpu", "xpu:0"), ("cuda:1", "cuda:1")],
+)
+def test_a_device_of_which_there_may_be_more_always_has_its_number(text, device):
+    case = Case("layernorm", Direction.FORWARD, (4, 5), DType.FLOAT32, text)
+    assert case.device == device
+    assert msgspec.convert(msgspec.to_builtins(case), Case) == case
 
 
 def test_an_id_names_only_the_options_that_differ():

@@ -214,7 +214,7 @@ def test_grids_that_overlap_yield_each_benchmark_once(load_grids):
 
 def test_auto_is_the_device_of_the_machine(load_grids):
     suite = load_grids("{operation: layernorm, shape: 2x3, device: [auto, cpu]}")
-    assert {row.case.device for row in suite.benchmarks("cuda", ("numpy",))} == {"cuda", "cpu"}
+    assert {row.case.device for row in suite.benchmarks("cuda", ("numpy",))} == {"cuda:0", "cpu"}
     assert {row.case.device for row in suite.benchmarks("cpu", ("numpy",))} == {"cpu"}
 
 
@@ -281,7 +281,7 @@ def test_a_shipped_suite_spans_layernorm_both_ways_on_every_device(name, device)
     known = {"operation": registry.operation_names(), "backend": registry.backend_names()}
     rows = list(load(SHIPPED).suite(name, known).benchmarks(device, known["backend"]))
     assert {row.case.direction for row in rows} == {Direction.FORWARD, Direction.BACKWARD}
-    assert {row.case.device for row in rows} == {device}
+    assert {row.case.device_type for row in rows} == {device}
     assert len({row.id for row in rows}) == len(rows)
     assert all(Benchmark.parse(row.id) == row for row in rows)
 
@@ -293,7 +293,7 @@ def columns(name, device):
 
 def test_the_shipped_suites_are_those_of_the_contract():
     contract = {"quick", "ci", "transformer", "isovolume", "decode", "odd", "stress", "paper"}
-    assert set(load(SHIPPED).names()) == contract | {"fused"}
+    assert set(load(SHIPPED).names()) == contract | {"brief", "fused"}
 
 
 def test_ci_is_four_rows_beside_the_speed_limit():

@@ -1,0 +1,78 @@
+"""The workers of one pass: a new one for each row, on CUDA one that serves all cases of a backend.
+
+A context of CUDA takes about a second and a forked process of the CPU 14 ms, while what ran before
+in a process changes a CPU row by up to five times (docs/method.md): each device has the workers
+that cost least and disturb nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lnbench.measure import messages
+from lnbench.measure.crew import WorkerError, WorkerHandle
+from lnbench.measure.home import Ground, Home, living
+from lnbench.plan.case import Case
+
+_REST_LIMIT_S = 30.0
+
+
+def shared_by_cases(case: Case) -> bool:
+    """Return whether one worker serves all cases of a pass that are like this one."""
+    return case.device_type == "cuda"
+
+
+class PassWorkers:
+    """Starts the workers of a pass, and ends them with it.
+
+    Args:
+        homes: where workers of each side come from; those that make inputs are of the side "".
+        grounds: what takes the place of a home that has died, by side.
+        folder: where their logs go.
+    """
+
+    def __init__(
+        self, homes: Mapping[str, Home], grounds: Mapping[str, Ground], folder: Path
+    ) -> None:
+        self._homes, self._grounds, self._folder = dict(homes), grounds, folder
+        self._resting: dict[str, WorkerHandle] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self._resting.values():
+            worker.end()
+
+    def spawned(self, side: str) -> bool:
+        """Return whether the workers of a side are started anew, not forked."""
+        return isinstance(self._home(side), Ground)
+
+    def lend(self, side: str, name: str, case: Case) -> WorkerHandle:
+        """Return a worker for a row of that name; WorkerError where none can be had."""
+        if shared_by_cases(case) and name in self._resting:
+            return self._resting.pop(name)
+        return self._home(side).start(self._folder / f"{name}.log")
+
+    def take_back(self, name: str, case: Case, worker: WorkerHandle) -> None:
+        """Let a worker rest until the next case, if it may serve that and nothing went wrong."""
+        if shared_by_cases(case) and worker.intact:
+            try:
+                worker.ask(messages.Rest(), messages.Rested, _REST_LIMIT_S)
+                worker.stop()
+            except WorkerError:
+                pass
+            else:
+                self._resting[name] = worker
+                return
+        worker.end()
+
+    def _home(self, side: str) -> Home:
+        self._homes[side] = living(self._homes[side], self._grounds[side])
+        return self._homes[side]
