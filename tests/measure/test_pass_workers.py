@@ -1,0 +1,125 @@
+"""The workers of a pass: which rows share one, and what ends it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lnbench.measure import messages, shared
+from lnbench.measure.crew import WorkerError
+from lnbench.measure.home import Ground, Nursery
+from lnbench.measure.pass_workers import PassWorkers
+from lnbench.plan.case import Benchmark, Case, Direction, DType
+
+
+def case(device="cuda", shape=(8, 64)):
+    return Case("layernorm", Direction.FORWARD, shape, DType.FLOAT32, device)
+
+
+@pytest.fixture
+def ground(environment):
+    return Ground(environment)
+
+
+@pytest.fixture
+def workers(ground, tmp_path):
+    home = Nursery(("numpy", "raises", "picky"), ground)
+    with PassWorkers({"": home}, {"": ground}, tmp_path) as made:
+        yield made
+    home.close()
+
+
+def prepare(worker, folder, backend="numpy"):
+    """Have a worker prepare a case of the CPU, whatever it was lent for."""
+    here = case("cpu")
+    request = messages.MakeInputs(here, 0, str(folder), truth=False)
+    worker.ask(request, messages.InputsMade, 60)
+    request = messages.Prepare(Benchmark(here, backend), str(folder), 1, None, 1, None)
+    return worker.ask(request, messages.Prepared, 60)
+
+
+def state(worker):
+    return Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_on_cuda_one_process_serves_every_case_of_a_backend_and_rests_in_between(workers):
+    first = workers.lend("", "numpy", case())
+    pid = first.pid
+    workers.take_back("numpy", case(), first)
+    assert state(first) == "T"
+
+    other = workers.lend("", "other", case())
+    again = workers.lend("", "numpy", case(shape=(3, 5)))
+
+    assert again.pid == pid
+    assert other.pid != pid
+    workers.take_back("other", case(), other)
+    workers.take_back("numpy", case(), again)
+
+
+def test_on_the_cpu_every_row_has_a_process_of_its_own(workers):
+    first = workers.lend("", "numpy", case("cpu"))
+    pid = first.pid
+    workers.take_back("numpy", case("cpu"), first)
+    assert gone(pid)
+
+    second = workers.lend("", "numpy", case("cpu"))
+    assert second.pid != pid
+    workers.take_back("numpy", case("cpu"), second)
+
+
+def test_a_resting_worker_holds_nothing_of_the_case_before(workers, tmp_path):
+    worker = workers.lend("", "numpy", case())
+    prepare(worker, tmp_path)
+    workers.take_back("numpy", case(), worker)
+
+    again = workers.lend("", "numpy", case())
+
+    with pytest.raises(WorkerError, match="before it was asked to prepare"):
+        again.ask(messages.TakeSample(), messages.Sampled, 60)
+    workers.take_back("numpy", case(), again)
+    shared.clear(tmp_path / "inputs")
+
+
+def test_a_worker_that_failed_ends_and_one_without_a_kernel_goes_on(workers, tmp_path):
+    pids = {}
+    for backend in ("raises", "picky"):
+        worker = workers.lend("", backend, case())
+        pids[backend] = worker.pid
+        with pytest.raises(WorkerError):
+            prepare(worker, tmp_path, backend)
+        workers.take_back(backend, case(), worker)
+
+    assert gone(pids["raises"])
+    again = workers.lend("", "picky", case())
+    assert again.pid == pids["picky"]
+    workers.take_back("picky", case(), again)
+    shared.clear(tmp_path / "inputs")
+
+
+def test_all_workers_end_with_the_pass(ground, tmp_path):
+    with PassWorkers({"": ground}, {"": ground}, tmp_path) as workers:
+        assert workers.spawned("")
+        worker = workers.lend("", "numpy", case())
+        pid = worker.pid
+        workers.take_back("numpy", case(), worker)
+        assert not gone(pid)
+    assert gone(pid)
+
+
+def test_where_a_nursery_has_died_workers_are_started_anew(ground, tmp_path):
+    home = Nursery(("numpy",), ground)
+    with PassWorkers({"": home}, {"": ground}, tmp_path) as workers:
+        assert not workers.spawned("")
+        home.close()
+        assert workers.spawned("")
+        worker = workers.lend("", "numpy", case("cpu"))
+        workers.take_back("numpy", case("cpu"), worker)
