@@ -61,8 +61,7 @@ def run(
             if duel.wants_new_homes(number):
                 nurseries.close()
                 homes = duel.homes(nurseries, spawn=spawn)
-            grounds = {name: duel.ground(name) for name in homes}
-            with PassWorkers(homes, grounds, folder) as workers:
+            with PassWorkers(homes, duel.grounds, folder) as workers:
                 for row in rows:
                     duel.visit(row, workers, folder)
                     yield duel.progress(row.case)
@@ -81,6 +80,9 @@ class _Duel:
         outcomes: Sequence[Outcome],
     ) -> None:
         self._sides, self._setting, self._decide = sides, setting, decide
+        self.grounds: dict[str, Ground] = {"": setting.ground}
+        """What the workers of each side run under, and with "" those that make the inputs."""
+        self.grounds.update(zip(NAMES, (side.ground for side in sides), strict=True))
         self._looks = tuple(looks)
         self._started = time.monotonic()
         slowdowns = (sides[0].spec.slowdown, sides[1].spec.slowdown)
@@ -110,7 +112,7 @@ class _Duel:
         if not any(side.apart for side in self._sides):
             (home,) = (own,) if spawn else settle(names, (own,), stack)
             return dict.fromkeys(("", *NAMES), home)
-        grounds = {name: self._padded(self.ground(name)) for name in NAMES}
+        grounds = {name: self._padded(self.grounds[name]) for name in NAMES}
         order = self._rng.sample(NAMES, 2)  # whoever comes first is favoured
         wanted: dict[str, Ground] = {"": own}
         wanted.update((name, grounds[name]) for name in order)
@@ -178,11 +180,6 @@ class _Duel:
                 why = Stopped.DECIDED
         if why is not None:
             contest.close(why)
-
-    def ground(self, name: str) -> Ground:
-        """Return what the workers of a side run under, or with "" those that make the inputs."""
-        sides = dict(zip(NAMES, self._sides, strict=True))
-        return sides[name].ground if name in sides else self._setting.ground
 
     def _padded(self, ground: Ground) -> Ground:
         """Return a side's ground with a little more in its variables: another place in memory.
