@@ -23,6 +23,7 @@ from lnbench.operations.layernorm import (
     triton_forward,
     triton_launch,
     triton_parts,
+    triton_tiles,
 )
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
 from lnbench.operations.layernorm.triton_tiers import Configuration
@@ -136,6 +137,7 @@ BACKWARD_TIERS = {
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
     "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
     "three tiles under way": lambda width: rows_of(2, width)._replace(stages=3),
+    "parts 32 a step": lambda width: rows_of(1, width)._replace(parts=32, programs=5),
 }
 
 
@@ -235,6 +237,13 @@ class TestTiers:
     def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction, columns):
         case = case_of(direction, dtype, shape=(3, columns))
         assert problems(case, OPERATION.inputs(case, seed=4)) == []
+
+    @pytest.mark.parametrize("tier", ["four rows a tile", "whole rows, twice"])
+    def test_three_sums_by_one_reduction_are_three_sums(self, monkeypatch, tier):
+        monkeypatch.setattr(triton_tiles, "ONE_BY_ONE", False)
+        case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(3, 20))
+        module = ladder(backward=BACKWARD_TIERS[tier])
+        assert problems(case, OPERATION.inputs(case, seed=9), module) == []
 
 
 class TestNumbers:

@@ -9,13 +9,13 @@ RMSNorm, with dz those of a sum that was normalized and used on its own.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_part
+from lnbench.operations.layernorm.triton_parts import let_next_start, store_part
 from lnbench.operations.layernorm.triton_tiles import (
-    centre,
     load_tile,
     load_vector,
     row_mean,
     store_tile,
+    three_sums,
 )
 
 
@@ -94,60 +94,72 @@ def _mean_of_chunks(
 
 
 @triton.jit
-def _normal(
-    x: tl.tensor,
+def _means_of_sums(
     mean: tl.tensor,
-    rstd: tl.tensor,
     sums: tl.tensor,
     rows: tl.tensor,
-    inside: tl.tensor,
     M: tl.tensor,
     N: tl.tensor,
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
+    SLOPE: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Return x̂ of a tile, 0 outside, rstd of its rows, and what the mean's rounding left of x̂."""
-    row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
-    left = row_rstd * 0.0
-    if mean is None:
-        centred = x
-    else:
-        middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
-        if sums is None:
-            centred, _ = centre(x, middle, inside, N)
-        else:
-            left += _mean_of_chunks(sums, 0, rows, M, N, CHUNK, CHUNKS)
-            centred = tl.where(inside, x - middle - left, 0.0)
-            left *= row_rstd
-    return centred * row_rstd, row_rstd, left
-
-
-@triton.jit
-def _slope(
-    g: tl.tensor,
-    normal: tl.tensor,
-    left: tl.tensor,
-    mean: tl.tensor,
-    sums: tl.tensor,
-    rows: tl.tensor,
-    M: tl.tensor,
-    N: tl.tensor,
-    CHUNK: tl.constexpr,
-    CHUNKS: tl.constexpr,
-) -> tl.tensor:
-    """Return mean(g) + x̂·mean(g·x̂) of a tile; without a mean x̂·mean(g·x̂)."""
-    if sums is None:
-        result = normal * row_mean(g * normal, N)
-        if mean is not None:
-            result += row_mean(g, N)
-    else:
+    """Return what `_means_of_rows` does, by the launch before, with products times rstd."""
+    zero = tl.zeros([rows.shape[0], 1], sums.dtype.element_ty)
+    left, product, level = zero, zero, zero
+    if mean is not None:
+        left = _mean_of_chunks(sums, 0, rows, M, N, CHUNK, CHUNKS)
+    if SLOPE:
         product = _mean_of_chunks(sums, 1, rows, M, N, CHUNK, CHUNKS)
         if mean is not None:
             level = _mean_of_chunks(sums, 2, rows, M, N, CHUNK, CHUNKS)
-            result = normal * (product - left * level) + level
+    return left, product, level
+
+
+@triton.jit
+def _means_of_rows(
+    centred: tl.tensor,
+    g: tl.tensor,
+    mean: tl.tensor,
+    row_rstd: tl.tensor,
+    N: tl.tensor,
+    SLOPE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return the means of x - mean, of g·(x - mean)·rstd and of g over each row; else 0."""
+    left, product, level = row_rstd * 0.0, row_rstd * 0.0, row_rstd * 0.0
+    if SLOPE:
+        if mean is not None:
+            first, second, third = three_sums(centred, g * centred, g, axis=1)
+            left = first[:, None] / N
+            product = second[:, None] * row_rstd / N
+            level = third[:, None] / N
         else:
-            result = normal * product
-    return result
+            product = row_mean(g * centred, N) * row_rstd
+    elif mean is not None:
+        left = row_mean(centred, N)
+    return left, product, level
+
+
+@triton.jit
+def _means(
+    centred: tl.tensor,
+    g: tl.tensor,
+    mean: tl.tensor,
+    row_rstd: tl.tensor,
+    sums: tl.tensor,
+    rows: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    SLOPE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return what the rounding of `mean` left, and with SLOPE the means of g·(x - mean)·rstd, g."""
+    if sums is None:
+        means = _means_of_rows(centred, g, mean, row_rstd, N, SLOPE)
+    else:
+        means = _means_of_sums(mean, sums, rows, M, N, CHUNK, CHUNKS, SLOPE)
+    return means
 
 
 @triton.jit(do_not_specialize=["M", "add"])
@@ -175,6 +187,7 @@ def backward_tiles(
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
     STAGES: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th tile of BLOCK_M rows, and sum dy·x̂ and dy over these tiles.
 
@@ -195,19 +208,27 @@ def backward_tiles(
         if db_parts is not None:
             db_sum += g
         if dx is not None or dw_parts is not None:
-            values = load_tile(x, x_strides, rows, columns, inside, exact)
-            normal, row_rstd, left = _normal(
-                values, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS
-            )
+            centred = load_tile(x, x_strides, rows, columns, inside, exact)
+            row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
+            if mean is not None:
+                middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
+                centred = tl.where(inside, centred - middle, 0.0)
+            slope = g
+            if weight is not None:
+                slope = g * gain
+            left, product, level = _means(
+                centred, slope, mean, row_rstd, sums, rows, row_count, N, CHUNK, CHUNKS,
+                dx is not None,
+            )  # fmt: skip
+            # Outside, where this is not 0, nothing is stored and g is 0.
+            normal = (centred - left) * row_rstd
         if dw_parts is not None:
             dw_sum += g * normal
         if dx is not None:
-            if weight is not None:
-                g *= gain
-            result = g - _slope(g, normal, left, mean, sums, rows, row_count, N, CHUNK, CHUNKS)
-            result *= row_rstd
+            result = (slope - normal * (product - left * row_rstd * level) - level) * row_rstd
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
+    let_next_start(OVERLAP)
     store_part(dw_parts, dw_sum, part_stride, add, columns, N)
     store_part(db_parts, db_sum, part_stride, add, columns, N)

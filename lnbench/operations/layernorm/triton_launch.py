@@ -16,7 +16,7 @@ from lnbench.operations.layernorm import (
     triton_split,
     triton_twice,
 )
-from lnbench.operations.layernorm.triton_choice import chosen
+from lnbench.operations.layernorm.triton_choice import chosen, overlaps
 from lnbench.operations.layernorm.triton_sizes import group_height, program_count, rows_under_way
 from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
 from lnbench.plan.case import Direction
@@ -155,11 +155,25 @@ def _launch_backward(
         # Groups after the first add to what is there.
         sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
         _launch_group(arrays, gain, sums, (programs, slabs), cut)
-    wanted = sum(each is not None for each in (dw, db))
-    if stride and wanted:
-        triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), wanted)](
-            *parts, dw, db, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, num_warps=4
-        )
+    if stride and any(each is not None for each in parts):
+        _launch_sum(parts, (dw, db), programs, stride, cut)
+
+
+def _launch_sum(
+    parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, stride: int, cut: Configuration
+) -> None:
+    """Sum the programs' parts of dw and db, after the launch that stores them or from its end."""
+    wanted = [each for each in sums if each is not None]
+    columns, step = wanted[0].shape[0], cut.parts or SUM_PARTS
+    overlap = _overlap(cut, wanted[0].device)
+    triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
+        *parts, *sums, programs, columns, stride, step, SUM_COLUMNS, overlap,
+        num_warps=max(4, step // 32), **({"launch_pdl": True} if overlap else {}),
+    )  # fmt: skip
+
+
+def _overlap(cut: Configuration, device: Any) -> bool:
+    return bool(cut.overlap) and overlaps(device)
 
 
 def _launch_group(
@@ -193,13 +207,14 @@ def _launch_group(
     if cut.tier == "twice":
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
-            cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()), num_warps=cut.num_warps,
+            cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
+            _overlap(cut, x.device), num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        num_warps=cut.num_warps,
+        _overlap(cut, x.device), num_warps=cut.num_warps,
     )  # fmt: skip
 
 

@@ -6,8 +6,16 @@ Where a pointer is None, what would be done with it is not compiled.
 
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from lnbench.operations.layernorm.triton_tiles import load_tile
+
+
+@triton.jit
+def let_next_start(OVERLAP: tl.constexpr) -> None:
+    """Let the programs of the next launch start once all of this one have come here or ended."""
+    if OVERLAP:
+        gdc_launch_dependents()
 
 
 @triton.jit
@@ -62,11 +70,15 @@ def sum_parts(
     part_stride: tl.tensor,
     BLOCK_P: tl.constexpr,
     BLOCK_N: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Sum the P parts of dw and db in a fixed order, so that the same call gives the same bits.
 
-    The programs of dw are the first along axis 1, those of db the last.
+    The programs of dw are the first along axis 1, those of db the last. With OVERLAP they start
+    before the parts are there, and wait until the launch that stores them is complete.
     """
+    if OVERLAP:
+        gdc_wait()
     if dw is not None:  # noqa: SIM102  (compiled or not; who runs it is asked on the device)
         if tl.program_id(1) == 0:
             _sum_into(dw, dw_parts, P, N, part_stride, BLOCK_P, BLOCK_N)

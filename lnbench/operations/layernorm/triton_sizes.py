@@ -39,7 +39,9 @@ def program_count(rows: int, slabs: int, cut: Configuration, device: Any) -> int
     if rows <= SINGLE_ROWS:
         return 1
     processors = processor_count(device)
+    tiles = triton.cdiv(rows, cut.block_m)
+    if cut.programs:
+        return max(1, min(tiles, triton.cdiv(processors * cut.programs, slabs)))
     resident = processors * max(1, _WARPS_PER_PROCESSOR // cut.num_warps)
     wanted = max(triton.cdiv(processors, slabs), triton.cdiv(rows, _ROWS_PER_PROGRAM))
-    tiles = triton.cdiv(rows, cut.block_m)
     return max(1, min(tiles, wanted, triton.cdiv(resident, slabs)))

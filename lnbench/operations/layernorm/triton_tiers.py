@@ -63,6 +63,12 @@ class Configuration(NamedTuple):
     """Columns of a row that one program sums up where several share it; 0 for all."""
     registers: int = 0
     """Most registers of a thread; 0 for as many as the compiler takes."""
+    programs: int = 0
+    """Programs that share the rows, on each multiprocessor; 0 for what suits."""
+    overlap: int = 0
+    """1: the launch that adds up the parts of dw and db starts while this one ends."""
+    parts: int = 0
+    """Parts that one step of that launch holds; 0 for what suits."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""

@@ -9,6 +9,10 @@ bfloat16 (triton-lang/triton#4972). Offsets are 64-bit: M·N may pass 2³¹ (pyt
 import triton
 import triton.language as tl
 
+ONE_BY_ONE = tl.constexpr(bool(triton.knobs.runtime.interpret))
+"""Whether sums are reduced one after another: the interpreter calls a tuple's function for every
+element, and a row would take it seconds."""
+
 
 @triton.jit
 def load_tile(
@@ -65,6 +69,30 @@ def load_sum(
 def row_mean(values: tl.tensor, N: tl.tensor) -> tl.tensor:
     """Return the mean of each row of a tile that holds whole rows."""
     return tl.sum(values, axis=1)[:, None] / N
+
+
+@triton.jit
+def _add(
+    first: tl.tensor,
+    second: tl.tensor,
+    third: tl.tensor,
+    other_first: tl.tensor,
+    other_second: tl.tensor,
+    other_third: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    return first + other_first, second + other_second, third + other_third
+
+
+@triton.jit
+def three_sums(
+    first: tl.tensor, second: tl.tensor, third: tl.tensor, axis: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return the sums of three tiles along an axis; as one reduction the warps wait once."""
+    if ONE_BY_ONE:
+        sums = tl.sum(first, axis), tl.sum(second, axis), tl.sum(third, axis)
+    else:
+        sums = tl.reduce((first, second, third), axis, _add)
+    return sums
 
 
 @triton.jit

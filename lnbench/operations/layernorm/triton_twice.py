@@ -8,8 +8,8 @@ None, what would be done with it is not compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_part
-from lnbench.operations.layernorm.triton_tiles import load_vector
+from lnbench.operations.layernorm.triton_parts import let_next_start, store_part
+from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums
 
 
 @triton.jit
@@ -35,14 +35,19 @@ def _means_of_row(
         centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(row_rstd.dtype)
         if CENTRED:
             centred = tl.where(inside, centred - middle, 0.0)
-            left += tl.sum(centred, axis=0)
         if SLOPE:
             g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(row_rstd.dtype)
             if weight is not None:
                 g *= load_vector(weight, columns, N, row_rstd.dtype)
-            product += tl.sum(g * centred, axis=0)
             if CENTRED:
-                level += tl.sum(g, axis=0)
+                first, second, third = three_sums(centred, g * centred, g, axis=0)
+                left += first
+                product += second
+                level += third
+            else:
+                product += tl.sum(g * centred, axis=0)
+        elif CENTRED:
+            left += tl.sum(centred, axis=0)
     return left / N, product * row_rstd / N, level / N
 
 
@@ -66,6 +71,7 @@ def backward_twice(
     part_stride: tl.tensor,
     BLOCK_N: tl.constexpr,
     STEP: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows.
 
@@ -105,5 +111,6 @@ def backward_twice(
                 result += added.to(exact)
             to = dx + row * dx_strides[0] + columns * steps[3]
             tl.store(to, result.to(dx.dtype.element_ty), mask=inside)
+    let_next_start(OVERLAP)
     store_part(dw_parts, dw_sum[None, :], part_stride, None, columns, N)
     store_part(db_parts, db_sum[None, :], part_stride, None, columns, N)
