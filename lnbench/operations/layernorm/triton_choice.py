@@ -22,8 +22,8 @@ PROCESSORS_OF_CPU = 8
 CACHE_OF_CPU = 2**40
 """The interpreter has no cache to speak of."""
 
-OVERLAP_OF_CPU = False
-"""The interpreter knows no launch that depends on another."""
+HOPPER_OF_CPU = False
+"""The interpreter knows no instructions of one architecture."""
 
 _used: dict[tuple[Direction, int, torch.dtype, str], Configuration] = {}
 """The cuts that this process has run with, for the report."""
@@ -53,9 +53,9 @@ def cache_bytes(device: Any) -> int:
     return _properties(device.index)[1] if device.type == "cuda" else CACHE_OF_CPU
 
 
-def overlaps(device: Any) -> bool:
-    """Return whether a launch may start while the one that it depends on ends."""
-    return _properties(device.index)[2] if device.type == "cuda" else OVERLAP_OF_CPU
+def is_hopper(device: Any) -> bool:
+    """Return whether a device has what came with compute capability 9.0: early launches."""
+    return _properties(device.index)[2] if device.type == "cuda" else HOPPER_OF_CPU
 
 
 @cache

@@ -14,11 +14,19 @@ from lnbench.operations.layernorm import (
     triton_forward,
     triton_parts,
     triton_split,
+    triton_stream,
+    triton_sweeps,
     triton_twice,
 )
-from lnbench.operations.layernorm.triton_choice import chosen, overlaps
-from lnbench.operations.layernorm.triton_sizes import group_height, program_count, rows_under_way
-from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
+from lnbench.operations.layernorm.triton_choice import chosen, is_hopper
+from lnbench.operations.layernorm.triton_sizes import (
+    group_height,
+    looped_stages,
+    program_count,
+    rows_under_way,
+    stream_programs,
+)
+from lnbench.operations.layernorm.triton_tiers import COLUMNS, SINGLE_ROWS, Configuration
 from lnbench.plan.case import Direction
 
 SUM_PARTS, SUM_COLUMNS = 128, 16
@@ -27,6 +35,9 @@ rows, and many parts, so that a program waits for memory few times."""
 
 STEP_BYTES = 16384
 """Of x and of dy each in the first of two sweeps over a row: 32 KiB under way hide the latency."""
+
+SLAB = (2, 1024)
+"""Rows and columns of a tile where only dw and db are left to sum up."""
 
 _MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
 
@@ -84,15 +95,19 @@ def _launch_forward(
         )  # fmt: skip
         return
     arrays = (x, residual, *vectors, y, total, mean, rstd)
+    options = {"num_warps": cut.num_warps, "maxnreg": cut.registers or None}
     if cut.tier == "rows":
         triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
-            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n,
-            num_warps=cut.num_warps, maxnreg=cut.registers or None,
-        )  # fmt: skip
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, **options
+        )
+    elif cut.tier == "stream":
+        triton_stream.forward_stream[(stream_programs(x, cut),)](
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, cut.stages, **options
+        )
     else:
-        triton_forward.forward_looped[(rows_under_way(x),)](
-            *arrays, rows, columns, *strides, eps, cut.block_n, cut.stages,
-            num_warps=cut.num_warps, maxnreg=cut.registers or None,
+        triton_forward.forward_looped[(rows_under_way(x, cut),)](
+            *arrays, rows, columns, *strides, eps, cut.block_n, looped_stages(x, vectors, cut),
+            cut.tier == "lanes", **options,
         )  # fmt: skip
 
 
@@ -139,7 +154,10 @@ def _launch_backward(
     cut: Configuration,
 ) -> None:
     (dx, dw, db), (rows, columns) = out, x.shape
-    height, slabs = group_height(x, cut), triton.cdiv(columns, cut.block_n)
+    if cut.tier == "sweeps" and (dx is None or statistics[0] is None):
+        cut = COLUMNS
+    whole = cut.tier == "sweeps"
+    height, slabs = group_height(x, cut), 1 if whole else triton.cdiv(columns, cut.block_n)
     if slabs > _MOST_SLABS:
         most = _MOST_SLABS * cut.block_n
         raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
@@ -154,7 +172,10 @@ def _launch_backward(
         arrays = _rows_of((*given, x, *statistics, dx), start, height)
         # Groups after the first add to what is there.
         sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
-        _launch_group(arrays, gain, sums, (programs, slabs), cut)
+        if cut.tier == "sweeps":
+            _launch_sweeps(arrays, gain, sums, programs, cut)
+        else:
+            _launch_group(arrays, gain, sums, (programs, slabs), cut)
     if stride and any(each is not None for each in parts):
         _launch_sum(parts, (dw, db), programs, stride, cut)
 
@@ -172,8 +193,12 @@ def _launch_sum(
     )  # fmt: skip
 
 
+def _ahead(cut: Configuration, device: Any) -> bool:
+    return bool(cut.ahead) and is_hopper(device)
+
+
 def _overlap(cut: Configuration, device: Any) -> bool:
-    return bool(cut.overlap) and overlaps(device)
+    return bool(cut.overlap) and is_hopper(device)
 
 
 def _launch_group(
@@ -208,13 +233,43 @@ def _launch_group(
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
-            _overlap(cut, x.device), num_warps=cut.num_warps,
+            _ahead(cut, x.device), _overlap(cut, x.device), num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
         _overlap(cut, x.device), num_warps=cut.num_warps,
+    )  # fmt: skip
+
+
+def _launch_sweeps(
+    arrays: tuple[Any, ...],
+    gain: Any,
+    parts: tuple[Any, ...],
+    programs: int,
+    cut: Configuration,
+) -> None:
+    """Compute dx and the parts of dw and db, first of the columns kept, then of the others."""
+    dy, dz, x, mean, rstd, dx = arrays
+    (rows, columns), kept = x.shape, cut.block_n
+    sums = rstd.new_empty((rows,))
+    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    triton_sweeps.backward_sweeps[(programs,)](
+        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, parts[2],
+        kept, cut.chunk, cut.stages, _ahead(cut, x.device),
+        num_warps=cut.num_warps, maxnreg=cut.registers or None,
+    )  # fmt: skip
+    rest = columns - kept
+    if rest <= 0 or parts[0] is parts[1] is None:
+        return
+    dy, x = dy[:, kept:], x[:, kept:]
+    vectors = [None if each is None else each[..., kept:] for each in parts[:2]]
+    height, width = SLAB
+    triton_backward.backward_tiles[(programs, triton.cdiv(rest, width))](
+        dy, None, x, mean, rstd, None, sums, None, *vectors, rows, rest,
+        dy.stride(), (0, 0), x.stride(), (0, 0), parts[2], None, height, width,
+        triton.next_power_of_2(rest), 1, 3, _overlap(cut, x.device), num_warps=4,
     )  # fmt: skip
 
 

@@ -111,3 +111,31 @@ def reciprocal_root(values: tl.tensor, exact: tl.dtype) -> tl.tensor:
     # In float32 tl.sqrt takes a subnormal variance for 0; tl.sqrt_rn is float32's alone.
     root = tl.sqrt_rn(values) if exact == tl.float32 else tl.sqrt(values)
     return 1.0 / root
+
+
+@triton.jit
+def ask_for_row(
+    base: tl.tensor,
+    strides: tl.tuple,
+    row: tl.tensor,
+    first: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    COLUMNS: tl.constexpr,
+) -> None:
+    """Have COLUMNS of a row, the first given, brought into the last cache, and wait for nothing.
+
+    Beyond the matrix its last row or column is asked for: every address is one of the matrix.
+    """
+    line: tl.constexpr = 1024 // base.dtype.element_ty.primitive_bitwidth
+    columns = first + tl.arange(0, COLUMNS // line).to(tl.int64) * line
+    columns = tl.maximum(0, tl.minimum(columns, N - 1))
+    place = base + tl.minimum(row, M - 1) * strides[0] + columns * strides[1]
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; // $0",
+        "=r,l",
+        [place.to(tl.int64)],
+        dtype=tl.int32,
+        is_pure=False,
+        pack=1,
+    )

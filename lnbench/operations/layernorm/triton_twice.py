@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_parts import let_next_start, store_part
-from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums
+from lnbench.operations.layernorm.triton_tiles import ask_for_row, load_vector, three_sums
 
 
 @triton.jit
@@ -71,6 +71,7 @@ def backward_twice(
     part_stride: tl.tensor,
     BLOCK_N: tl.constexpr,
     STEP: tl.constexpr,
+    AHEAD: tl.constexpr,
     OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows.
@@ -87,6 +88,9 @@ def backward_twice(
         row = tl.full([], 0, tl.int64) + place  # the interpreter counts in Python
         row_dy = dy + row * dy_strides[0]
         row_x = x + row * x_strides[0]
+        if AHEAD:
+            ask_for_row(x, x_strides, row + tl.num_programs(0), 0, M, N, BLOCK_N)
+            ask_for_row(dy, dy_strides, row + tl.num_programs(0), 0, M, N, BLOCK_N)
         row_rstd = tl.load(rstd + row)
         middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
         left, product, level = _means_of_row(
