@@ -9,7 +9,7 @@ RMSNorm, with dz those of a sum that was normalized and used on its own.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import let_next_start, store_part
+from lnbench.operations.layernorm.triton_parts import store_parts
 from lnbench.operations.layernorm.triton_tiles import (
     load_tile,
     load_vector,
@@ -141,25 +141,34 @@ def _means_of_rows(
 
 
 @triton.jit
-def _means(
-    centred: tl.tensor,
+def _normal(
+    x: tl.tensor,
     g: tl.tensor,
     mean: tl.tensor,
-    row_rstd: tl.tensor,
+    rstd: tl.tensor,
     sums: tl.tensor,
     rows: tl.tensor,
+    inside: tl.tensor,
     M: tl.tensor,
     N: tl.tensor,
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
     SLOPE: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Return what the rounding of `mean` left, and with SLOPE the means of g·(x - mean)·rstd, g."""
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Return x̂ of a tile, rstd of its rows, and with SLOPE the means of g·x̂ and of g.
+
+    Outside, x̂ is not 0: nothing is stored there, and dy is 0.
+    """
+    row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
+    centred = x
+    if mean is not None:
+        middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
+        centred = tl.where(inside, x - middle, 0.0)
     if sums is None:
-        means = _means_of_rows(centred, g, mean, row_rstd, N, SLOPE)
+        left, product, level = _means_of_rows(centred, g, mean, row_rstd, N, SLOPE)
     else:
-        means = _means_of_sums(mean, sums, rows, M, N, CHUNK, CHUNKS, SLOPE)
-    return means
+        left, product, level = _means_of_sums(mean, sums, rows, M, N, CHUNK, CHUNKS, SLOPE)
+    return (centred - left) * row_rstd, row_rstd, product - left * row_rstd * level, level
 
 
 @triton.jit(do_not_specialize=["M", "add"])
@@ -207,28 +216,19 @@ def backward_tiles(
         g = load_tile(dy, dy_strides, rows, columns, inside, exact)
         if db_parts is not None:
             db_sum += g
+        slope = g * gain if weight is not None else g
         if dx is not None or dw_parts is not None:
-            centred = load_tile(x, x_strides, rows, columns, inside, exact)
-            row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
-            if mean is not None:
-                middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
-                centred = tl.where(inside, centred - middle, 0.0)
-            slope = g
-            if weight is not None:
-                slope = g * gain
-            left, product, level = _means(
-                centred, slope, mean, row_rstd, sums, rows, row_count, N, CHUNK, CHUNKS,
+            values = load_tile(x, x_strides, rows, columns, inside, exact)
+            normal, row_rstd, product, level = _normal(
+                values, slope, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS,
                 dx is not None,
             )  # fmt: skip
-            # Outside, where this is not 0, nothing is stored and g is 0.
-            normal = (centred - left) * row_rstd
         if dw_parts is not None:
             dw_sum += g * normal
         if dx is not None:
-            result = (slope - normal * (product - left * row_rstd * level) - level) * row_rstd
+            result = (slope - normal * product - level) * row_rstd
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
-    let_next_start(OVERLAP)
-    store_part(dw_parts, dw_sum, part_stride, add, columns, N)
-    store_part(db_parts, db_sum, part_stride, add, columns, N)
+    parts = (dw_parts, db_parts)
+    store_parts(parts, dw_sum, db_sum, part_stride, add, columns, N, OVERLAP)

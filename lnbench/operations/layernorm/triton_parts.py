@@ -12,14 +12,7 @@ from lnbench.operations.layernorm.triton_tiles import load_tile
 
 
 @triton.jit
-def let_next_start(OVERLAP: tl.constexpr) -> None:
-    """Let the programs of the next launch start once all of this one have come here or ended."""
-    if OVERLAP:
-        gdc_launch_dependents()
-
-
-@triton.jit
-def store_part(
+def _store_part(
     parts: tl.tensor,
     tile: tl.tensor,
     part_stride: tl.tensor,
@@ -37,6 +30,27 @@ def store_part(
         if add is not None:
             total += tl.load(place, mask=(columns < N) & (add != 0), other=0.0).to(tile.dtype)
         tl.store(place, total.to(parts.dtype.element_ty), mask=columns < N)
+
+
+@triton.jit
+def store_parts(
+    parts: tl.tuple,
+    dw: tl.tensor,
+    db: tl.tensor,
+    part_stride: tl.tensor,
+    add: tl.tensor,
+    columns: tl.tensor,
+    N: tl.tensor,
+    OVERLAP: tl.constexpr,
+) -> None:
+    """Store this program's parts of dw and db, sums over the rows of two tiles.
+
+    With OVERLAP the next launch may start once all programs have come here or ended.
+    """
+    if OVERLAP:
+        gdc_launch_dependents()
+    _store_part(parts[0], dw, part_stride, add, columns, N)
+    _store_part(parts[1], db, part_stride, add, columns, N)
 
 
 @triton.jit

@@ -9,8 +9,8 @@ compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_part
-from lnbench.operations.layernorm.triton_tiles import ask_for_row, load_vector, three_sums
+from lnbench.operations.layernorm.triton_parts import store_parts
+from lnbench.operations.layernorm.triton_tiles import ask_for_next, load_vector, three_sums
 
 
 @triton.jit
@@ -129,9 +129,8 @@ def backward_sweeps(
         row_rstd, middle = tl.load(rstd + row), tl.load(mean + row)
         means = _means_of_row(row_dy, row_x, weight, middle, row_rstd, N, steps, STEP, STAGES)
         tl.store(sums + row, means[0] * (N - KEPT))
-        if AHEAD:  # the first sweep of the next row starts at its end
-            ask_for_row(x, x_strides, row + tl.num_programs(0), N - KEPT, M, N, KEPT)
-            ask_for_row(dy, dy_strides, row + tl.num_programs(0), N - KEPT, M, N, KEPT)
+        # The first sweep of the next row starts at its end.
+        ask_for_next(x, dy, x_strides, dy_strides, row, N - KEPT, M, N, KEPT, AHEAD)
         # The columns read last, which are in the nearest cache, come first.
         kept_dy = tl.load(row_dy + kept * steps[0], mask=kept < N, other=0.0).to(exact)
         kept_normal = _normal(row_x, middle, means[0], row_rstd, kept, N, steps[2])
@@ -145,5 +144,5 @@ def backward_sweeps(
             g = tl.load(row_dy + columns * steps[0], mask=columns < N, other=0.0).to(exact)
             normal = _normal(row_x, middle, means[0], row_rstd, columns, N, steps[2])
             _store_slope(g, normal, means, row_rstd, weight, row_dz, row_dx, columns, N, steps)
-    store_part(dw_parts, dw_sum[None, :], part_stride, None, kept, N)
-    store_part(db_parts, db_sum[None, :], part_stride, None, kept, N)
+    parts = (dw_parts, db_parts)
+    store_parts(parts, dw_sum[None, :], db_sum[None, :], part_stride, None, kept, N, False)

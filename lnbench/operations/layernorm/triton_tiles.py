@@ -114,7 +114,7 @@ def reciprocal_root(values: tl.tensor, exact: tl.dtype) -> tl.tensor:
 
 
 @triton.jit
-def ask_for_row(
+def _ask_for_row(
     base: tl.tensor,
     strides: tl.tuple,
     row: tl.tensor,
@@ -139,3 +139,22 @@ def ask_for_row(
         is_pure=False,
         pack=1,
     )
+
+
+@triton.jit
+def ask_for_next(
+    x: tl.tensor,
+    dy: tl.tensor,
+    x_strides: tl.tuple,
+    dy_strides: tl.tuple,
+    row: tl.tensor,
+    first: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    COLUMNS: tl.constexpr,
+    AHEAD: tl.constexpr,
+) -> None:
+    """Ask for the row that this program takes after `row`, where that is wanted."""
+    if AHEAD:
+        _ask_for_row(x, x_strides, row + tl.num_programs(0), first, M, N, COLUMNS)
+        _ask_for_row(dy, dy_strides, row + tl.num_programs(0), first, M, N, COLUMNS)
