@@ -156,9 +156,9 @@ def _backward(width, halves, table):
     return {
         "columns, chunks of 4096": table._replace(chunk=4096),
         "columns, chunks of 8192": table._replace(chunk=8192),
-        "columns, two stages": table._replace(chunk=4096, stages=2),
-        "columns, a row": table._replace(chunk=4096, block_m=1, block_n=2048, stages=2),
-        "columns, four rows": table._replace(chunk=4096, block_m=4, num_warps=8),
+        "columns, early": table._replace(chunk=4096, overlap=1),
+        "columns, early, five programs": table._replace(chunk=4096, overlap=1, programs=5),
+        "columns, early, four rows": table._replace(chunk=4096, overlap=1, block_m=4, num_warps=8),
         **_swept(halves),
     }
 
@@ -167,11 +167,14 @@ def _swept(halves):
     def sweeps(kept, step, stages, warps=16, **fields):
         return Configuration("sweeps", 1, kept, warps, stages, chunk=step)._replace(**fields)
 
-    return {
+    found = {
         "sweeps, 8192 kept": sweeps(8192, 4096, 4),
         "sweeps, 8192 kept, ahead": sweeps(8192, 4096, 4, ahead=1),
         "sweeps, 4096 kept, two programs": sweeps(4096, 2048, 4, 8, registers=128, programs=2),
-        "sweeps, 16384 kept": sweeps(16384, 4096, 2),
-        "sweeps, 16384 kept, 32 warps": sweeps(16384, 8192 if halves else 4096, 2, 32),
-        "sweeps, 4096 kept, four stages": sweeps(4096, 4096, 4, ahead=1),
     }
+    if halves:  # of 4 bytes an element, more than 200 are spilled
+        found["sweeps, 16384 kept"] = sweeps(16384, 4096, 2)
+        found["sweeps, 16384 kept, 32 warps"] = sweeps(16384, 8192, 2, 32)
+    else:
+        found["sweeps, 4096 kept"] = sweeps(4096, 4096, 4, ahead=1)
+    return found

@@ -62,6 +62,7 @@ CUTS_TRIED = (
     {"backward": Configuration("sweeps", 1, 256, 4, stages=3, chunk=512, ahead=1, overlap=1)},
     {"backward": Configuration("twice", 1, 1024, 4, ahead=1, overlap=1, parts=256)},
     {"backward": Configuration("rows", 1, 1024, 4, stages=2, programs=2, overlap=1)},
+    {"backward": Configuration("columns", 2, 512, 4, chunk=512, overlap=1)},
 )
 
 

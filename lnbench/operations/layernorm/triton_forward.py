@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_chunks import first_mean, moments_of, normalize_chunk
-from lnbench.operations.layernorm.triton_lanes import moments_by_lane
+from lnbench.operations.layernorm.triton_lanes import lane_moments
 from lnbench.operations.layernorm.triton_tiles import (
     centre,
     load_sum,
@@ -45,7 +45,7 @@ def forward_rows(
     rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     normalize_rows(
         x, residual, weight, bias, y, total, mean, rstd, rows, True, M, N,
-        x_strides, residual_strides, y_strides, total_strides, EPS, BLOCK_N,
+        (x_strides, residual_strides, y_strides, total_strides), EPS, BLOCK_N,
     )  # fmt: skip
 
 
@@ -63,25 +63,19 @@ def normalize_rows(
     there: tl.tensor,
     M: tl.tensor,
     N: tl.tensor,
-    x_strides: tl.tuple,
-    residual_strides: tl.tuple,
-    y_strides: tl.tuple,
-    total_strides: tl.tuple,
+    strides: tl.tuple,
     EPS: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ) -> None:
-    """Normalize some whole rows, held in registers, which are there if only the compiler knew.
-
-    What it must ask, it does not load ahead: weight and bias are in the first cache.
-    """
+    """Normalize whole rows in registers; what is asked for, as `there` is, is not loaded ahead."""
     exact = rstd.dtype.element_ty
     columns = tl.arange(0, BLOCK_N).to(tl.int64)
     inside = (rows < M)[:, None] & (columns < N)[None, :]
-    offsets = rows[:, None] * x_strides[0] + columns[None, :] * x_strides[1]
-    others = rows[:, None] * residual_strides[0] + columns[None, :] * residual_strides[1]
+    offsets = rows[:, None] * strides[0][0] + columns[None, :] * strides[0][1]
+    others = rows[:, None] * strides[1][0] + columns[None, :] * strides[1][1]
     centred = load_sum(x, residual, offsets, others, inside, exact)
     if total is not None:
-        store_tile(total, total_strides, rows, columns, inside, centred)
+        store_tile(total, strides[3], rows, columns, inside, centred)
     if mean is not None:
         middle = row_mean(centred, N)
         centred, left = centre(centred, middle, inside, N)
@@ -93,7 +87,7 @@ def normalize_rows(
             result *= load_vector(weight, columns, N, exact)[None, :]
         if bias is not None:
             result += load_vector(bias, columns, N, exact)[None, :]
-    store_tile(y, y_strides, rows, columns, inside, result)
+    store_tile(y, strides[2], rows, columns, inside, result)
     tl.store(rstd + rows[:, None], row_rstd, mask=(rows < M)[:, None])
 
 
@@ -159,9 +153,7 @@ def _normalize_row(
     if mean is not None:
         shift += first_mean(x, residual, steps, 0, N, exact, BLOCK_N)
     if LANES and mean is not None:
-        middle, squares = moments_by_lane(
-            x, residual, total, shift, N, steps, exact, BLOCK_N, STAGES
-        )
+        middle, squares = lane_moments(x, residual, total, shift, N, steps, exact, BLOCK_N, STAGES)
     else:
         middle, squares = moments_of(
             x, residual, total, shift, 0, N, steps, exact, mean is not None, BLOCK_N, STAGES

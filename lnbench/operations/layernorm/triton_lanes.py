@@ -11,7 +11,7 @@ from lnbench.operations.layernorm.triton_tiles import load_sum
 
 
 @triton.jit
-def moments_by_lane(
+def lane_moments(
     x: tl.tensor,
     residual: tl.tensor,
     total: tl.tensor,

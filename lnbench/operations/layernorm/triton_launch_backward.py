@@ -24,6 +24,9 @@ STEP_BYTES = 16384
 SLAB = (2, 1024)
 """Rows and columns of a tile where only dw and db are left to sum up."""
 
+_EARLY = {"launch_pdl": True}
+"""Of a launch that may start before the one before it has ended, and waits for it on its own."""
+
 _MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
 
 
@@ -72,7 +75,7 @@ def _launch_sum(
     overlap = _overlap(cut, wanted[0].device)
     triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
         *parts, *sums, programs, columns, stride, step, SUM_COLUMNS, overlap,
-        num_warps=max(4, step // 32), **({"launch_pdl": True} if overlap else {}),
+        num_warps=max(4, step // 32), **(_EARLY if overlap else {}),
     )  # fmt: skip
 
 
@@ -104,26 +107,38 @@ def _launch_group(
     dy, dz, x, mean, rstd, dx = arrays
     (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
     chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
+    overlap = _overlap(cut, x.device)
     needs_sums = dx is not None or (mean is not None and parts[0] is not None)
     if cut.tier == "columns" and needs_sums:
-        sums = rstd.new_empty((3, chunks, rows))
-        triton_backward.backward_sums[(rows, chunks)](
-            dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(),
-            dx is not None, chunk, cut.block_n, num_warps=cut.num_warps,
-        )  # fmt: skip
+        sums = _launch_sums(arrays, gain, chunk, cut, early=overlap and bool(parts[3]))
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
     if cut.tier == "twice":
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
-            _ahead(cut, x.device), _overlap(cut, x.device), num_warps=cut.num_warps,
+            _ahead(cut, x.device), overlap, num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        _overlap(cut, x.device), num_warps=cut.num_warps,
+        overlap, num_warps=cut.num_warps, **(_EARLY if overlap and sums is not None else {}),
     )  # fmt: skip
+
+
+def _launch_sums(
+    arrays: tuple[Any, ...], gain: Any, chunk: int, cut: Configuration, *, early: bool
+) -> Any:
+    """Return the sums of chunks of each row; the first launch of a call must not start early."""
+    dy, _, x, mean, rstd, dx = arrays
+    (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
+    sums = rstd.new_empty((3, chunks, rows))
+    triton_backward.backward_sums[(rows, chunks)](
+        dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(), dx is not None,
+        chunk, cut.block_n, _overlap(cut, x.device), num_warps=cut.num_warps,
+        **(_EARLY if early else {}),
+    )  # fmt: skip
+    return sums
 
 
 def _launch_sweeps(

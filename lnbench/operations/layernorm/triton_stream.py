@@ -35,7 +35,8 @@ def forward_stream(
     tiles = tl.cdiv(M.to(tl.int64), BLOCK_M)
     for tile in tl.range(tl.program_id(0), tiles, tl.num_programs(0), num_stages=STAGES):
         rows = tile * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
+        # Weight and bias are in the first cache: only x is to be loaded ahead.
         normalize_rows(
             x, residual, weight, bias, y, total, mean, rstd, rows, tile >= 0, M, N,
-            x_strides, residual_strides, y_strides, total_strides, EPS, BLOCK_N,
+            (x_strides, residual_strides, y_strides, total_strides), EPS, BLOCK_N,
         )  # fmt: skip
