@@ -157,8 +157,7 @@ def _backward(width, halves, table):
         "columns, chunks of 4096": table._replace(chunk=4096),
         "columns, chunks of 8192": table._replace(chunk=8192),
         "columns, early": table._replace(chunk=4096, overlap=1),
-        "columns, early, five programs": table._replace(chunk=4096, overlap=1, programs=5),
-        "columns, early, four rows": table._replace(chunk=4096, overlap=1, block_m=4, num_warps=8),
+        "columns, early, four programs": table._replace(chunk=4096, overlap=1, programs=4),
         **_swept(halves),
     }
 
