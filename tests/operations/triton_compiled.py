@@ -24,6 +24,8 @@ from lnbench.operations.layernorm import (
     triton_forward,
     triton_parts,
     triton_split,
+    triton_stream,
+    triton_sweeps,
     triton_twice,
 )
 from lnbench.operations.layernorm.triton_tiers import (
@@ -50,6 +52,18 @@ KERNELS = {
     "sum_parts": triton_parts,
 }
 """Where each kernel is."""
+
+TRIED = {"forward_stream": triton_stream, "backward_sweeps": triton_sweeps}
+"""Kernels that no table has yet."""
+
+CUTS_TRIED = (
+    {"forward": Configuration("stream", 1, 1024, 4, stages=3)},
+    {"forward": Configuration("lanes", 1, 512, 4, stages=3)},
+    {"backward": Configuration("sweeps", 1, 256, 4, stages=3, chunk=512, ahead=1, overlap=1)},
+    {"backward": Configuration("twice", 1, 1024, 4, ahead=1, overlap=1, parts=256)},
+    {"backward": Configuration("rows", 1, 1024, 4, stages=2, programs=2, overlap=1)},
+    {"backward": Configuration("columns", 2, 512, 4, chunk=512, overlap=1)},
+)
 
 
 class NoDevice:
@@ -147,6 +161,31 @@ def test_every_kernel_compiles_without_atomics(compiled, monkeypatch, dtype, cap
         assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE), (
             each.name
         )
+
+
+@pytest.mark.parametrize("hopper", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cut", CUTS_TRIED)
+def test_what_no_table_has_yet_compiles_without_atomics(compiled, monkeypatch, cut, dtype, hopper):
+    monkeypatch.setattr(triton_choice, "HOPPER_OF_CPU", hopper)
+    launch(100, 1000, dtype, **cut)
+    for each in compiled:
+        assert not re.search(r"^\s*(@%\w+ )?(atom|red|multimem)\.", each.ptx, re.MULTILINE)
+    found = {word for each in compiled for word in re.findall(r"griddepcontrol.\w+", each.ptx)}
+    [asked] = cut.values()
+    early = {"griddepcontrol.wait", "griddepcontrol.launch_dependents"}
+    assert found == (early if hopper and asked.overlap else set())
+    assert any("prefetch.global.L2" in each.ptx for each in compiled) == (hopper and asked.ahead)
+
+
+@pytest.mark.parametrize("columns", [32768, 65536])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_wider_weights_fit_in_the_shared_memory_of_every_card(compiled, columns, dtype):
+    wider = torch.float32 if dtype is torch.bfloat16 else torch.float64
+    x, weight = torch.empty(100, columns, dtype=dtype), torch.empty(columns, dtype=wider)
+    kernels.forward(x, weight, weight, 1e-5)
+    assert [each.shared_bytes for each in compiled if each.shared_bytes > 99 * 1024] == []
+    assert len(compiled) == 1
 
 
 @pytest.mark.parametrize("weight", [True, False])

@@ -21,8 +21,9 @@ from lnbench.operations.layernorm import (
     triton_backward,
     triton_choice,
     triton_forward,
-    triton_launch,
+    triton_launch_backward,
     triton_parts,
+    triton_tiles,
 )
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
 from lnbench.operations.layernorm.triton_tiers import Configuration
@@ -123,6 +124,8 @@ FORWARD_TIERS = {
     "64 rows a program": lambda width: rows_of(64, width),
     "chunks of 256": lambda _: Configuration("looped", 1, 256, 4),
     "chunks of 1024, two ahead": lambda _: Configuration("looped", 1, 1024, 4, stages=3),
+    "rows ahead": lambda width: rows_of(2, width)._replace(tier="stream", stages=3),
+    "moments by column of 256": lambda _: Configuration("lanes", 1, 256, 4, stages=2),
     "split in 256": lambda _: Configuration("split", 1, 64, 4, chunk=256),
     "split in 1024": lambda _: Configuration("split", 1, 256, 4, chunk=1024),
 }
@@ -132,10 +135,13 @@ BACKWARD_TIERS = {
     "four rows a tile": lambda width: rows_of(4, width),
     "64 rows a tile": lambda width: rows_of(64, width),
     "whole rows, twice": lambda width: rows_of(1, width)._replace(tier="twice"),
+    "two sweeps, 64 columns kept": lambda _: Configuration("sweeps", 1, 64, 4, 2, chunk=128),
+    "two sweeps, all columns kept": lambda _: Configuration("sweeps", 1, 512, 4, chunk=64),
     "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
     "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
     "three tiles under way": lambda width: rows_of(2, width)._replace(stages=3),
+    "parts 32 a step": lambda width: rows_of(1, width)._replace(parts=32, programs=5),
 }
 
 
@@ -163,7 +169,9 @@ class TestTiers:
         assert problems(case, OPERATION.inputs(case, seed=3), module) == []
 
     def test_parts_beyond_one_step_of_their_sum_are_not_forgotten(self, monkeypatch):
-        monkeypatch.setattr(triton_choice, "PROCESSORS_OF_CPU", 3 * triton_launch.SUM_PARTS + 1)
+        monkeypatch.setattr(
+            triton_choice, "PROCESSORS_OF_CPU", 3 * triton_launch_backward.SUM_PARTS + 1
+        )
         case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(203, 100))
         module = ladder(backward=BACKWARD_TIERS["one row a tile"])
         assert problems(case, OPERATION.inputs(case, seed=7), module) == []
@@ -235,6 +243,13 @@ class TestTiers:
     def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction, columns):
         case = case_of(direction, dtype, shape=(3, columns))
         assert problems(case, OPERATION.inputs(case, seed=4)) == []
+
+    @pytest.mark.parametrize("tier", ["four rows a tile", "whole rows, twice"])
+    def test_three_sums_by_one_reduction_are_three_sums(self, monkeypatch, tier):
+        monkeypatch.setattr(triton_tiles, "ONE_BY_ONE", False)
+        case = case_of(Direction.BACKWARD, DType.FLOAT32, shape=(3, 20))
+        module = ladder(backward=BACKWARD_TIERS[tier])
+        assert problems(case, OPERATION.inputs(case, seed=9), module) == []
 
 
 class TestNumbers:

@@ -9,13 +9,13 @@ RMSNorm, with dz those of a sum that was normalized and used on its own.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_part
+from lnbench.operations.layernorm.triton_parts import store_parts, take_turn
 from lnbench.operations.layernorm.triton_tiles import (
-    centre,
     load_tile,
     load_vector,
     row_mean,
     store_tile,
+    three_sums,
 )
 
 
@@ -34,10 +34,12 @@ def backward_sums(
     SLOPE: tl.constexpr,
     CHUNK: tl.constexpr,
     BLOCK_N: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Store Σ(x - mean), and with SLOPE Σ g·(x - mean)·rstd and Σ g, of CHUNK columns of a row.
 
     They go to `sums` (3, S, M), where `backward_tiles` adds up the S chunks. dx alone wants SLOPE.
+    With OVERLAP the launch before, of other rows, may still run until there is something to store.
     """
     exact = rstd.dtype.element_ty
     row = tl.program_id(0).to(tl.int64)
@@ -64,6 +66,7 @@ def backward_sums(
             product_sum += g * centred
             if mean is not None:
                 g_sum += g
+    take_turn(OVERLAP)
     size = tl.num_programs(1) * M.to(tl.int64)
     place = sums + split * M + row
     if mean is not None:
@@ -94,8 +97,56 @@ def _mean_of_chunks(
 
 
 @triton.jit
+def _means_of_sums(
+    mean: tl.tensor,
+    sums: tl.tensor,
+    rows: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    CHUNK: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    SLOPE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return what `_means_of_rows` does, by the launch before, with products times rstd."""
+    zero = tl.zeros([rows.shape[0], 1], sums.dtype.element_ty)
+    left, product, level = zero, zero, zero
+    if mean is not None:
+        left = _mean_of_chunks(sums, 0, rows, M, N, CHUNK, CHUNKS)
+    if SLOPE:
+        product = _mean_of_chunks(sums, 1, rows, M, N, CHUNK, CHUNKS)
+        if mean is not None:
+            level = _mean_of_chunks(sums, 2, rows, M, N, CHUNK, CHUNKS)
+    return left, product, level
+
+
+@triton.jit
+def _means_of_rows(
+    centred: tl.tensor,
+    g: tl.tensor,
+    mean: tl.tensor,
+    row_rstd: tl.tensor,
+    N: tl.tensor,
+    SLOPE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return the means of x - mean, of g·(x - mean)·rstd and of g over each row; else 0."""
+    left, product, level = row_rstd * 0.0, row_rstd * 0.0, row_rstd * 0.0
+    if SLOPE:
+        if mean is not None:
+            first, second, third = three_sums(centred, g * centred, g, axis=1)
+            left = first[:, None] / N
+            product = second[:, None] * row_rstd / N
+            level = third[:, None] / N
+        else:
+            product = row_mean(g * centred, N) * row_rstd
+    elif mean is not None:
+        left = row_mean(centred, N)
+    return left, product, level
+
+
+@triton.jit
 def _normal(
     x: tl.tensor,
+    g: tl.tensor,
     mean: tl.tensor,
     rstd: tl.tensor,
     sums: tl.tensor,
@@ -105,49 +156,22 @@ def _normal(
     N: tl.tensor,
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Return x̂ of a tile, 0 outside, rstd of its rows, and what the mean's rounding left of x̂."""
+    SLOPE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Return x̂ of a tile, rstd of its rows, and with SLOPE the means of g·x̂ and of g.
+
+    Outside, x̂ is not 0: nothing is stored there, and dy is 0.
+    """
     row_rstd = tl.load(rstd + rows, mask=rows < M, other=0.0)[:, None]
-    left = row_rstd * 0.0
-    if mean is None:
-        centred = x
-    else:
+    centred = x
+    if mean is not None:
         middle = tl.load(mean + rows, mask=rows < M, other=0.0)[:, None]
-        if sums is None:
-            centred, _ = centre(x, middle, inside, N)
-        else:
-            left += _mean_of_chunks(sums, 0, rows, M, N, CHUNK, CHUNKS)
-            centred = tl.where(inside, x - middle - left, 0.0)
-            left *= row_rstd
-    return centred * row_rstd, row_rstd, left
-
-
-@triton.jit
-def _slope(
-    g: tl.tensor,
-    normal: tl.tensor,
-    left: tl.tensor,
-    mean: tl.tensor,
-    sums: tl.tensor,
-    rows: tl.tensor,
-    M: tl.tensor,
-    N: tl.tensor,
-    CHUNK: tl.constexpr,
-    CHUNKS: tl.constexpr,
-) -> tl.tensor:
-    """Return mean(g) + x̂·mean(g·x̂) of a tile; without a mean x̂·mean(g·x̂)."""
+        centred = tl.where(inside, x - middle, 0.0)
     if sums is None:
-        result = normal * row_mean(g * normal, N)
-        if mean is not None:
-            result += row_mean(g, N)
+        left, product, level = _means_of_rows(centred, g, mean, row_rstd, N, SLOPE)
     else:
-        product = _mean_of_chunks(sums, 1, rows, M, N, CHUNK, CHUNKS)
-        if mean is not None:
-            level = _mean_of_chunks(sums, 2, rows, M, N, CHUNK, CHUNKS)
-            result = normal * (product - left * level) + level
-        else:
-            result = normal * product
-    return result
+        left, product, level = _means_of_sums(mean, sums, rows, M, N, CHUNK, CHUNKS, SLOPE)
+    return (centred - left) * row_rstd, row_rstd, product - left * row_rstd * level, level
 
 
 @triton.jit(do_not_specialize=["M", "add"])
@@ -175,12 +199,14 @@ def backward_tiles(
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
     STAGES: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th tile of BLOCK_M rows, and sum dy·x̂ and dy over these tiles.
 
     Program (p, c) has the c-th BLOCK_N columns, whole rows without `sums`, and row p of the parts.
     """
     exact = rstd.dtype.element_ty
+    take_turn(OVERLAP and sums is not None)  # the next group's sums begin beside this
     row_count = M.to(tl.int64)
     columns = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     if weight is not None:
@@ -194,20 +220,18 @@ def backward_tiles(
         g = load_tile(dy, dy_strides, rows, columns, inside, exact)
         if db_parts is not None:
             db_sum += g
+        slope = g * gain if weight is not None else g
         if dx is not None or dw_parts is not None:
             values = load_tile(x, x_strides, rows, columns, inside, exact)
-            normal, row_rstd, left = _normal(
-                values, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS
-            )
+            normal, row_rstd, product, level = _normal(
+                values, slope, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS,
+                dx is not None,
+            )  # fmt: skip
         if dw_parts is not None:
             dw_sum += g * normal
         if dx is not None:
-            if weight is not None:
-                g *= gain
-            result = g - _slope(g, normal, left, mean, sums, rows, row_count, N, CHUNK, CHUNKS)
-            result *= row_rstd
+            result = (slope - normal * product - level) * row_rstd
             if dz is not None:
                 result += load_tile(dz, dz_strides, rows, columns, inside, exact)
             store_tile(dx, dx_strides, rows, columns, inside, result)
-    store_part(dw_parts, dw_sum, part_stride, add, columns, N)
-    store_part(db_parts, db_sum, part_stride, add, columns, N)
+    store_parts((dw_parts, db_parts), dw_sum, db_sum, part_stride, add, columns, N, OVERLAP)

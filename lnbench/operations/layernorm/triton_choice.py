@@ -22,6 +22,9 @@ PROCESSORS_OF_CPU = 8
 CACHE_OF_CPU = 2**40
 """The interpreter has no cache to speak of."""
 
+HOPPER_OF_CPU = False
+"""The interpreter knows no instructions of one architecture."""
+
 _used: dict[tuple[Direction, int, torch.dtype, str], Configuration] = {}
 """The cuts that this process has run with, for the report."""
 
@@ -50,10 +53,16 @@ def cache_bytes(device: Any) -> int:
     return _properties(device.index)[1] if device.type == "cuda" else CACHE_OF_CPU
 
 
+def is_hopper(device: Any) -> bool:
+    """Return whether a device has what came with compute capability 9.0: early launches."""
+    return _properties(device.index)[2] if device.type == "cuda" else HOPPER_OF_CPU
+
+
 @cache
-def _properties(index: int | None) -> tuple[int, int]:
+def _properties(index: int | None) -> tuple[int, int, bool]:
     found = torch.cuda.get_device_properties(index)
-    return found.multi_processor_count, found.L2_cache_size
+    hopper = torch.version.hip is None and found.major >= 9  # noqa: PLR2004  (griddepcontrol)
+    return found.multi_processor_count, found.L2_cache_size, hopper
 
 
 def _device_name(device: Any) -> str:

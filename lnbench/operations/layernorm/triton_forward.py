@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_chunks import first_mean, moments_of, normalize_chunk
+from lnbench.operations.layernorm.triton_lanes import lane_moments
 from lnbench.operations.layernorm.triton_tiles import (
     centre,
     load_sum,
@@ -41,26 +42,52 @@ def forward_rows(
     BLOCK_N: tl.constexpr,
 ) -> None:
     """Normalize BLOCK_M whole rows, held in registers, a program."""
-    exact = rstd.dtype.element_ty
     rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    normalize_rows(
+        x, residual, weight, bias, y, total, mean, rstd, rows, True, M, N,
+        (x_strides, residual_strides, y_strides, total_strides), EPS, BLOCK_N,
+    )  # fmt: skip
+
+
+@triton.jit
+def normalize_rows(
+    x: tl.tensor,
+    residual: tl.tensor,
+    weight: tl.tensor,
+    bias: tl.tensor,
+    y: tl.tensor,
+    total: tl.tensor,
+    mean: tl.tensor,
+    rstd: tl.tensor,
+    rows: tl.tensor,
+    there: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    strides: tl.tuple,
+    EPS: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+) -> None:
+    """Normalize whole rows in registers; what is asked for, as `there` is, is not loaded ahead."""
+    exact = rstd.dtype.element_ty
     columns = tl.arange(0, BLOCK_N).to(tl.int64)
     inside = (rows < M)[:, None] & (columns < N)[None, :]
-    offsets = rows[:, None] * x_strides[0] + columns[None, :] * x_strides[1]
-    others = rows[:, None] * residual_strides[0] + columns[None, :] * residual_strides[1]
+    offsets = rows[:, None] * strides[0][0] + columns[None, :] * strides[0][1]
+    others = rows[:, None] * strides[1][0] + columns[None, :] * strides[1][1]
     centred = load_sum(x, residual, offsets, others, inside, exact)
     if total is not None:
-        store_tile(total, total_strides, rows, columns, inside, centred)
+        store_tile(total, strides[3], rows, columns, inside, centred)
     if mean is not None:
         middle = row_mean(centred, N)
         centred, left = centre(centred, middle, inside, N)
         tl.store(mean + rows[:, None], middle + left, mask=(rows < M)[:, None])
     row_rstd = reciprocal_root(row_mean(centred * centred, N) + EPS, exact)
     result = centred * row_rstd
-    if weight is not None:
-        result *= load_vector(weight, columns, N, exact)[None, :]
-    if bias is not None:
-        result += load_vector(bias, columns, N, exact)[None, :]
-    store_tile(y, y_strides, rows, columns, inside, result)
+    if there:
+        if weight is not None:
+            result *= load_vector(weight, columns, N, exact)[None, :]
+        if bias is not None:
+            result += load_vector(bias, columns, N, exact)[None, :]
+    store_tile(y, strides[2], rows, columns, inside, result)
     tl.store(rstd + rows[:, None], row_rstd, mask=(rows < M)[:, None])
 
 
@@ -83,6 +110,7 @@ def forward_looped(
     EPS: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
     """Normalize every P-th row in chunks of BLOCK_N: statistics first, then y.
 
@@ -98,6 +126,7 @@ def forward_looped(
             weight, bias, y + row * y_strides[0],
             total if total is None else total + row * total_strides[0],
             mean if mean is None else mean + row, rstd + row, N, steps, EPS, BLOCK_N, STAGES,
+            LANES,
         )  # fmt: skip
 
 
@@ -116,15 +145,19 @@ def _normalize_row(
     EPS: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
     """Normalize the row at x into that at y, and store its statistics."""
     exact = rstd.dtype.element_ty
     shift = tl.full([], 0.0, exact)
     if mean is not None:
         shift += first_mean(x, residual, steps, 0, N, exact, BLOCK_N)
-    middle, squares = moments_of(
-        x, residual, total, shift, 0, N, steps, exact, mean is not None, BLOCK_N, STAGES
-    )
+    if LANES and mean is not None:
+        middle, squares = lane_moments(x, residual, total, shift, N, steps, exact, BLOCK_N, STAGES)
+    else:
+        middle, squares = moments_of(
+            x, residual, total, shift, 0, N, steps, exact, mean is not None, BLOCK_N, STAGES
+        )
     if mean is not None:
         tl.store(mean, shift + middle)
     row_rstd = reciprocal_root(squares / N + EPS, exact)

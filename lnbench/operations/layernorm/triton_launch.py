@@ -10,25 +10,19 @@ import torch
 import triton
 
 from lnbench.operations.layernorm import (
-    triton_backward,
     triton_forward,
-    triton_parts,
     triton_split,
-    triton_twice,
+    triton_stream,
 )
 from lnbench.operations.layernorm.triton_choice import chosen
-from lnbench.operations.layernorm.triton_sizes import group_height, program_count, rows_under_way
-from lnbench.operations.layernorm.triton_tiers import SINGLE_ROWS, Configuration
+from lnbench.operations.layernorm.triton_launch_backward import launch_backward
+from lnbench.operations.layernorm.triton_sizes import (
+    looped_stages,
+    rows_under_way,
+    stream_programs,
+)
+from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.plan.case import Direction
-
-SUM_PARTS, SUM_COLUMNS = 128, 16
-"""What one step of the last sum holds: few columns, so that there are programs enough for narrow
-rows, and many parts, so that a program waits for memory few times."""
-
-STEP_BYTES = 16384
-"""Of x and of dy each in the first of two sweeps over a row: 32 KiB under way hide the latency."""
-
-_MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
 
 
 def run_forward(
@@ -84,15 +78,19 @@ def _launch_forward(
         )  # fmt: skip
         return
     arrays = (x, residual, *vectors, y, total, mean, rstd)
+    options = {"num_warps": cut.num_warps, "maxnreg": cut.registers or None}
     if cut.tier == "rows":
         triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
-            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n,
-            num_warps=cut.num_warps, maxnreg=cut.registers or None,
-        )  # fmt: skip
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, **options
+        )
+    elif cut.tier == "stream":
+        triton_stream.forward_stream[(stream_programs(x, cut),)](
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, cut.stages, **options
+        )
     else:
-        triton_forward.forward_looped[(rows_under_way(x),)](
-            *arrays, rows, columns, *strides, eps, cut.block_n, cut.stages,
-            num_warps=cut.num_warps, maxnreg=cut.registers or None,
+        triton_forward.forward_looped[(rows_under_way(x, cut),)](
+            *arrays, rows, columns, *strides, eps, cut.block_n, looped_stages(x, vectors, cut),
+            cut.tier == "lanes", **options,
         )  # fmt: skip
 
 
@@ -123,89 +121,11 @@ def run_backward(
     gain = None if weight is None else weight.contiguous()
 
     def launch(cut: Configuration) -> None:
-        _launch_backward(given, x, (mean, rstd), gain, out, cut)
+        launch_backward(given, x, (mean, rstd), gain, out, cut)
 
     with torch.cuda.device_of(x):
         flags = (given[1], mean, gain, *out)
         launch(configuration or chosen(Direction.BACKWARD, x, flags, launch))
-
-
-def _launch_backward(
-    given: tuple[Any, Any],
-    x: Any,
-    statistics: tuple[Any, Any],
-    gain: Any,
-    out: tuple[Any, Any, Any],
-    cut: Configuration,
-) -> None:
-    (dx, dw, db), (rows, columns) = out, x.shape
-    height, slabs = group_height(x, cut), triton.cdiv(columns, cut.block_n)
-    if slabs > _MOST_SLABS:
-        most = _MOST_SLABS * cut.block_n
-        raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
-    programs = program_count(min(rows, height), slabs, cut, x.device)
-    parts: tuple[Any, ...] = (dw, db)
-    stride = 0  # a single program adds them up on its own
-    if rows > SINGLE_ROWS:
-        both = statistics[1].new_empty((programs, 2, columns))
-        parts = tuple(None if v is None else both[:, i] for i, v in enumerate((dw, db)))
-        stride = 2 * columns
-    for start in range(0, rows, height):
-        arrays = _rows_of((*given, x, *statistics, dx), start, height)
-        # Groups after the first add to what is there.
-        sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
-        _launch_group(arrays, gain, sums, (programs, slabs), cut)
-    wanted = sum(each is not None for each in (dw, db))
-    if stride and wanted:
-        triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), wanted)](
-            *parts, dw, db, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, num_warps=4
-        )
-
-
-def _launch_group(
-    arrays: tuple[Any, ...],
-    gain: Any,
-    parts: tuple[Any, ...],
-    grid: tuple[int, int],
-    cut: Configuration,
-) -> None:
-    """Compute dx and the parts of dw and db of some rows; means over wide rows come first.
-
-    Args:
-        arrays: these rows of dy, dz, x, mean, rstd and dx.
-        gain: weight (N,) or None.
-        parts: those of dw and db, from one row of them to the next, and whether to add to them, or
-            None where that never happens.
-        grid: programs that share the rows, and slabs of columns.
-        cut: how to cut the matrix.
-    """
-    dy, dz, x, mean, rstd, dx = arrays
-    (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
-    chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
-    needs_sums = dx is not None or (mean is not None and parts[0] is not None)
-    if cut.tier == "columns" and needs_sums:
-        sums = rstd.new_empty((3, chunks, rows))
-        triton_backward.backward_sums[(rows, chunks)](
-            dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(),
-            dx is not None, chunk, cut.block_n, num_warps=cut.num_warps,
-        )  # fmt: skip
-    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
-    if cut.tier == "twice":
-        triton_twice.backward_twice[grid[:1]](
-            dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
-            cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()), num_warps=cut.num_warps,
-        )  # fmt: skip
-        return
-    triton_backward.backward_tiles[grid](
-        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
-        cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        num_warps=cut.num_warps,
-    )  # fmt: skip
-
-
-def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:
-    """Return some rows of the arrays that are there."""
-    return tuple(None if each is None else each[start : start + height] for each in arrays)
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:

@@ -6,12 +6,21 @@ Where a pointer is None, what would be done with it is not compiled.
 
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from lnbench.operations.layernorm.triton_tiles import load_tile
 
 
 @triton.jit
-def store_part(
+def take_turn(OVERLAP: tl.constexpr) -> None:
+    """Let the next launch start, and wait until the one before is complete and has stored all."""
+    if OVERLAP:
+        gdc_launch_dependents()
+        gdc_wait()
+
+
+@triton.jit
+def _store_part(
     parts: tl.tensor,
     tile: tl.tensor,
     part_stride: tl.tensor,
@@ -29,6 +38,27 @@ def store_part(
         if add is not None:
             total += tl.load(place, mask=(columns < N) & (add != 0), other=0.0).to(tile.dtype)
         tl.store(place, total.to(parts.dtype.element_ty), mask=columns < N)
+
+
+@triton.jit
+def store_parts(
+    parts: tl.tuple,
+    dw: tl.tensor,
+    db: tl.tensor,
+    part_stride: tl.tensor,
+    add: tl.tensor,
+    columns: tl.tensor,
+    N: tl.tensor,
+    OVERLAP: tl.constexpr,
+) -> None:
+    """Store this program's parts of dw and db, sums over the rows of two tiles.
+
+    With OVERLAP the next launch may start once all programs have come here or ended.
+    """
+    if OVERLAP:
+        gdc_launch_dependents()
+    _store_part(parts[0], dw, part_stride, add, columns, N)
+    _store_part(parts[1], db, part_stride, add, columns, N)
 
 
 @triton.jit
@@ -62,11 +92,15 @@ def sum_parts(
     part_stride: tl.tensor,
     BLOCK_P: tl.constexpr,
     BLOCK_N: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Sum the P parts of dw and db in a fixed order, so that the same call gives the same bits.
 
-    The programs of dw are the first along axis 1, those of db the last.
+    The programs of dw are the first along axis 1, those of db the last. With OVERLAP they start
+    before the parts are there, and wait until the launch that stores them is complete.
     """
+    if OVERLAP:
+        gdc_wait()
     if dw is not None:  # noqa: SIM102  (compiled or not; who runs it is asked on the device)
         if tl.program_id(1) == 0:
             _sum_into(dw, dw_parts, P, N, part_stride, BLOCK_P, BLOCK_N)

@@ -48,9 +48,12 @@ class Configuration(NamedTuple):
     """How a kernel cuts its matrix: the constants that it is compiled for."""
 
     tier: str
-    """`rows` (whole rows in registers), or for wider ones `looped` and `split` (forward, in chunks
-    by one program a row or by several), `twice` (backward, whole rows in two sweeps, with dw and db
-    in registers) and `columns` (backward, means over a row first, by a launch of their own)."""
+    """Whole rows in registers: `rows`, forward by programs that stay also `stream`, backward with
+    dw and db in registers and the row in two sweeps `twice`. Wider rows in chunks, forward:
+    `looped` by one program a row, `lanes` as that but with moments by column, `split` by several.
+    Wider rows backward: `columns`, means over a row first, by a launch of their own, and `sweeps`,
+    in two sweeps of `chunk` columns, dw and db of `block_n` columns in registers and those of the
+    others by a launch of their own."""
     block_m: int
     """Rows of a tile."""
     block_n: int
@@ -63,6 +66,14 @@ class Configuration(NamedTuple):
     """Columns of a row that one program sums up where several share it; 0 for all."""
     registers: int = 0
     """Most registers of a thread; 0 for as many as the compiler takes."""
+    programs: int = 0
+    """Programs that share the rows, on each multiprocessor; 0 for what suits."""
+    overlap: int = 0
+    """1: the launch that adds up the parts of dw and db starts while this one ends."""
+    parts: int = 0
+    """Parts that one step of that launch holds; 0 for what suits."""
+    ahead: int = 0
+    """1: a program asks for its next row, which then comes into the last cache meanwhile."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""
@@ -98,6 +109,7 @@ class _Band(NamedTuple):
 _ALL = tuple(Rows)
 _SCARCE = (Rows.SINGLE, Rows.FEW)
 _ANY_WIDTH = 2**62
+_MOST_PIECES = 64  # each is code of its own where they are added up
 
 _LOOPED = _Band(
     65536, _ALL, "looped", elements=8192, num_warps=16, stages=(3, 2, 2), registers=(64, 64, 0)
@@ -105,6 +117,9 @@ _LOOPED = _Band(
 _COLUMNS = _Band(
     _ANY_WIDTH, _ALL, "columns", elements=2048, num_warps=4, height=2, chunk=16384, pieces=16
 )
+COLUMNS = Configuration("columns", 2, 1024, 4)
+"""What takes any rows backward, whatever is asked for."""
+
 _FORWARD = (
     _Band(1024, _ALL, "rows", elements=4096, num_warps=4, height=256),
     _Band(2048, _ALL, "rows", elements=2048, num_warps=4),
@@ -122,7 +137,7 @@ _BACKWARD = (
     _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=(3, 2, 1)),
     _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=(3, 2, 1)),
     _Band(16384, _ALL, "twice", elements=16384, num_warps=16),
-    _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=64),
+    _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=_MOST_PIECES),
     _COLUMNS,
 )
 _HELD = {
@@ -182,6 +197,12 @@ def candidates(
     yield first
     if first.tier == "twice":
         yield _cut(_COLUMNS, first.block_n, columns, dtype.itemsize)
+    if first.tier == "columns":  # more programs a row in the first launch, more to add up after it
+        yield from (
+            first._replace(chunk=each)
+            for each in (first.chunk // 4, first.chunk // 2)
+            if triton.cdiv(columns, each) <= _MOST_PIECES
+        )
     words = 2 if dtype is torch.float64 else 1
     arrays, loops = _HELD[first.tier, direction]
     for height, width, warps, stages, registers in itertools.product(

@@ -9,6 +9,10 @@ bfloat16 (triton-lang/triton#4972). Offsets are 64-bit: M·N may pass 2³¹ (pyt
 import triton
 import triton.language as tl
 
+ONE_BY_ONE = tl.constexpr(bool(triton.knobs.runtime.interpret))
+"""Whether sums are reduced one after another: the interpreter calls a tuple's function for every
+element, and a row would take it seconds."""
+
 
 @triton.jit
 def load_tile(
@@ -68,6 +72,30 @@ def row_mean(values: tl.tensor, N: tl.tensor) -> tl.tensor:
 
 
 @triton.jit
+def _add(
+    first: tl.tensor,
+    second: tl.tensor,
+    third: tl.tensor,
+    other_first: tl.tensor,
+    other_second: tl.tensor,
+    other_third: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    return first + other_first, second + other_second, third + other_third
+
+
+@triton.jit
+def three_sums(
+    first: tl.tensor, second: tl.tensor, third: tl.tensor, axis: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Return the sums of three tiles along an axis; as one reduction the warps wait once."""
+    if ONE_BY_ONE:
+        sums = tl.sum(first, axis), tl.sum(second, axis), tl.sum(third, axis)
+    else:
+        sums = tl.reduce((first, second, third), axis, _add)
+    return sums
+
+
+@triton.jit
 def centre(
     values: tl.tensor, mean: tl.tensor, inside: tl.tensor, N: tl.tensor
 ) -> tuple[tl.tensor, tl.tensor]:
@@ -83,3 +111,50 @@ def reciprocal_root(values: tl.tensor, exact: tl.dtype) -> tl.tensor:
     # In float32 tl.sqrt takes a subnormal variance for 0; tl.sqrt_rn is float32's alone.
     root = tl.sqrt_rn(values) if exact == tl.float32 else tl.sqrt(values)
     return 1.0 / root
+
+
+@triton.jit
+def _ask_for_row(
+    base: tl.tensor,
+    strides: tl.tuple,
+    row: tl.tensor,
+    first: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    COLUMNS: tl.constexpr,
+) -> None:
+    """Have COLUMNS of a row, the first given, brought into the last cache, and wait for nothing.
+
+    Beyond the matrix its last row or column is asked for: every address is one of the matrix.
+    """
+    line: tl.constexpr = 1024 // base.dtype.element_ty.primitive_bitwidth
+    columns = first + tl.arange(0, COLUMNS // line).to(tl.int64) * line
+    columns = tl.maximum(0, tl.minimum(columns, N - 1))
+    place = base + tl.minimum(row, M - 1) * strides[0] + columns * strides[1]
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; // $0",
+        "=r,l",
+        [place.to(tl.int64)],
+        dtype=tl.int32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+@triton.jit
+def ask_for_next(
+    x: tl.tensor,
+    dy: tl.tensor,
+    x_strides: tl.tuple,
+    dy_strides: tl.tuple,
+    row: tl.tensor,
+    first: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    COLUMNS: tl.constexpr,
+    AHEAD: tl.constexpr,
+) -> None:
+    """Ask for the row that this program takes after `row`, where that is wanted."""
+    if AHEAD:
+        _ask_for_row(x, x_strides, row + tl.num_programs(0), first, M, N, COLUMNS)
+        _ask_for_row(dy, dy_strides, row + tl.num_programs(0), first, M, N, COLUMNS)

@@ -1,6 +1,7 @@
 """Backward of rows that fill the registers with dw and db alone: each is read twice by one program.
 
-The first sweep takes the means of a row, the second finds it in the first cache. Where a pointer is
+The first sweep takes the means of a row, STEP columns at a time, which is how many bytes are under
+way; the second finds the row in the first cache. Where a pointer is
 None, what would be done with it is not compiled.
 """
 # ruff: noqa: N803  (Triton's constants are upper case everywhere, and so are M and N)
@@ -8,8 +9,8 @@ None, what would be done with it is not compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_part
-from lnbench.operations.layernorm.triton_tiles import load_vector
+from lnbench.operations.layernorm.triton_parts import store_parts
+from lnbench.operations.layernorm.triton_tiles import ask_for_next, load_vector, three_sums
 
 
 @triton.jit
@@ -35,14 +36,19 @@ def _means_of_row(
         centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(row_rstd.dtype)
         if CENTRED:
             centred = tl.where(inside, centred - middle, 0.0)
-            left += tl.sum(centred, axis=0)
         if SLOPE:
             g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(row_rstd.dtype)
             if weight is not None:
                 g *= load_vector(weight, columns, N, row_rstd.dtype)
-            product += tl.sum(g * centred, axis=0)
             if CENTRED:
-                level += tl.sum(g, axis=0)
+                first, second, third = three_sums(centred, g * centred, g, axis=0)
+                left += first
+                product += second
+                level += third
+            else:
+                product += tl.sum(g * centred, axis=0)
+        elif CENTRED:
+            left += tl.sum(centred, axis=0)
     return left / N, product * row_rstd / N, level / N
 
 
@@ -66,21 +72,19 @@ def backward_twice(
     part_stride: tl.tensor,
     BLOCK_N: tl.constexpr,
     STEP: tl.constexpr,
+    AHEAD: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
-    """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows.
-
-    The first sweep takes STEP columns at a time, which is how many bytes are under way.
-    """
+    """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows."""
     exact = rstd.dtype.element_ty
     steps = (dy_strides[1], dz_strides[1], x_strides[1], dx_strides[1])
     columns = tl.arange(0, BLOCK_N).to(tl.int64)
     inside = columns < N
-    dw_sum = tl.zeros([BLOCK_N], exact)
-    db_sum = tl.zeros([BLOCK_N], exact)
+    dw_sum, db_sum = tl.zeros([BLOCK_N], exact), tl.zeros([BLOCK_N], exact)
     for place in tl.range(tl.program_id(0), M, tl.num_programs(0)):
         row = tl.full([], 0, tl.int64) + place  # the interpreter counts in Python
-        row_dy = dy + row * dy_strides[0]
-        row_x = x + row * x_strides[0]
+        row_dy, row_x = dy + row * dy_strides[0], x + row * x_strides[0]
+        ask_for_next(x, dy, x_strides, dy_strides, row, 0, M, N, BLOCK_N, AHEAD)
         row_rstd = tl.load(rstd + row)
         middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
         left, product, level = _means_of_row(
@@ -105,5 +109,7 @@ def backward_twice(
                 result += added.to(exact)
             to = dx + row * dx_strides[0] + columns * steps[3]
             tl.store(to, result.to(dx.dtype.element_ty), mask=inside)
-    store_part(dw_parts, dw_sum[None, :], part_stride, None, columns, N)
-    store_part(db_parts, db_sum[None, :], part_stride, None, columns, N)
+    store_parts(
+        (dw_parts, db_parts), dw_sum[None, :], db_sum[None, :], part_stride, None, columns, N,
+        OVERLAP,
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""Backward's kernels put on the device: groups of rows, parts of dw and db, and their sum."""
+
+from typing import Any
+
+import triton
+
+from lnbench.operations.layernorm import (
+    triton_backward,
+    triton_parts,
+    triton_sweeps,
+    triton_twice,
+)
+from lnbench.operations.layernorm.triton_choice import is_hopper
+from lnbench.operations.layernorm.triton_sizes import group_height, program_count
+from lnbench.operations.layernorm.triton_tiers import COLUMNS, SINGLE_ROWS, Configuration
+
+SUM_PARTS, SUM_COLUMNS = 128, 16
+"""What one step of the last sum holds: few columns, so that there are programs enough for narrow
+rows, and many parts, so that a program waits for memory few times."""
+
+STEP_BYTES = 16384
+"""Of x and of dy each in the first of two sweeps over a row: 32 KiB under way hide the latency."""
+
+SLAB = (2, 1024)
+"""Rows and columns of a tile where only dw and db are left to sum up."""
+
+_EARLY = {"launch_pdl": True}
+"""Of a launch that may start before the one before it has ended, and waits for it on its own."""
+
+_MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
+
+
+def launch_backward(
+    given: tuple[Any, Any],
+    x: Any,
+    statistics: tuple[Any, Any],
+    gain: Any,
+    out: tuple[Any, Any, Any],
+    cut: Configuration,
+) -> None:
+    """Fill (dx, dw, db) with a cut; arguments are those of `run_backward`, vectors contiguous."""
+    (dx, dw, db), (rows, columns) = out, x.shape
+    if cut.tier == "sweeps" and (dx is None or statistics[0] is None):
+        cut = COLUMNS
+    whole = cut.tier == "sweeps"
+    height, slabs = group_height(x, cut), 1 if whole else triton.cdiv(columns, cut.block_n)
+    if slabs > _MOST_SLABS:
+        most = _MOST_SLABS * cut.block_n
+        raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
+    programs = program_count(min(rows, height), slabs, cut, x.device)
+    parts: tuple[Any, ...] = (dw, db)
+    stride = 0  # a single program adds them up on its own
+    if rows > SINGLE_ROWS:
+        both = statistics[1].new_empty((programs, 2, columns))
+        parts = tuple(None if v is None else both[:, i] for i, v in enumerate((dw, db)))
+        stride = 2 * columns
+    for start in range(0, rows, height):
+        arrays = _rows_of((*given, x, *statistics, dx), start, height)
+        # Groups after the first add to what is there.
+        sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
+        if cut.tier == "sweeps":
+            _launch_sweeps(arrays, gain, sums, programs, cut)
+        else:
+            _launch_group(arrays, gain, sums, (programs, slabs), cut)
+    if stride and any(each is not None for each in parts):
+        _launch_sum(parts, (dw, db), programs, stride, cut)
+
+
+def _launch_sum(
+    parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, stride: int, cut: Configuration
+) -> None:
+    """Sum the programs' parts of dw and db, after the launch that stores them or from its end."""
+    wanted = [each for each in sums if each is not None]
+    columns, step = wanted[0].shape[0], cut.parts or SUM_PARTS
+    overlap = _overlap(cut, wanted[0].device)
+    triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
+        *parts, *sums, programs, columns, stride, step, SUM_COLUMNS, overlap,
+        num_warps=max(4, step // 32), **(_EARLY if overlap else {}),
+    )  # fmt: skip
+
+
+def _ahead(cut: Configuration, device: Any) -> bool:
+    return bool(cut.ahead) and is_hopper(device)
+
+
+def _overlap(cut: Configuration, device: Any) -> bool:
+    return bool(cut.overlap) and is_hopper(device)
+
+
+def _launch_group(
+    arrays: tuple[Any, ...],
+    gain: Any,
+    parts: tuple[Any, ...],
+    grid: tuple[int, int],
+    cut: Configuration,
+) -> None:
+    """Compute dx and the parts of dw and db of some rows; means over wide rows come first.
+
+    Args:
+        arrays: these rows of dy, dz, x, mean, rstd and dx.
+        gain: weight (N,) or None.
+        parts: those of dw and db, from one row of them to the next, and whether to add to them, or
+            None where that never happens.
+        grid: programs that share the rows, and slabs of columns.
+        cut: how to cut the matrix.
+    """
+    dy, dz, x, mean, rstd, dx = arrays
+    (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
+    chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
+    overlap = _overlap(cut, x.device)
+    needs_sums = dx is not None or (mean is not None and parts[0] is not None)
+    if cut.tier == "columns" and needs_sums:
+        sums = _launch_sums(arrays, gain, chunk, cut, early=overlap and bool(parts[3]))
+    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    if cut.tier == "twice":
+        triton_twice.backward_twice[grid[:1]](
+            dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
+            cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
+            _ahead(cut, x.device), overlap, num_warps=cut.num_warps,
+        )  # fmt: skip
+        return
+    triton_backward.backward_tiles[grid](
+        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
+        cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
+        overlap, num_warps=cut.num_warps, **(_EARLY if overlap and sums is not None else {}),
+    )  # fmt: skip
+
+
+def _launch_sums(
+    arrays: tuple[Any, ...], gain: Any, chunk: int, cut: Configuration, *, early: bool
+) -> Any:
+    """Return the sums of chunks of each row; the first launch of a call must not start early."""
+    dy, _, x, mean, rstd, dx = arrays
+    (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
+    sums = rstd.new_empty((3, chunks, rows))
+    triton_backward.backward_sums[(rows, chunks)](
+        dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(), dx is not None,
+        chunk, cut.block_n, _overlap(cut, x.device), num_warps=cut.num_warps,
+        **(_EARLY if early else {}),
+    )  # fmt: skip
+    return sums
+
+
+def _launch_sweeps(
+    arrays: tuple[Any, ...],
+    gain: Any,
+    parts: tuple[Any, ...],
+    programs: int,
+    cut: Configuration,
+) -> None:
+    """Compute dx and the parts of dw and db, first of the columns kept, then of the others."""
+    dy, dz, x, mean, rstd, dx = arrays
+    (rows, columns), kept = x.shape, cut.block_n
+    sums = rstd.new_empty((rows,))
+    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    triton_sweeps.backward_sweeps[(programs,)](
+        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, parts[2],
+        kept, cut.chunk, cut.stages, _ahead(cut, x.device),
+        num_warps=cut.num_warps, maxnreg=cut.registers or None,
+    )  # fmt: skip
+    rest = columns - kept
+    if rest <= 0 or parts[0] is parts[1] is None:
+        return
+    dy, x = dy[:, kept:], x[:, kept:]
+    vectors = [None if each is None else each[..., kept:] for each in parts[:2]]
+    height, width = SLAB
+    triton_backward.backward_tiles[(programs, triton.cdiv(rest, width))](
+        dy, None, x, mean, rstd, None, sums, None, *vectors, rows, rest,
+        dy.stride(), (0, 0), x.stride(), (0, 0), parts[2], None, height, width,
+        triton.next_power_of_2(rest), 1, 3, _overlap(cut, x.device), num_warps=4,
+    )  # fmt: skip
+
+
+def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:
+    """Return some rows of the arrays that are there."""
+    return tuple(None if each is None else each[start : start + height] for each in arrays)
