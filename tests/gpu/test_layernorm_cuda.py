@@ -52,8 +52,12 @@ FORCED = {
         Configuration("split", 1, 128, 4, chunk=256),
         Configuration("columns", 2, 128, 4, chunk=256),
     ),
+    "separate": forced(
+        Configuration("lanes", 1, 128, 4),
+        Configuration("separate", 2, 128, 4, chunk=256, overlap=1),
+    ),
     "twice": forced(
-        Configuration("looped", 1, 128, 4, stages=2), Configuration("twice", 1, 512, 4)
+        Configuration("looped", 1, 128, 4, stages=2), Configuration("twice", 1, 2048, 4)
     ),
 }
 

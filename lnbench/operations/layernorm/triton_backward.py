@@ -9,7 +9,7 @@ RMSNorm, with dz those of a sum that was normalized and used on its own.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_parts import store_parts, take_turn
+from lnbench.operations.layernorm.triton_parts import store_parts
 from lnbench.operations.layernorm.triton_tiles import (
     load_tile,
     load_vector,
@@ -34,12 +34,10 @@ def backward_sums(
     SLOPE: tl.constexpr,
     CHUNK: tl.constexpr,
     BLOCK_N: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ) -> None:
     """Store Σ(x - mean), and with SLOPE Σ g·(x - mean)·rstd and Σ g, of CHUNK columns of a row.
 
     They go to `sums` (3, S, M), where `backward_tiles` adds up the S chunks. dx alone wants SLOPE.
-    With OVERLAP the launch before, of other rows, may still run until there is something to store.
     """
     exact = rstd.dtype.element_ty
     row = tl.program_id(0).to(tl.int64)
@@ -66,7 +64,6 @@ def backward_sums(
             product_sum += g * centred
             if mean is not None:
                 g_sum += g
-    take_turn(OVERLAP)
     size = tl.num_programs(1) * M.to(tl.int64)
     place = sums + split * M + row
     if mean is not None:
@@ -206,7 +203,6 @@ def backward_tiles(
     Program (p, c) has the c-th BLOCK_N columns, whole rows without `sums`, and row p of the parts.
     """
     exact = rstd.dtype.element_ty
-    take_turn(OVERLAP and sums is not None)  # the next group's sums begin beside this
     row_count = M.to(tl.int64)
     columns = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     if weight is not None:

@@ -12,14 +12,12 @@ import triton
 from lnbench.operations.layernorm import (
     triton_forward,
     triton_split,
-    triton_stream,
 )
 from lnbench.operations.layernorm.triton_choice import chosen
 from lnbench.operations.layernorm.triton_launch_backward import launch_backward
 from lnbench.operations.layernorm.triton_sizes import (
     looped_stages,
     rows_under_way,
-    stream_programs,
 )
 from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.plan.case import Direction
@@ -82,10 +80,6 @@ def _launch_forward(
     if cut.tier == "rows":
         triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
             *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, **options
-        )
-    elif cut.tier == "stream":
-        triton_stream.forward_stream[(stream_programs(x, cut),)](
-            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, cut.stages, **options
         )
     else:
         triton_forward.forward_looped[(rows_under_way(x, cut),)](

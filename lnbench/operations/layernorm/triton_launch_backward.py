@@ -7,7 +7,7 @@ import triton
 from lnbench.operations.layernorm import (
     triton_backward,
     triton_parts,
-    triton_sweeps,
+    triton_separate,
     triton_twice,
 )
 from lnbench.operations.layernorm.triton_choice import is_hopper
@@ -21,8 +21,8 @@ rows, and many parts, so that a program waits for memory few times."""
 STEP_BYTES = 16384
 """Of x and of dy each in the first of two sweeps over a row: 32 KiB under way hide the latency."""
 
-SLAB = (2, 1024)
-"""Rows and columns of a tile where only dw and db are left to sum up."""
+STEP_WARP = 256
+"""Columns that a warp has of a step where a program takes a row in steps: 8 a thread."""
 
 _EARLY = {"launch_pdl": True}
 """Of a launch that may start before the one before it has ended, and waits for it on its own."""
@@ -40,10 +40,9 @@ def launch_backward(
 ) -> None:
     """Fill (dx, dw, db) with a cut; arguments are those of `run_backward`, vectors contiguous."""
     (dx, dw, db), (rows, columns) = out, x.shape
-    if cut.tier == "sweeps" and (dx is None or statistics[0] is None):
+    if cut.tier == "separate" and dx is None:
         cut = COLUMNS
-    whole = cut.tier == "sweeps"
-    height, slabs = group_height(x, cut), 1 if whole else triton.cdiv(columns, cut.block_n)
+    height, slabs = group_height(x, cut), triton.cdiv(columns, cut.block_n)
     if slabs > _MOST_SLABS:
         most = _MOST_SLABS * cut.block_n
         raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
@@ -58,8 +57,8 @@ def launch_backward(
         arrays = _rows_of((*given, x, *statistics, dx), start, height)
         # Groups after the first add to what is there.
         sums = (*parts, stride, int(start > 0) if cut.tier == "columns" else None)
-        if cut.tier == "sweeps":
-            _launch_sweeps(arrays, gain, sums, programs, cut)
+        if cut.tier == "separate":
+            _launch_separate(arrays, gain, sums, (programs, slabs), cut)
         else:
             _launch_group(arrays, gain, sums, (programs, slabs), cut)
     if stride and any(each is not None for each in parts):
@@ -77,10 +76,6 @@ def _launch_sum(
         *parts, *sums, programs, columns, stride, step, SUM_COLUMNS, overlap,
         num_warps=max(4, step // 32), **(_EARLY if overlap else {}),
     )  # fmt: skip
-
-
-def _ahead(cut: Configuration, device: Any) -> bool:
-    return bool(cut.ahead) and is_hopper(device)
 
 
 def _overlap(cut: Configuration, device: Any) -> bool:
@@ -110,64 +105,57 @@ def _launch_group(
     overlap = _overlap(cut, x.device)
     needs_sums = dx is not None or (mean is not None and parts[0] is not None)
     if cut.tier == "columns" and needs_sums:
-        sums = _launch_sums(arrays, gain, chunk, cut, early=overlap and bool(parts[3]))
+        sums = _launch_sums(arrays, gain, chunk, cut)
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
     if cut.tier == "twice":
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
-            _ahead(cut, x.device), overlap, num_warps=cut.num_warps,
+            bool(cut.ahead), overlap, num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        overlap, num_warps=cut.num_warps, **(_EARLY if overlap and sums is not None else {}),
+        overlap, num_warps=cut.num_warps,
     )  # fmt: skip
 
 
-def _launch_sums(
-    arrays: tuple[Any, ...], gain: Any, chunk: int, cut: Configuration, *, early: bool
-) -> Any:
-    """Return the sums of chunks of each row; the first launch of a call must not start early."""
+def _launch_sums(arrays: tuple[Any, ...], gain: Any, chunk: int, cut: Configuration) -> Any:
+    """Return the sums of chunks of each row."""
     dy, _, x, mean, rstd, dx = arrays
     (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
     sums = rstd.new_empty((3, chunks, rows))
     triton_backward.backward_sums[(rows, chunks)](
         dy, x, mean, rstd, gain, sums, rows, columns, dy.stride(), x.stride(), dx is not None,
-        chunk, cut.block_n, _overlap(cut, x.device), num_warps=cut.num_warps,
-        **(_EARLY if early else {}),
+        chunk, cut.block_n, num_warps=cut.num_warps,
     )  # fmt: skip
     return sums
 
 
-def _launch_sweeps(
+def _launch_separate(
     arrays: tuple[Any, ...],
     gain: Any,
     parts: tuple[Any, ...],
-    programs: int,
+    grid: tuple[int, int],
     cut: Configuration,
 ) -> None:
-    """Compute dx and the parts of dw and db, first of the columns kept, then of the others."""
+    """Compute dx, a row a program, then the parts of dw and db; arguments of `_launch_group`."""
     dy, dz, x, mean, rstd, dx = arrays
-    (rows, columns), kept = x.shape, cut.block_n
-    sums = rstd.new_empty((rows,))
+    (rows, columns), step = x.shape, cut.chunk
+    sums = None if mean is None else rstd.new_empty((rows,))
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
-    triton_sweeps.backward_sweeps[(programs,)](
-        dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, parts[2],
-        kept, cut.chunk, cut.stages, _ahead(cut, x.device),
-        num_warps=cut.num_warps, maxnreg=cut.registers or None,
+    triton_separate.backward_slope[(rows,)](
+        dy, dz, x, mean, rstd, gain, sums, dx, columns, *strides, step,
+        num_warps=max(4, step // STEP_WARP), maxnreg=cut.registers or None,
     )  # fmt: skip
-    rest = columns - kept
-    if rest <= 0 or parts[0] is parts[1] is None:
+    if parts[0] is parts[1] is None:
         return
-    dy, x = dy[:, kept:], x[:, kept:]
-    vectors = [None if each is None else each[..., kept:] for each in parts[:2]]
-    height, width = SLAB
-    triton_backward.backward_tiles[(programs, triton.cdiv(rest, width))](
-        dy, None, x, mean, rstd, None, sums, None, *vectors, rows, rest,
-        dy.stride(), (0, 0), x.stride(), (0, 0), parts[2], None, height, width,
-        triton.next_power_of_2(rest), 1, 3, _overlap(cut, x.device), num_warps=4,
+    triton_backward.backward_tiles[grid](
+        dy, None, x, mean, rstd, None, sums, None, *parts[:2], rows, columns,
+        dy.stride(), (0, 0), x.stride(), (0, 0), *parts[2:], cut.block_m, cut.block_n,
+        triton.next_power_of_2(columns), 1, cut.stages, _overlap(cut, x.device),
+        num_warps=cut.num_warps,
     )  # fmt: skip
 
 

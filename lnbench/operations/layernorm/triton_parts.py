@@ -12,14 +12,6 @@ from lnbench.operations.layernorm.triton_tiles import load_tile
 
 
 @triton.jit
-def take_turn(OVERLAP: tl.constexpr) -> None:
-    """Let the next launch start, and wait until the one before is complete and has stored all."""
-    if OVERLAP:
-        gdc_launch_dependents()
-        gdc_wait()
-
-
-@triton.jit
 def _store_part(
     parts: tl.tensor,
     tile: tl.tensor,

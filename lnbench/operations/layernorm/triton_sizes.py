@@ -28,12 +28,6 @@ def rows_under_way(x: Any, cut: Configuration) -> int:
     return min(rows, max(1, each) * processors)
 
 
-def stream_programs(x: Any, cut: Configuration) -> int:
-    """Return how many programs take the tiles of rows in turn: as many as are resident."""
-    each = max(1, cut.programs)
-    return min(triton.cdiv(x.shape[0], cut.block_m), each * processor_count(x.device))
-
-
 def looped_stages(x: Any, vectors: tuple[Any, ...], cut: Configuration) -> int:
     """Return how many chunks are under way: fewer where wider weights take the shared memory."""
     sizes = [each.element_size() for each in vectors if each is not None]

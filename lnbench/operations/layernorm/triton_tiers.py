@@ -48,12 +48,11 @@ class Configuration(NamedTuple):
     """How a kernel cuts its matrix: the constants that it is compiled for."""
 
     tier: str
-    """Whole rows in registers: `rows`, forward by programs that stay also `stream`, backward with
-    dw and db in registers and the row in two sweeps `twice`. Wider rows in chunks, forward:
-    `looped` by one program a row, `lanes` as that but with moments by column, `split` by several.
-    Wider rows backward: `columns`, means over a row first, by a launch of their own, and `sweeps`,
-    in two sweeps of `chunk` columns, dw and db of `block_n` columns in registers and those of the
-    others by a launch of their own."""
+    """Whole rows in registers: `rows`, or backward with dw and db there and the row in two sweeps
+    `twice`. Wider rows in chunks, forward: `looped` by one program a row, `lanes` as that but with
+    moments by column, `split` by several. Wider rows backward: `separate`, dx first, in two sweeps
+    of `chunk` columns, then dw and db, and `columns`, means over a row first, by a launch of their
+    own."""
     block_m: int
     """Rows of a tile."""
     block_n: int
@@ -73,7 +72,7 @@ class Configuration(NamedTuple):
     parts: int = 0
     """Parts that one step of that launch holds; 0 for what suits."""
     ahead: int = 0
-    """1: a program asks for its next row, which then comes into the last cache meanwhile."""
+    """1: sums by thread in the first sweep of `twice`."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""

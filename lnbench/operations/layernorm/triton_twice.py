@@ -10,7 +10,8 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_parts import store_parts
-from lnbench.operations.layernorm.triton_tiles import ask_for_next, load_vector, three_sums
+from lnbench.operations.layernorm.triton_separate import means_of_row
+from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums
 
 
 @triton.jit
@@ -72,7 +73,7 @@ def backward_twice(
     part_stride: tl.tensor,
     BLOCK_N: tl.constexpr,
     STEP: tl.constexpr,
-    AHEAD: tl.constexpr,
+    LANES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows."""
@@ -84,13 +85,18 @@ def backward_twice(
     for place in tl.range(tl.program_id(0), M, tl.num_programs(0)):
         row = tl.full([], 0, tl.int64) + place  # the interpreter counts in Python
         row_dy, row_x = dy + row * dy_strides[0], x + row * x_strides[0]
-        ask_for_next(x, dy, x_strides, dy_strides, row, 0, M, N, BLOCK_N, AHEAD)
         row_rstd = tl.load(rstd + row)
         middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
-        left, product, level = _means_of_row(
-            row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None, dx is not None,
-            STEP,
-        )  # fmt: skip
+        if LANES:
+            left, product, level = means_of_row(
+                row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None,
+                dx is not None, STEP,
+            )  # fmt: skip
+        else:
+            left, product, level = _means_of_row(
+                row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None,
+                dx is not None, STEP,
+            )  # fmt: skip
         g = tl.load(row_dy + columns * steps[0], mask=inside, other=0.0).to(exact)
         if db_parts is not None:
             db_sum += g
