@@ -149,7 +149,7 @@ def compile_one(point: Point, name: str, configuration: Configuration | None) ->
         made(configuration)()
         torch.cuda.synchronize()
     except Exception as error:  # noqa: BLE001  (it fails again, and says so in its row)
-        return f"{' '.join(point)} {name}: {type(error).__name__}: {str(error)[:200]}"
+        return f"{' '.join(map(str, point))} {name}: {type(error).__name__}: {str(error)[:200]}"
     return ""
 
 

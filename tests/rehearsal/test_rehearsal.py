@@ -1,0 +1,138 @@
+"""Whole CUDA sessions without a device: real session, nursery and workers over a stand-in."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lnbench.measure.launch import variables
+
+CASE = ("--shape", "8x64", "--dtype", "float32", "--device")
+CONTEXT_S = 1.5
+
+
+@pytest.fixture(scope="module")
+def session(rehearse):
+    """All directions, hot with every backend and cold with two."""
+    kept = ("torch-eager*", "torch-compile", "liger", "triton", "forward/*/triton;*")
+    return rehearse(
+        *("run", *CASE, "cuda", "--passes", "2", "--time", "100", "-o", "report.json"),
+        *("-b", "torch-eager,torch-compile,triton,liger", "--cache", "hot,cold"),
+        *("--direction", "forward,backward,step"),
+        *(word for each in kept for word in ("--filter", f"*/{each}")),
+    )
+
+
+@pytest.fixture(scope="module")
+def second(rehearse):
+    """A few rows on the second device, whose context alone takes longer than a row may."""
+    return rehearse(
+        *("run", *CASE, "cuda:1", "--passes", "2", "--time", "1", "-o", "report.json"),
+        *("-b", "torch-eager,same-buffer", "--direction", "forward"),
+        code=3,  # a row has failed, as it must
+        LNBENCH_REHEARSAL_CONTEXT_S=str(CONTEXT_S),
+    )
+
+
+def named(rows, backend):
+    return [row for row in rows if row["backend"] == backend]
+
+
+def test_every_row_of_a_session_on_cuda_is_measured(session):
+    assert len(session.rows) == 3 * 5 + 3 * 2 + 1  # the copy comes along
+    assert [row for row in session.rows if row["kind"] != "measured"] == []
+
+
+def test_workers_on_cuda_are_forked_from_a_nursery(session):
+    caveats = {caveat["kind"] for row in session.rows for caveat in row["caveats"]}
+    assert "spawned" not in caveats
+
+
+def test_rows_on_cuda_are_timed_by_the_device(session):
+    assert {row["details"]["clock"] for row in session.rows} <= {"cuda events", "cuda graph"}
+    assert not any(row["details"].get("launch gaps") for row in session.rows)
+
+
+def test_all_rows_of_a_case_have_one_clock(session):
+    clocks = {}
+    for row in session.rows:
+        case = (row["direction"], row["options"]["cache"])
+        clocks.setdefault(case, set()).add(row["details"]["clock"])
+    assert {len(each) for each in clocks.values()} == {1}
+
+
+def test_a_session_on_cuda_makes_no_error_of_cuda(session):
+    assert session.errors == []
+
+
+def test_triton_launches_what_it_compiled_for_the_device(session):
+    loaded = {line.split()[1] for line in session.lines if line.startswith("load")}
+    assert {"forward_rows", "backward_tiles"} <= loaded
+
+
+def test_a_row_does_not_pay_for_context_and_compilation(second):
+    rows = named(second.rows, "torch-eager")
+    assert [(len(row["times_s"]), row["stopped"]) for row in rows] == [(2, "passes")]
+
+
+def test_a_session_on_the_second_device_leaves_the_first_alone(second):
+    work = {line for line in second.lines if line.startswith(("kernel", "replay", "load"))}
+    assert {line.rpartition(" on ")[2] for line in work} == {"1"}
+    assert second.errors == []
+
+
+def test_a_plugin_that_hands_back_the_same_memory_on_cuda_fails(second):
+    rows = named(second.rows, "same-buffer")
+    assert {row["kind"] for row in rows} == {"failed"}
+    assert all("shares memory" in row["error"] for row in rows)
+
+
+def test_check_passes_on_cuda(rehearse):
+    checked = rehearse("check", *CASE, "cuda", "-b", "torch-eager,triton", "--direction", "forward")
+    assert checked.errors == []
+
+
+def test_a_comparison_on_cuda_comes_to_a_verdict(rehearse):
+    sides = ("backend:torch-eager", "backend:torch-eager+10%")
+    compared = rehearse("ab", *sides, *CASE, "cuda", "--direction", "forward", "--passes", "2")
+    assert compared.errors == []
+    assert "failed" not in compared.text
+
+
+PRELOAD = """
+from pathlib import Path
+import torch
+import cuda_device
+from lnbench import registry
+from lnbench.measure import nursery
+assert torch.version.cuda
+print(nursery.preload(list(registry.backend_names())))
+print(sorted(set(cuda_device.calls)))
+print(len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
+def test_no_preload_asks_cuda_or_starts_a_thread(stand_in, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PRELOAD],
+        env=variables(1, (0,), tmp_path) | stand_in,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    broken, calls, threads = done.stdout.splitlines()[-3:]
+    assert (calls, threads) == ("[]", "1")
+    assert "torch" not in broken
+
+
+def test_the_stand_in_keeps_its_laws(stand_in, tmp_path):
+    laws = f"{__file__.rpartition('/')[0]}/stand_in_laws.py"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", laws],
+        env=stand_in,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
