@@ -16,7 +16,7 @@ FORWARD = [
     None,
     Configuration("rows", 4, 256, 4),
     Configuration("looped", 1, 64, 2),
-    Configuration("looped", 1, 64, 2, stages=2),
+    Configuration("rows", 2, 256, 2),
     Configuration("split", 1, 32, 2, chunk=64),
 ]
 BACKWARD = [
@@ -24,7 +24,7 @@ BACKWARD = [
     Configuration("rows", 2, 256, 4, stages=2),
     Configuration("twice", 1, 256, 4),
     Configuration("columns", 2, 64, 2),
-    Configuration("columns", 2, 32, 2, chunk=64),
+    Configuration("separate", 2, 32, 2, stages=2, chunk=64),
 ]
 
 

@@ -14,7 +14,9 @@ from lnbench.operations.layernorm import triton as kernels  # noqa: E402
 from lnbench.operations.layernorm import (  # noqa: E402
     triton_backward,
     triton_forward,
+    triton_launch_backward,
     triton_parts,
+    triton_separate,
     triton_split,
     triton_twice,
 )
@@ -34,6 +36,7 @@ JITTED = {
     triton_split: ("split_moments", "split_normalize"),
     triton_backward: ("backward_sums", "backward_tiles"),
     triton_twice: ("backward_twice",),
+    triton_separate: ("backward_slope",),
     triton_parts: ("sum_parts",),
 }
 
@@ -53,12 +56,9 @@ FORCED = {
         Configuration("columns", 2, 128, 4, chunk=256),
     ),
     "separate": forced(
-        Configuration("lanes", 1, 128, 4),
-        Configuration("separate", 2, 128, 4, chunk=256, overlap=1),
+        Configuration("looped", 1, 2048, 8), Configuration("separate", 2, 128, 4, chunk=256)
     ),
-    "twice": forced(
-        Configuration("looped", 1, 128, 4, stages=2), Configuration("twice", 1, 2048, 4)
-    ),
+    "twice": forced(Configuration("rows", 4, 2048, 8), Configuration("twice", 1, 2048, 4)),
 }
 
 
@@ -132,6 +132,26 @@ def test_eager_and_triton_agree(columns, dtype):
         # dw and db are sums over the rows.
         size = 1 if mine.ndim > 1 else 1000**0.5
         torch.testing.assert_close(mine, other, rtol=near, atol=near * size)
+
+
+@pytest.mark.parametrize("columns", [1000, 4096, 16384, 32768])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_last_launch_sees_all_parts_though_it_starts_early(monkeypatch, columns, dtype):
+    x, weight, dy = (
+        normal(*shape, dtype=dtype) for shape in ((4000, columns), (columns,), (4000, columns))
+    )
+    _, mean, rstd = kernels.forward(x, weight, weight, 1e-5)
+    given = (dy, x, mean, rstd, weight, True)
+    early = [kernels.backward(*given) for _ in range(20)]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = kernels.backward(*given)
+    graph.replay()
+    monkeypatch.setattr(triton_launch_backward, "is_hopper", lambda device: False)
+    late = kernels.backward(*given)
+    torch.cuda.synchronize()
+    for each in (*early, captured):
+        assert all(torch.equal(one, other) for one, other in zip(each, late, strict=True))
 
 
 @pytest.mark.parametrize("columns", [64, 1000, 4096, 65536])

@@ -20,7 +20,6 @@ from lnbench.operations.layernorm import triton as kernels
 from lnbench.operations.layernorm import (
     triton_backward,
     triton_choice,
-    triton_forward,
     triton_launch_backward,
     triton_parts,
     triton_tiles,
@@ -123,9 +122,7 @@ FORWARD_TIERS = {
     "four rows a program": lambda width: rows_of(4, width),
     "64 rows a program": lambda width: rows_of(64, width),
     "chunks of 256": lambda _: Configuration("looped", 1, 256, 4),
-    "chunks of 1024, two ahead": lambda _: Configuration("looped", 1, 1024, 4, stages=3),
-    "rows ahead": lambda width: rows_of(2, width)._replace(tier="stream", stages=3),
-    "moments by column of 256": lambda _: Configuration("lanes", 1, 256, 4, stages=2),
+    "chunks of 1024": lambda _: Configuration("looped", 1, 1024, 4),
     "split in 256": lambda _: Configuration("split", 1, 64, 4, chunk=256),
     "split in 1024": lambda _: Configuration("split", 1, 256, 4, chunk=1024),
 }
@@ -135,13 +132,12 @@ BACKWARD_TIERS = {
     "four rows a tile": lambda width: rows_of(4, width),
     "64 rows a tile": lambda width: rows_of(64, width),
     "whole rows, twice": lambda width: rows_of(1, width)._replace(tier="twice"),
-    "two sweeps, 64 columns kept": lambda _: Configuration("sweeps", 1, 64, 4, 2, chunk=128),
-    "two sweeps, all columns kept": lambda _: Configuration("sweeps", 1, 512, 4, chunk=64),
+    "separate, steps of 64": lambda _: Configuration("separate", 2, 128, 4, stages=2, chunk=64),
+    "separate, steps of 512": lambda _: Configuration("separate", 1, 64, 4, chunk=512),
     "columns of 256": lambda _: Configuration("columns", 2, 256, 16),
     "columns of 1024": lambda _: Configuration("columns", 4, 1024, 16),
     "columns, sums of 256": lambda _: Configuration("columns", 2, 128, 16, chunk=256),
     "three tiles under way": lambda width: rows_of(2, width)._replace(stages=3),
-    "parts 32 a step": lambda width: rows_of(1, width)._replace(parts=32, programs=5),
 }
 
 
@@ -203,23 +199,19 @@ class TestTiers:
             assert problems(case, OPERATION.inputs(case, seed=5), module) == []
             assert added == [0] + [1] * ((203 - 1) // height)
 
-    @pytest.mark.parametrize(("rows_in_cache", "programs"), [(0, 8), (8, 8), (17, 16), (99, 20)])
-    def test_a_loop_has_no_more_rows_under_way_than_stay_cached(
-        self, monkeypatch, rows_in_cache, programs
-    ):
-        monkeypatch.setattr(triton_choice, "CACHE_OF_CPU", rows_in_cache * 2 * 100 * 4)
-        kernel, grids = triton_forward.forward_looped, []
-
-        class Seen:
-            def __getitem__(self, grid):
-                grids.append(grid)
-                return kernel[grid]
-
-        monkeypatch.setattr(triton_forward, "forward_looped", Seen())
-        case = case_of(Direction.FORWARD, DType.FLOAT32, shape=(20, 100))
-        module = ladder(forward=lambda _: Configuration("looped", 1, 64, 4, stages=2))
-        assert problems(case, OPERATION.inputs(case, seed=8), module) == []
-        assert grids == [(programs,)]  # one for each of 8 multiprocessors at least
+    @pytest.mark.parametrize(
+        ("direction", "tier"),
+        [
+            *((Direction.FORWARD, tier) for tier in FORWARD_TIERS),
+            *((Direction.BACKWARD, tier) for tier in BACKWARD_TIERS),
+        ],
+    )
+    def test_widths_that_blocks_divide_need_no_mask(self, direction, tier):
+        forward = direction is Direction.FORWARD
+        chosen = (FORWARD_TIERS if forward else BACKWARD_TIERS)[tier]
+        module = ladder(**{str(direction): chosen})
+        case = case_of(direction, DType.FLOAT32, shape=(9, 512))
+        assert problems(case, OPERATION.inputs(case, seed=11), module) == []
 
     @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
     def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):
@@ -237,7 +229,12 @@ class TestTiers:
 
     @pytest.mark.parametrize(
         ("direction", "columns"),
-        [(Direction.FORWARD, 16385), (Direction.FORWARD, 65537), (Direction.BACKWARD, 8193)],
+        [
+            (Direction.FORWARD, 16385),
+            (Direction.FORWARD, 65537),
+            (Direction.BACKWARD, 8193),
+            (Direction.BACKWARD, 16385),
+        ],
     )
     @pytest.mark.parametrize("dtype", DType)
     def test_the_default_tiers_of_wide_rows_are_right(self, dtype, direction, columns):

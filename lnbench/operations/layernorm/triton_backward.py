@@ -16,6 +16,7 @@ from lnbench.operations.layernorm.triton_tiles import (
     row_mean,
     store_tile,
     three_sums,
+    within,
 )
 
 
@@ -60,7 +61,7 @@ def backward_sums(
         if SLOPE:
             g = tl.load(dy + columns * dy_strides[1], mask=inside, other=0.0).to(exact)
             if weight is not None:
-                g *= load_vector(weight, columns, end, exact)
+                g *= load_vector(weight, columns, inside, exact)
             product_sum += g * centred
             if mean is not None:
                 g_sum += g
@@ -196,6 +197,7 @@ def backward_tiles(
     CHUNK: tl.constexpr,
     CHUNKS: tl.constexpr,
     STAGES: tl.constexpr,
+    EVEN: tl.constexpr,
     OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th tile of BLOCK_M rows, and sum dy·x̂ and dy over these tiles.
@@ -205,14 +207,15 @@ def backward_tiles(
     exact = rstd.dtype.element_ty
     row_count = M.to(tl.int64)
     columns = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    in_row = within(columns, N, EVEN)
     if weight is not None:
-        gain = load_vector(weight, columns, N, exact)[None, :]
+        gain = load_vector(weight, columns, in_row, exact)[None, :]
     dw_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
     db_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
     tiles = tl.cdiv(row_count, BLOCK_M)
     for tile in tl.range(tl.program_id(0), tiles, tl.num_programs(0), num_stages=STAGES):
         rows = tile * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)
-        inside = (rows < M)[:, None] & (columns < N)[None, :]
+        inside = (rows < M)[:, None] & in_row[None, :]
         g = load_tile(dy, dy_strides, rows, columns, inside, exact)
         if db_parts is not None:
             db_sum += g
@@ -220,8 +223,8 @@ def backward_tiles(
         if dx is not None or dw_parts is not None:
             values = load_tile(x, x_strides, rows, columns, inside, exact)
             normal, row_rstd, product, level = _normal(
-                values, slope, mean, rstd, sums, rows, inside, row_count, N, CHUNK, CHUNKS,
-                dx is not None,
+                values, slope, mean, rstd, sums, rows, in_row[None, :], row_count, N, CHUNK,
+                CHUNKS, dx is not None,
             )  # fmt: skip
         if dw_parts is not None:
             dw_sum += g * normal

@@ -7,7 +7,7 @@ Where a pointer is None, what would be done with it is not compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_tiles import load_sum, load_vector
+from lnbench.operations.layernorm.triton_tiles import load_sum, load_vector, within
 
 
 @triton.jit
@@ -19,10 +19,11 @@ def first_mean(
     end: tl.tensor,
     exact: tl.dtype,
     BLOCK_N: tl.constexpr,
+    EVEN: tl.constexpr,
 ) -> tl.tensor:
     """Return the mean of the first BLOCK_N of columns start to end of the row at x."""
     columns = start + tl.arange(0, BLOCK_N).to(tl.int64)
-    inside = columns < end
+    inside = within(columns, end, EVEN)
     first = load_sum(x, residual, columns * strides[0], columns * strides[1], inside, exact)
     return tl.sum(first, axis=0) / tl.minimum(end - start, BLOCK_N)
 
@@ -39,7 +40,7 @@ def moments_of(
     exact: tl.dtype,
     CENTRED: tl.constexpr,
     BLOCK_N: tl.constexpr,
-    STAGES: tl.constexpr,
+    EVEN: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:
     """Return mean - shift and the sum of squares about the mean, of columns start to end.
 
@@ -49,9 +50,9 @@ def moments_of(
     """
     mean = shift * 0.0
     squares = shift * 0.0
-    for place in tl.range(start, end, BLOCK_N, num_stages=STAGES):
+    for place in tl.range(start, end, BLOCK_N):
         columns = place + tl.arange(0, BLOCK_N).to(tl.int64)
-        inside = columns < end
+        inside = within(columns, end, EVEN)
         count = tl.minimum(end - place, BLOCK_N).to(exact)
         values = load_sum(x, residual, columns * strides[0], columns * strides[1], inside, exact)
         if total is not None:
@@ -84,19 +85,20 @@ def normalize_chunk(
     end: tl.tensor,
     strides: tl.tuple,
     exact: tl.dtype,
+    EVEN: tl.constexpr,
 ) -> None:
     """Store y of one chunk of the row at x; where it had a residual, of their total.
 
     The total is what was normalized, one array instead of two, and may lie where x was.
     """
-    inside = columns < end
+    inside = within(columns, end, EVEN)
     if total is not None:
         values = tl.load(total + columns * strides[2], mask=inside, other=0.0).to(exact)
     else:
         values = tl.load(x + columns * strides[0], mask=inside, other=0.0).to(exact)
     result = (values - shift - mean) * row_rstd
     if weight is not None:
-        result *= load_vector(weight, columns, end, exact)
+        result *= load_vector(weight, columns, inside, exact)
     if bias is not None:
-        result += load_vector(bias, columns, end, exact)
+        result += load_vector(bias, columns, inside, exact)
     tl.store(y + columns * strides[3], result.to(y.dtype.element_ty), mask=inside)

@@ -15,10 +15,6 @@ from lnbench.operations.layernorm import (
 )
 from lnbench.operations.layernorm.triton_choice import chosen
 from lnbench.operations.layernorm.triton_launch_backward import launch_backward
-from lnbench.operations.layernorm.triton_sizes import (
-    looped_stages,
-    rows_under_way,
-)
 from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.plan.case import Direction
 
@@ -77,15 +73,15 @@ def _launch_forward(
         return
     arrays = (x, residual, *vectors, y, total, mean, rstd)
     options = {"num_warps": cut.num_warps, "maxnreg": cut.registers or None}
+    even = columns % cut.block_n == 0
     if cut.tier == "rows":
         triton_forward.forward_rows[(triton.cdiv(rows, cut.block_m),)](
-            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, **options
+            *arrays, rows, columns, *strides, eps, cut.block_m, cut.block_n, even, **options
         )
     else:
-        triton_forward.forward_looped[(rows_under_way(x, cut),)](
-            *arrays, rows, columns, *strides, eps, cut.block_n, looped_stages(x, vectors, cut),
-            cut.tier == "lanes", **options,
-        )  # fmt: skip
+        triton_forward.forward_looped[(rows,)](
+            *arrays, columns, *strides, eps, cut.block_n, even, **options
+        )
 
 
 def run_backward(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 import triton
 
 from lnbench.operations.layernorm import (
@@ -11,7 +12,7 @@ from lnbench.operations.layernorm import (
     triton_twice,
 )
 from lnbench.operations.layernorm.triton_choice import is_hopper
-from lnbench.operations.layernorm.triton_sizes import group_height, program_count
+from lnbench.operations.layernorm.triton_sizes import REGISTERS, group_height, program_count
 from lnbench.operations.layernorm.triton_tiers import COLUMNS, SINGLE_ROWS, Configuration
 
 SUM_PARTS, SUM_COLUMNS = 128, 16
@@ -23,9 +24,6 @@ STEP_BYTES = 16384
 
 STEP_WARP = 256
 """Columns that a warp has of a step where a program takes a row in steps: 8 a thread."""
-
-_EARLY = {"launch_pdl": True}
-"""Of a launch that may start before the one before it has ended, and waits for it on its own."""
 
 _MOST_SLABS = 65535  # of CUDA, for the second axis of a grid: rows of 67 million elements
 
@@ -62,24 +60,21 @@ def launch_backward(
         else:
             _launch_group(arrays, gain, sums, (programs, slabs), cut)
     if stride and any(each is not None for each in parts):
-        _launch_sum(parts, (dw, db), programs, stride, cut)
+        _launch_sum(parts, (dw, db), programs, stride)
 
 
-def _launch_sum(
-    parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, stride: int, cut: Configuration
-) -> None:
-    """Sum the programs' parts of dw and db, after the launch that stores them or from its end."""
+def _launch_sum(parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, stride: int) -> None:
+    """Sum the programs' parts of dw and db.
+
+    Where the device can, this launch starts as the one that stores them ends, and waits for it: at
+    1024 columns the time between two launches is a tenth of the whole call.
+    """
     wanted = [each for each in sums if each is not None]
-    columns, step = wanted[0].shape[0], cut.parts or SUM_PARTS
-    overlap = _overlap(cut, wanted[0].device)
+    columns, early = wanted[0].shape[0], is_hopper(wanted[0].device)
     triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
-        *parts, *sums, programs, columns, stride, step, SUM_COLUMNS, overlap,
-        num_warps=max(4, step // 32), **(_EARLY if overlap else {}),
+        *parts, *sums, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, early,
+        num_warps=4, **({"launch_pdl": True} if early else {}),
     )  # fmt: skip
-
-
-def _overlap(cut: Configuration, device: Any) -> bool:
-    return bool(cut.overlap) and is_hopper(device)
 
 
 def _launch_group(
@@ -102,7 +97,6 @@ def _launch_group(
     dy, dz, x, mean, rstd, dx = arrays
     (rows, columns), chunks = x.shape, cut.chunks(x.shape[1])
     chunk, sums = cut.chunk or triton.next_power_of_2(columns), None
-    overlap = _overlap(cut, x.device)
     needs_sums = dx is not None or (mean is not None and parts[0] is not None)
     if cut.tier == "columns" and needs_sums:
         sums = _launch_sums(arrays, gain, chunk, cut)
@@ -111,13 +105,14 @@ def _launch_group(
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
-            bool(cut.ahead), overlap, num_warps=cut.num_warps,
+            columns == cut.block_n, is_hopper(x.device), num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
         cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        overlap, num_warps=cut.num_warps,
+        columns % cut.block_n == 0, is_hopper(x.device), num_warps=cut.num_warps,
+        maxnreg=None if rstd.dtype is torch.float64 else REGISTERS,
     )  # fmt: skip
 
 
@@ -147,15 +142,15 @@ def _launch_separate(
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
     triton_separate.backward_slope[(rows,)](
         dy, dz, x, mean, rstd, gain, sums, dx, columns, *strides, step,
-        num_warps=max(4, step // STEP_WARP), maxnreg=cut.registers or None,
+        columns % step == 0, num_warps=max(4, step // STEP_WARP),
     )  # fmt: skip
     if parts[0] is parts[1] is None:
         return
     triton_backward.backward_tiles[grid](
         dy, None, x, mean, rstd, None, sums, None, *parts[:2], rows, columns,
         dy.stride(), (0, 0), x.stride(), (0, 0), *parts[2:], cut.block_m, cut.block_n,
-        triton.next_power_of_2(columns), 1, cut.stages, _overlap(cut, x.device),
-        num_warps=cut.num_warps,
+        triton.next_power_of_2(columns), 1, cut.stages, columns % cut.block_n == 0,
+        is_hopper(x.device), num_warps=cut.num_warps,
     )  # fmt: skip
 
 

@@ -9,11 +9,11 @@ done with it is not compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums
+from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums, within
 
 
 @triton.jit
-def means_of_row(
+def _means_of_row(
     dy: tl.tensor,
     x: tl.tensor,
     weight: tl.tensor,
@@ -22,8 +22,8 @@ def means_of_row(
     N: tl.tensor,
     steps: tl.tuple,
     CENTRED: tl.constexpr,
-    SLOPE: tl.constexpr,
     STEP: tl.constexpr,
+    EVEN: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """Return the means of x - middle, of g·(x - middle)·rstd and of g over a row; else 0.
 
@@ -34,18 +34,17 @@ def means_of_row(
     last = (N - 1) // STEP
     for step in tl.range(last + 1):
         columns = (last - step) * STEP + tl.arange(0, STEP).to(tl.int64)
-        inside = columns < N
+        inside = within(columns, N, EVEN)
         centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(exact)
         if CENTRED:
             centred = tl.where(inside, centred - middle, 0.0)
             left += centred
-        if SLOPE:
-            g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(exact)
-            if weight is not None:
-                g *= load_vector(weight, columns, N, exact)
-            product += g * centred
-            if CENTRED:
-                level += g
+        g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(exact)
+        if weight is not None:
+            g *= load_vector(weight, columns, inside, exact)
+        product += g * centred
+        if CENTRED:
+            level += g
     first, second, third = three_sums(left, product, level, axis=0)
     return first / N, second * row_rstd / N, third / N
 
@@ -66,6 +65,7 @@ def backward_slope(
     x_strides: tl.tuple,
     dx_strides: tl.tuple,
     STEP: tl.constexpr,
+    EVEN: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of a row a program, and in `sums` (M,) Σ(x - mean) of it."""
     exact = rstd.dtype.element_ty
@@ -76,19 +76,19 @@ def backward_slope(
     dx += row * dx_strides[0]
     row_rstd = tl.load(rstd + row)
     middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
-    left, product, level = means_of_row(
-        dy, x, weight, middle, row_rstd, N, steps, mean is not None, True, STEP
+    left, product, level = _means_of_row(
+        dy, x, weight, middle, row_rstd, N, steps, mean is not None, STEP, EVEN
     )
     if mean is not None:
         tl.store(sums + row, left * N)
     for start in tl.range(0, N, STEP):
         columns = start + tl.arange(0, STEP).to(tl.int64)
-        inside = columns < N
+        inside = within(columns, N, EVEN)
         g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(exact)
         normal = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(exact)
         normal = (normal - middle - left) * row_rstd
         if weight is not None:
-            g *= load_vector(weight, columns, N, exact)
+            g *= load_vector(weight, columns, inside, exact)
         result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
         if dz is not None:
             added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)

@@ -41,9 +41,9 @@ def split_moments(
     end = tl.minimum(start + CHUNK, N)
     shift = tl.full([], 0.0, exact)
     if CENTRED:  # of its own columns: those of others may hold their total by now
-        shift += first_mean(x, residual, steps, start, end, exact, BLOCK_N)
+        shift += first_mean(x, residual, steps, start, end, exact, BLOCK_N, False)
     mean, squares = moments_of(
-        x, residual, total, shift, start, end, steps, exact, CENTRED, BLOCK_N, 1
+        x, residual, total, shift, start, end, steps, exact, CENTRED, BLOCK_N, False
     )
     size = tl.num_programs(1) * M.to(tl.int64)
     place = moments + split * M + row
@@ -120,5 +120,5 @@ def split_normalize(
     for place in range(split * CHUNK, end, BLOCK_N):
         columns = place + tl.arange(0, BLOCK_N).to(tl.int64)
         normalize_chunk(
-            x, total, weight, bias, y, shift, middle, row_rstd, columns, end, steps, exact
+            x, total, weight, bias, y, shift, middle, row_rstd, columns, end, steps, exact, False
         )  # fmt: skip

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 import triton
@@ -48,11 +48,10 @@ class Configuration(NamedTuple):
     """How a kernel cuts its matrix: the constants that it is compiled for."""
 
     tier: str
-    """Whole rows in registers: `rows`, or backward with dw and db there and the row in two sweeps
-    `twice`. Wider rows in chunks, forward: `looped` by one program a row, `lanes` as that but with
-    moments by column, `split` by several. Wider rows backward: `separate`, dx first, in two sweeps
-    of `chunk` columns, then dw and db, and `columns`, means over a row first, by a launch of their
-    own."""
+    """`rows` (whole rows in registers), or for wider ones `looped` and `split` (forward, in chunks
+    by one program a row or by several), `twice` (backward, whole rows in two sweeps, with dw and db
+    in registers), `separate` (backward, dx by one program a row in steps of `chunk`, then dw and db
+    by tiles) and `columns` (backward, means over a row first, by a launch of their own)."""
     block_m: int
     """Rows of a tile."""
     block_n: int
@@ -62,46 +61,40 @@ class Configuration(NamedTuple):
     stages: int = 1
     """How many tiles are under way at once: the next one loads while this one is computed."""
     chunk: int = 0
-    """Columns of a row that one program sums up where several share it; 0 for all."""
+    """Columns of a row that one program sums up where several share it, or takes in a step; 0 for
+    all."""
     registers: int = 0
     """Most registers of a thread; 0 for as many as the compiler takes."""
-    programs: int = 0
-    """Programs that share the rows, on each multiprocessor; 0 for what suits."""
-    overlap: int = 0
-    """1: the launch that adds up the parts of dw and db starts while this one ends."""
-    parts: int = 0
-    """Parts that one step of that launch holds; 0 for what suits."""
-    ahead: int = 0
-    """1: sums by thread in the first sweep of `twice`."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""
         return triton.cdiv(columns, self.chunk) if self.chunk else 1
 
 
-class _Band(NamedTuple):
-    """A line of a table: which rows it is for, and how they are cut.
+_BySize: TypeAlias = tuple[int, int, int]
+"""For elements of 2, 4 and 8 bytes."""
 
-    Three numbers are those for elements of 2, 4 and 8 bytes.
-    """
+
+class _Band(NamedTuple):
+    """A line of a table: which rows it is for, and how they are cut."""
 
     columns: int
     """Widest row, in elements of 4 bytes or fewer; half as wide for float64."""
     rows: tuple[Rows, ...]
     """For which buckets."""
     tier: str
-    elements: int
-    """Of a tile, or of a step where a row is taken in steps; half as many for float64."""
-    num_warps: int
-    stages: tuple[int, int, int] = (1, 1, 1)
+    elements: _BySize
+    """Of a tile, or of a step where a row is taken in steps."""
+    num_warps: _BySize
+    stages: _BySize = (1, 1, 1)
     """The fewer bytes a tile has, the more of them are under way."""
-    height: int = 1
+    heights: _BySize = (1, 1, 1)
     """Most rows of a tile."""
-    chunk: int = 0
+    chunks: _BySize = (0, 0, 0)
     """Columns that a program sums up, more where there would be too many `pieces`; 0 for all."""
     pieces: int = 1024
     """Most in which a row is summed up: who needs the sum adds them up anew."""
-    registers: tuple[int, int, int] = (0, 0, 0)
+    registers: _BySize = (0, 0, 0)
     """Most of a thread, where one more program then fits on a multiprocessor."""
 
 
@@ -110,34 +103,76 @@ _SCARCE = (Rows.SINGLE, Rows.FEW)
 _ANY_WIDTH = 2**62
 _MOST_PIECES = 64  # each is code of its own where they are added up
 
-_LOOPED = _Band(
-    65536, _ALL, "looped", elements=8192, num_warps=16, stages=(3, 2, 2), registers=(64, 64, 0)
-)
+
+def _same(value: int) -> _BySize:
+    return value, value, value
+
+
+def _halved(value: int) -> _BySize:
+    """Return a number that is half as large for float64."""
+    return value, value, value // 2
+
+
+_LOOPED = _Band(65536, _ALL, "looped", elements=(8192, 4096, 2048), num_warps=_same(16))
 _COLUMNS = _Band(
-    _ANY_WIDTH, _ALL, "columns", elements=2048, num_warps=4, height=2, chunk=16384, pieces=16
+    _ANY_WIDTH,
+    _SCARCE,
+    "columns",
+    elements=_halved(2048),
+    num_warps=_same(4),
+    heights=_same(2),
+    chunks=_same(16384),
+    pieces=16,
 )
 COLUMNS = Configuration("columns", 2, 1024, 4)
 """What takes any rows backward, whatever is asked for."""
 
 _FORWARD = (
-    _Band(1024, _ALL, "rows", elements=4096, num_warps=4, height=256),
-    _Band(2048, _ALL, "rows", elements=2048, num_warps=4),
-    _Band(4096, _ALL, "rows", elements=4096, num_warps=8),
-    _Band(8192, _ALL, "rows", elements=8192, num_warps=8, registers=(64, 0, 0)),
-    _Band(16384, _ALL, "rows", elements=16384, num_warps=16, registers=(64, 64, 0)),
+    _Band(512, _ALL, "rows", elements=_halved(4096), num_warps=_same(4), heights=_same(256)),
+    _Band(1024, _ALL, "rows", elements=_halved(4096), num_warps=(2, 4, 4), heights=(1, 256, 256)),
+    _Band(2048, _ALL, "rows", elements=_halved(2048), num_warps=_same(4)),
+    _Band(4096, _ALL, "rows", elements=_halved(4096), num_warps=_same(4)),
+    _Band(8192, _ALL, "rows", elements=_halved(8192), num_warps=_same(8), registers=(64, 0, 0)),
+    _Band(16384, _ALL, "rows", elements=_halved(16384), num_warps=_same(16), registers=(64, 64, 0)),
+    _Band(32768, _ALL, "rows", elements=_halved(32768), num_warps=_same(32)),
     _LOOPED,
-    _Band(_ANY_WIDTH, _SCARCE, "split", elements=4096, num_warps=8, chunk=16384),
+    _Band(
+        _ANY_WIDTH,
+        _SCARCE,
+        "split",
+        elements=_halved(4096),
+        num_warps=_same(8),
+        chunks=_same(16384),
+    ),
     _LOOPED._replace(columns=_ANY_WIDTH),
 )
 _BACKWARD = (
-    _Band(512, _ALL, "rows", elements=2048, num_warps=4, height=128),
-    _Band(1024, _ALL, "rows", elements=2048, num_warps=4, height=2, stages=(3, 1, 1)),
-    _Band(2048, _ALL, "rows", elements=2048, num_warps=4, stages=(3, 2, 1)),
-    _Band(4096, _ALL, "rows", elements=4096, num_warps=8, stages=(3, 2, 1)),
-    _Band(8192, _ALL, "rows", elements=8192, num_warps=16, stages=(3, 2, 1)),
-    _Band(16384, _ALL, "twice", elements=16384, num_warps=16),
+    _Band(512, _ALL, "rows", elements=_halved(2048), num_warps=_same(4), heights=_same(128)),
+    _Band(
+        1024,
+        _ALL,
+        "rows",
+        elements=_halved(2048),
+        num_warps=_same(4),
+        heights=(2, 1, 1),
+        stages=(3, 3, 1),
+    ),
+    _Band(2048, _ALL, "rows", elements=_halved(2048), num_warps=_same(4), stages=(3, 2, 1)),
+    _Band(4096, _ALL, "rows", elements=_halved(4096), num_warps=_same(8), stages=(3, 2, 1)),
+    _Band(8192, _ALL, "rows", elements=_halved(8192), num_warps=_same(16), stages=(3, 3, 1)),
+    _Band(16384, _ALL, "twice", elements=_halved(16384), num_warps=_same(16)),
     _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=_MOST_PIECES),
     _COLUMNS,
+    _Band(
+        _ANY_WIDTH,
+        (Rows.MANY,),
+        "separate",
+        elements=_halved(2048),
+        num_warps=_same(4),
+        heights=_same(2),
+        stages=_same(3),
+        chunks=(4096, 8192, 2048),
+    ),
 )
 _HELD = {
     ("rows", Direction.FORWARD): (2, False),
@@ -146,6 +181,7 @@ _HELD = {
     ("rows", Direction.BACKWARD): (5, True),
     ("twice", Direction.BACKWARD): (3, False),
     ("columns", Direction.BACKWARD): (5, True),
+    ("separate", Direction.BACKWARD): (5, True),
 }
 """How many tiles registers hold at once (x and y; x, dy, x̂, dw and db), and whether others may be
 under way meanwhile."""
@@ -172,15 +208,17 @@ def heuristic(direction: Direction, columns: int, dtype: torch.dtype, rows: Rows
 
 def _cut(band: _Band, width: int, columns: int, itemsize: int) -> Configuration:
     whole, size = band.tier in _WHOLE, _BYTES.index(itemsize)
-    elements = band.elements // (1, 1, 2)[size]
-    height = min(band.height, max(1, elements // width)) if whole else band.height
+    elements = band.elements[size]
+    height, chunk = band.heights[size], band.chunks[size]
+    if whole:
+        height = min(height, max(1, elements // width))
     return Configuration(
         tier=band.tier,
         block_m=height,
         block_n=width if whole else elements // height,
-        num_warps=band.num_warps,
+        num_warps=band.num_warps[size],
         stages=band.stages[size],
-        chunk=band.chunk and max(band.chunk, _power_above(columns / band.pieces)),
+        chunk=chunk and max(chunk, _power_above(columns / band.pieces)),
         registers=band.registers[size],
     )
 

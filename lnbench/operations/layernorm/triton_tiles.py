@@ -43,9 +43,17 @@ def store_tile(
 
 
 @triton.jit
-def load_vector(base: tl.tensor, columns: tl.tensor, N: tl.tensor, exact: tl.dtype) -> tl.tensor:
-    """Return the columns of weight or bias in the type of sums, 0 beyond N."""
-    return tl.load(base + columns, mask=columns < N, other=0.0).to(exact)
+def within(columns: tl.tensor, end: tl.tensor, EVEN: tl.constexpr) -> tl.tensor:
+    """Return which columns come before the end; EVEN, all do, and no mask is compiled."""
+    return tl.full(columns.shape, True, tl.int1) if EVEN else columns < end
+
+
+@triton.jit
+def load_vector(
+    base: tl.tensor, columns: tl.tensor, inside: tl.tensor, exact: tl.dtype
+) -> tl.tensor:
+    """Return the columns of weight or bias in the type of sums, 0 outside."""
+    return tl.load(base + columns, mask=inside, other=0.0).to(exact)
 
 
 @triton.jit

@@ -10,8 +10,7 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_parts import store_parts
-from lnbench.operations.layernorm.triton_separate import means_of_row
-from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums
+from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums, within
 
 
 @triton.jit
@@ -26,6 +25,7 @@ def _means_of_row(
     CENTRED: tl.constexpr,
     SLOPE: tl.constexpr,
     STEP: tl.constexpr,
+    EVEN: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """Return the means of x - middle, of g·(x - middle)·rstd and of g over a row; else 0."""
     left = tl.full([], 0.0, row_rstd.dtype)
@@ -33,14 +33,14 @@ def _means_of_row(
     level = tl.full([], 0.0, row_rstd.dtype)
     for start in range(0, N, STEP):
         columns = start + tl.arange(0, STEP).to(tl.int64)
-        inside = columns < N
+        inside = within(columns, N, EVEN)
         centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(row_rstd.dtype)
         if CENTRED:
             centred = tl.where(inside, centred - middle, 0.0)
         if SLOPE:
             g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(row_rstd.dtype)
             if weight is not None:
-                g *= load_vector(weight, columns, N, row_rstd.dtype)
+                g *= load_vector(weight, columns, inside, row_rstd.dtype)
             if CENTRED:
                 first, second, third = three_sums(centred, g * centred, g, axis=0)
                 left += first
@@ -73,30 +73,24 @@ def backward_twice(
     part_stride: tl.tensor,
     BLOCK_N: tl.constexpr,
     STEP: tl.constexpr,
-    LANES: tl.constexpr,
+    EVEN: tl.constexpr,
     OVERLAP: tl.constexpr,
 ) -> None:
     """Store dx, dz added, of every P-th row, and row p of the parts: dy·x̂ and dy of these rows."""
     exact = rstd.dtype.element_ty
     steps = (dy_strides[1], dz_strides[1], x_strides[1], dx_strides[1])
     columns = tl.arange(0, BLOCK_N).to(tl.int64)
-    inside = columns < N
+    inside = within(columns, N, EVEN)
     dw_sum, db_sum = tl.zeros([BLOCK_N], exact), tl.zeros([BLOCK_N], exact)
     for place in tl.range(tl.program_id(0), M, tl.num_programs(0)):
         row = tl.full([], 0, tl.int64) + place  # the interpreter counts in Python
         row_dy, row_x = dy + row * dy_strides[0], x + row * x_strides[0]
         row_rstd = tl.load(rstd + row)
         middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
-        if LANES:
-            left, product, level = means_of_row(
-                row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None,
-                dx is not None, STEP,
-            )  # fmt: skip
-        else:
-            left, product, level = _means_of_row(
-                row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None,
-                dx is not None, STEP,
-            )  # fmt: skip
+        left, product, level = _means_of_row(
+            row_dy, row_x, weight, middle, row_rstd, N, steps, mean is not None, dx is not None,
+            STEP, EVEN,
+        )  # fmt: skip
         g = tl.load(row_dy + columns * steps[0], mask=inside, other=0.0).to(exact)
         if db_parts is not None:
             db_sum += g
@@ -108,7 +102,7 @@ def backward_twice(
             dw_sum += g * normal
         if dx is not None:
             if weight is not None:
-                g *= load_vector(weight, columns, N, exact)
+                g *= load_vector(weight, columns, inside, exact)
             result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
             if dz is not None:
                 added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)
