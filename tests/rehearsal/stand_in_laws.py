@@ -186,7 +186,7 @@ def test_triton_reads_no_memory_of_the_host_or_of_another_device():
 
     def launch(device):
         parts, dw = torch.ones(4, 2, 8, device=device), torch.empty(8, device=device)
-        args = (parts[:, 0], None, dw, None, 4, 8, 16, 128, 16)
+        args = (parts[:, 0], None, dw, None, 4, 8, 16, 128, 16, False)
         triton_parts.sum_parts[(1, 1)](*args, num_warps=4)
         return dw
 
