@@ -31,6 +31,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(paths),
         "LNBENCH_REHEARSAL_GUARD": str(guard),
         "TRITON_CACHE_DIR": str(folder / "triton"),
+        "LNBENCH_THREADS": "1",  # the values of kernels come from the CPU, and need no second core
         "COLUMNS": "200",
     }
 

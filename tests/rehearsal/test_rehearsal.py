@@ -17,7 +17,7 @@ import pytest
 from lnbench.measure.launch import variables
 
 CASE = ("--shape", "8x64", "--dtype", "float32", "--device")
-CONTEXT_S = 1.5
+CONTEXT_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def session(rehearse):
 def second(rehearse):
     """Two passes on the second device, whose context alone takes longer than a row may."""
     return rehearse(
-        *("run", *CASE, "cuda:1", "--passes", "2", "--time", "1", "-o", "report.json"),
+        *("run", *CASE, "cuda:1", "--passes", "2", "--time", "0.8", "-o", "report.json"),
         *("-b", "torch-eager,triton,same-buffer", "--direction", "forward"),
         code=3,  # a row has failed, as it must
         LNBENCH_REHEARSAL_CONTEXT_S=str(CONTEXT_S),
@@ -115,9 +115,9 @@ def test_check_passes_on_cuda(rehearse):
 
 def test_a_comparison_on_cuda_comes_to_a_verdict(rehearse):
     sides = ("backend:torch-eager", "backend:torch-eager+10%")
-    compared = rehearse("ab", *sides, *CASE, "cuda", "--direction", "forward", "--passes", "2")
+    compared = rehearse("ab", *sides, *CASE, "cuda", "--direction", "forward", "--passes", "1")
     assert compared.errors == []
-    assert "failed" not in compared.text
+    assert "1 inconclusive" in compared.text  # of one pass
 
 
 PRELOAD = """

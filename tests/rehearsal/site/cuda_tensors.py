@@ -1,5 +1,8 @@
 """Tensors of the devices without silicon: each holds one of the CPU, and computes there."""
 
+import importlib
+import os
+
 import cuda_device as cuda
 import torch
 from cuda_device import state
@@ -53,9 +56,10 @@ _kept = []
 def install():
     """Let factories make tensors of the devices: all others of torch are built on these two."""
     import cuda_compile
-    import torch.distributed.tensor  # the first tensor of a subclass does, and in each worker
 
     cuda_compile.install()
+    # The first tensor of a subclass imports this: once, and not in each worker.
+    os.register_at_fork(before=lambda: importlib.import_module("torch.distributed.tensor"))
     library = torch.library.Library("aten", "IMPL")
     library.impl("empty.memory_format", _factory(_ATEN.empty.memory_format), "CUDA")
     library.impl("empty_strided", _factory(_ATEN.empty_strided.default), "CUDA")
