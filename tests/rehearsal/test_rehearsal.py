@@ -26,7 +26,7 @@ def session(rehearse):
     kept = ("torch-eager", "torch-compile", "liger", "triton")
     kept += ("forward/*/triton;*", "step/*/torch-eager;*")
     return rehearse(
-        *("run", *CASE, "cuda", "--passes", "1", "--time", "100", "-o", "report.json"),
+        *("run", "--fast", *CASE, "cuda", "--passes", "1", "--time", "100", "-o", "report.json"),
         *("-b", "torch-eager,torch-compile,triton,liger", "--cache", "hot,cold"),
         *("--direction", "forward,backward,step"),
         *(word for each in kept for word in ("--filter", f"*/{each}")),
@@ -37,7 +37,7 @@ def session(rehearse):
 def second(rehearse):
     """Two passes on the second device, whose context alone takes longer than a row may."""
     return rehearse(
-        *("run", *CASE, "cuda:1", "--passes", "2", "--time", "0.8", "-o", "report.json"),
+        *("run", "--fast", *CASE, "cuda:1", "--passes", "2", "--time", "0.8", "-o", "report.json"),
         *("-b", "torch-eager,triton,same-buffer", "--direction", "forward"),
         code=3,  # a row has failed, as it must
         LNBENCH_REHEARSAL_CONTEXT_S=str(CONTEXT_S),

@@ -1,6 +1,6 @@
 """Undoes one mend after another in a copy of lnbench, and prints which tests notice: run by hand.
 
-`python tests/rehearsal/undo.py [mend …]`; each mend is a passage of a file and what was there.
+`python tests/rehearsal/undo.py [mend …]`; each mend is a file, passages of it and what was there.
 """
 
 import os
@@ -16,7 +16,9 @@ SINCE = "        self._start = time.monotonic()\n"
 COUNTED = "        self._row.spent_s += time.monotonic() - self._start\n"
 EXIT = "        if not isinstance(error, WorkerError):\n            return False\n"
 MENDS = {
-    "1": ("plan/case.py", '"device", numbered(self.device)', '"device", self.device'),
+    "none": ("errors.py",),
+    "1": ("plan/case.py", 'return f"{device}:0" if device in _NUMBERED else', "return"),
+    "1 case": ("plan/case.py", '"device", numbered(self.device)', '"device", self.device'),
     "2": ("backends/torch_compile.py", "if torch.version.cuda is not None or", "if False and"),
     "2 look": ("measure/nursery.py", "startswith(_GPUS)", 'startswith("no such path")'),
     "4": (
@@ -38,6 +40,7 @@ def main(chosen):
         file, *passages = MENDS[mend]
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(ROOT / "lnbench", Path(folder, "lnbench"))
+            shutil.copy(ROOT / "benchmarks.yaml", folder)
             path = Path(folder, "lnbench", file)
             text = path.read_text()
             for old, new in zip(passages[::2], passages[1::2], strict=True):
@@ -50,7 +53,7 @@ def main(chosen):
                 command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False
             )
         lines = done.stdout.splitlines()
-        print(f"mend {mend} undone: {lines[-1]}")
+        print(f"mend {mend} undone: {lines[-1]}", flush=True)
         print("\n".join(f"  {line}" for line in lines if line.startswith(("FAILED", "ERROR"))))
 
 
