@@ -31,17 +31,19 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(paths),
         "LNBENCH_REHEARSAL_GUARD": str(guard),
         "TRITON_CACHE_DIR": str(folder / "triton"),
+        "LNBENCH_THREADS": "1",  # the values of kernels come from the CPU, and need no second core
         "COLUMNS": "200",
     }
 
 
 @pytest.fixture(scope="session")
 def rehearse(stand_in, tmp_path_factory):
-    """The command in a process and a folder of its own: its report by row, and what happened."""
+    """The command in a process and a folder of its own: its report, and what happened."""
 
     def call(*arguments, code=0, **extra):
         folder = tmp_path_factory.mktemp("session")
         log, report = folder / "log", folder / "report.json"
+        log.touch()
         done = subprocess.run(
             [sys.executable, "-P", "-m", "lnbench", *arguments],
             cwd=folder,
@@ -55,6 +57,8 @@ def rehearse(stand_in, tmp_path_factory):
         errors = [line for line in lines if line.startswith("error")]
         assert done.returncode == code, (done.stdout, done.stderr, errors)
         rows = json.loads(report.read_text())["outcomes"] if report.is_file() else []
-        return SimpleNamespace(rows=rows, lines=set(lines), errors=errors, text=done.stdout)
+        return SimpleNamespace(
+            rows=rows, report=str(report), lines=set(lines), errors=errors, text=done.stdout
+        )
 
     return call

@@ -9,7 +9,10 @@ import pytest
 import torch
 from cuda_device import state
 
+from lnbench import registry
+from lnbench.measure.bench import make_routine
 from lnbench.measure.stream import CudaStream
+from lnbench.plan.case import Case, Direction, DType
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +31,13 @@ def x():
 def test_a_device_without_a_number_cannot_be_set():
     with pytest.raises(ValueError, match="index"):
         torch.cuda.set_device("cuda")
+
+
+def test_a_case_of_cuda_runs_on_the_first_device():
+    case = Case("layernorm", Direction.FORWARD, (8, 64), DType.FLOAT32, "cuda")
+    operation = registry.operation(case.operation)
+    given = (registry.backend("torch-eager"), operation, case, operation.inputs(case, 0), 1)
+    assert make_routine(*given).run()[0].device == torch.device("cuda:0")
 
 
 def test_a_number_beyond_the_devices_is_refused():
@@ -186,7 +196,7 @@ def test_triton_reads_no_memory_of_the_host_or_of_another_device():
 
     def launch(device):
         parts, dw = torch.ones(4, 2, 8, device=device), torch.empty(8, device=device)
-        args = (parts[:, 0], None, dw, None, 4, 8, 16, 128, 16)
+        args = (parts[:, 0], None, dw, None, 4, 8, 16, 128, 16, False)
         triton_parts.sum_parts[(1, 1)](*args, num_warps=4)
         return dw
 

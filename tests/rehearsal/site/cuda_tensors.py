@@ -1,5 +1,8 @@
 """Tensors of the devices without silicon: each holds one of the CPU, and computes there."""
 
+import sys
+from types import SimpleNamespace
+
 import cuda_device as cuda
 import torch
 from cuda_device import state
@@ -53,13 +56,21 @@ _kept = []
 def install():
     """Let factories make tensors of the devices: all others of torch are built on these two."""
     import cuda_compile
-    import torch.distributed.tensor  # the first tensor of a subclass does, and in each worker
 
     cuda_compile.install()
+    _know_no_dtensor()
     library = torch.library.Library("aten", "IMPL")
     library.impl("empty.memory_format", _factory(_ATEN.empty.memory_format), "CUDA")
     library.impl("empty_strided", _factory(_ATEN.empty_strided.default), "CUDA")
     _kept.append(library)
+
+
+def _know_no_dtensor():
+    """Make the first tensor of a subclass, which asks for DTensor: a second to import, unused."""
+    name = "torch.distributed.tensor"
+    sys.modules[name] = SimpleNamespace(DTensor=type("DTensor", (), {}))
+    CudaTensor(torch.empty(0), cuda.Block(state.device, 0))
+    del sys.modules[name]
 
 
 def _factory(func):
