@@ -1,6 +1,6 @@
 """Every variant of a kernel against copy, eager, compile and Liger, cold, in one process: who wins?
 
-    python tests/gpu/sweep.py [--output FILE] [--dtype float32 …] [COLUMNS …]
+    python tests/gpu/sweep.py [--output FILE] [--dtype float32 …] [--table] [COLUMNS …]
 
 The variants are those of `variants.py`, beside what the table of `triton_tiers.py` takes. They are
 compiled by a pool of processes first. Each result is held against float64 before it is timed; a
@@ -106,7 +106,7 @@ def _ends(tensor: torch.Tensor) -> torch.Tensor:
     return torch.cat((tensor[:64], tensor[-64:]))
 
 
-def peers(point: Point, of: Tensors) -> Iterator[tuple[str, Call]]:
+def peers(point: Point, of: Tensors, *, compiled: bool) -> Iterator[tuple[str, Call]]:
     """Yield what the kernels are measured against; the copies first."""
     out = torch.empty_like(of.x)
     forward = point.direction is Direction.FORWARD
@@ -116,7 +116,7 @@ def peers(point: Point, of: Tensors) -> Iterator[tuple[str, Call]]:
     else:
         yield "copy", lambda: (torch.add(of.x, of.dy, out=out),)
     modules = {"torch-eager": eager}
-    if point.columns in COMPILED_WIDTHS:
+    if compiled and point.columns in COMPILED_WIDTHS:
         torch.compiler.reset()
         modules["torch-compile"] = Compiled(eager)
     modules["liger"] = importlib.import_module("lnbench.backends.liger")
@@ -128,17 +128,15 @@ def peers(point: Point, of: Tensors) -> Iterator[tuple[str, Call]]:
         yield name, lambda function=function, given=given: function(*given)
 
 
-def contestants(point: Point, of: Tensors) -> Iterator[tuple[str, Call]]:
+def contestants(
+    point: Point, of: Tensors, cuts: dict[str, Configuration], *, compiled: bool
+) -> Iterator[tuple[str, Call]]:
     """Yield all that is timed at a point, by name."""
-    yield from peers(point, of)
+    yield from peers(point, of, compiled=compiled)
     made = of.forward if point.direction is Direction.FORWARD else of.backward
     yield "triton", made()
-    for name, configuration in variants_at(point).items():
+    for name, configuration in cuts.items():
         yield f"triton: {name}", made(configuration)
-
-
-def variants_at(point: Point) -> dict[str, Configuration]:
-    return variants(point.direction, point.columns, DTYPES[point.dtype])
 
 
 def compile_one(point: Point, name: str, configuration: Configuration | None) -> str:
@@ -153,12 +151,12 @@ def compile_one(point: Point, name: str, configuration: Configuration | None) ->
     return ""
 
 
-def compile_all(points: list[Point]) -> None:
+def compile_all(cuts: dict[Point, dict[str, Configuration]]) -> None:
     """Compile everything beforehand, as many at a time as there are CPUs."""
     jobs = [
         (point, name, configuration)
-        for point in points
-        for name, configuration in {"table": None, **variants_at(point)}.items()
+        for point, named in cuts.items()
+        for name, configuration in {"table": None, **named}.items()
     ]
     random.Random(0).shuffle(jobs)  # the slow ones are neighbours
     start = time.perf_counter()
@@ -170,10 +168,12 @@ def compile_all(points: list[Point]) -> None:
     print(f"compiled {len(jobs)} in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def measure(point: Point, of: Tensors) -> list[dict[str, Any]]:
+def measure(
+    point: Point, of: Tensors, cuts: dict[str, Configuration], *, compiled: bool
+) -> list[dict[str, Any]]:
     """Return a row a contestant: seconds of the device and of the host, and the share of copy."""
     truth, rows, timed = of.truth(point.direction), [], []
-    for name, call in contestants(point, of):
+    for name, call in contestants(point, of, cuts, compiled=compiled):
         row: dict[str, Any] = {**point._asdict(), "name": name, "seconds": []}
         rows.append(row)
         try:
@@ -232,6 +232,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("columns", nargs="*", type=int, default=list(WIDTHS))
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--table", action="store_true", help="no variants, no inductor")
     parser.add_argument("--output", type=Path, default=Path("sweep-cuda.json"))
     given = parser.parse_args()
     points = [
@@ -240,7 +241,11 @@ def main() -> int:
         for dtype in given.dtype
         for direction in (Direction.FORWARD, Direction.BACKWARD)
     ]
-    compile_all(points)
+    cuts = {
+        point: {} if given.table else variants(point.direction, point.columns, DTYPES[point.dtype])
+        for point in points
+    }
+    compile_all(cuts)
     telemetry, found = Telemetry.of(DEVICE), []
     stream = CudaStream(DEVICE)
 
@@ -250,9 +255,9 @@ def main() -> int:
 
     telemetry.warm(work)
     for point in points:
-        if point.direction is Direction.FORWARD:
+        if point.direction is Direction.FORWARD:  # the same inputs serve both
             of = Tensors(point.columns, DTYPES[point.dtype])
-        rows = measure(point, of)
+        rows = measure(point, of, cuts[point], compiled=not given.table)
         show(point, rows)
         found += rows
         given.output.write_text(json.dumps(found, indent=1, default=str), encoding="utf-8")

@@ -2,6 +2,7 @@
 into a module, and what a launch computes Triton's interpreter finds on the CPU.
 """
 
+import contextlib
 import dataclasses
 
 import cuda_device as cuda
@@ -89,7 +90,8 @@ class Launcher:
         ]
         key = (grid, *map(repr, rest), *before)
         if key not in self._known:
-            self._function.run(*args, grid=grid, warmup=False)
+            with _in_turn(self._function.fn):
+                self._function.run(*args, grid=grid, warmup=False)
             self._known[key] = {
                 number: each.clone()
                 for number, each in enumerate(tensors)
@@ -111,10 +113,27 @@ def _function(function):
     return _interpreted[function]
 
 
+@contextlib.contextmanager
+def _in_turn(function):
+    """Let a kernel not wait for the launch before: one is over before the next begins here."""
+    names = function.__globals__
+    waits = {
+        name: value
+        for name, value in names.items()
+        if getattr(value, "__module__", "") == "triton.language.extra.cuda.gdc"
+    }
+    names.update(dict.fromkeys(waits, lambda: None))
+    try:
+        yield
+    finally:
+        names.update(waits)
+
+
 def _call(self, *args, **options):
     """Call a function of a kernel from another, while that is interpreted."""
     scope = _patch_lang(self.fn)
     try:
-        return _function(self.fn).rewrite()(*args, **options)
+        with _in_turn(self.fn):
+            return _function(self.fn).rewrite()(*args, **options)
     finally:
         scope.restore()
