@@ -156,4 +156,6 @@ def test_the_stand_in_keeps_its_laws(stand_in, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    print(done.stdout)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert (failed, done.returncode) == ([], 0)

@@ -50,7 +50,7 @@ def main(chosen):
             command = [sys.executable, "-P", "-m", "pytest", "-q", "--tb=no", str(TESTS)]
             variables = os.environ | {"PYTHONPATH": folder, "COLUMNS": "300"}
             done = subprocess.run(
-                command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False
+                command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
             )
         lines = done.stdout.splitlines()
         print(f"mend {mend} undone: {lines[-1]}", flush=True)
