@@ -1,7 +1,4 @@
-"""Undoes one mend after another in a copy of lnbench, and prints which tests notice: run by hand.
-
-`python tests/rehearsal/undo.py [mend …]`; each mend is a file, passages of it and what was there.
-"""
+"""By hand, `undo.py [mend …]`: undo each mend in a copy of lnbench, print which tests notice."""
 
 import os
 import shutil
