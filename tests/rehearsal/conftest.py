@@ -55,8 +55,9 @@ def rehearse(stand_in, tmp_path_factory):
         )
         lines = [line.partition(" ")[2] for line in log.read_text().splitlines()]
         errors = [line for line in lines if line.startswith("error")]
-        assert done.returncode == code, (done.stdout, done.stderr, errors)
         rows = json.loads(report.read_text())["outcomes"] if report.is_file() else []
+        wrong = errors + sorted({row["error"] for row in rows if row["kind"] == "failed"})
+        assert done.returncode == code, (wrong, done.returncode, done.stdout, done.stderr)
         return SimpleNamespace(
             rows=rows, report=str(report), lines=set(lines), errors=errors, text=done.stdout
         )

@@ -17,13 +17,13 @@ import pytest
 from lnbench.measure.launch import variables
 
 CASE = ("--shape", "8x64", "--dtype", "float32", "--device")
-CONTEXT_S = 1.0
+CONTEXT_S = 0.8
 
 
 @pytest.fixture(scope="module")
 def session(rehearse):
-    """Every backend hot, in all directions; cold, one by a graph of turns and one by events."""
-    kept = ("torch-eager", "torch-compile", "liger", "triton")
+    """Hot in all directions, but for a step of torch; cold by a graph of turns, and by events."""
+    kept = ("torch-compile", "liger", "triton", "*ward/*/torch-eager")
     kept += ("forward/*/triton;*", "step/*/torch-eager;*")
     return rehearse(
         *("run", "--fast", *CASE, "cuda", "--passes", "1", "--time", "100", "-o", "report.json"),
@@ -37,7 +37,7 @@ def session(rehearse):
 def second(rehearse):
     """Two passes on the second device, whose context alone takes longer than a row may."""
     return rehearse(
-        *("run", "--fast", *CASE, "cuda:1", "--passes", "2", "--time", "0.8", "-o", "report.json"),
+        *("run", "--fast", *CASE, "cuda:1", "--passes", "2", "--time", "0.7", "-o", "report.json"),
         *("-b", "torch-eager,triton,same-buffer", "--direction", "forward"),
         code=3,  # a row has failed, as it must
         LNBENCH_REHEARSAL_CONTEXT_S=str(CONTEXT_S),
@@ -49,7 +49,7 @@ def named(rows, backend):
 
 
 def test_every_row_of_a_session_on_cuda_is_measured(session):
-    assert len(session.rows) == 3 * 5 + 2 * 2  # the copy comes along
+    assert len(session.rows) == 2 * 5 + 4 + 2 * 2  # the copy comes along
     assert [row for row in session.rows if row["kind"] != "measured"] == []
 
 
@@ -156,4 +156,6 @@ def test_the_stand_in_keeps_its_laws(stand_in, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    print(done.stdout)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert (failed, done.returncode) == ([], 0)

@@ -1,7 +1,4 @@
-"""Undoes one mend after another in a copy of lnbench, and prints which tests notice: run by hand.
-
-`python tests/rehearsal/undo.py [mend …]`; each mend is a file, passages of it and what was there.
-"""
+"""By hand, `undo.py [mend …]`: undo each mend in a copy of lnbench, print which tests notice."""
 
 import os
 import shutil
@@ -50,7 +47,7 @@ def main(chosen):
             command = [sys.executable, "-P", "-m", "pytest", "-q", "--tb=no", str(TESTS)]
             variables = os.environ | {"PYTHONPATH": folder, "COLUMNS": "300"}
             done = subprocess.run(
-                command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False
+                command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
             )
         lines = done.stdout.splitlines()
         print(f"mend {mend} undone: {lines[-1]}", flush=True)

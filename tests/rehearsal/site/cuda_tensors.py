@@ -1,7 +1,7 @@
 """Tensors of the devices without silicon: each holds one of the CPU, and computes there."""
 
-import sys
-from types import SimpleNamespace
+import importlib
+import os
 
 import cuda_device as cuda
 import torch
@@ -58,19 +58,12 @@ def install():
     import cuda_compile
 
     cuda_compile.install()
-    _know_no_dtensor()
+    # The first tensor of a subclass imports this: once, and not in each worker.
+    os.register_at_fork(before=lambda: importlib.import_module("torch.distributed.tensor"))
     library = torch.library.Library("aten", "IMPL")
     library.impl("empty.memory_format", _factory(_ATEN.empty.memory_format), "CUDA")
     library.impl("empty_strided", _factory(_ATEN.empty_strided.default), "CUDA")
     _kept.append(library)
-
-
-def _know_no_dtensor():
-    """Make the first tensor of a subclass, which asks for DTensor: a second to import, unused."""
-    name = "torch.distributed.tensor"
-    sys.modules[name] = SimpleNamespace(DTensor=type("DTensor", (), {}))
-    CudaTensor(torch.empty(0), cuda.Block(state.device, 0))
-    del sys.modules[name]
 
 
 def _factory(func):
