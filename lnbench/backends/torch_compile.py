@@ -72,12 +72,12 @@ class TorchCompile(Backend):
         """Compile one trivial function, so that a worker's first compilation is its own only.
 
         A torch that is built for GPUs asks them for their state whenever it compiles, also for the
-        CPU (`preserve_global_state` of dynamo, the cache key of inductor), and a process that has
-        asked must not be forked: then the compiler is imported and no more.
+        CPU (`preserve_global_state` of dynamo, the cache key of inductor), and 2.11 opens them when
+        `torch._inductor.compile_fx` is imported. A process that has asked must not be forked: then
+        dynamo is imported and no more.
         """
         if torch.version.cuda is not None or torch.version.hip is not None:
             importlib.import_module("torch._dynamo")
-            importlib.import_module("torch._inductor.compile_fx")
         elif compiler_problem("cpu") is None:
             torch.compile(_increment, dynamic=False)(torch.zeros(4))
 

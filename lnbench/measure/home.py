@@ -27,6 +27,8 @@ class Ground(msgspec.Struct, frozen=True):
     """All variables."""
     python: str = sys.executable
     """The interpreter."""
+    obstacle: str = ""
+    """Why a nursery that would fork workers had to give way; empty where none was tried."""
 
     def run(self, module: str, descriptor: int, *words: str) -> "subprocess.Popen[bytes]":
         """Start a module of lnbench on a descriptor of its own, deaf to Ctrl-C and mute."""
@@ -143,16 +145,18 @@ def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack)
     for ground in grounds:
         nurseries.append(Nursery(backends, ground))
         stack.callback(nurseries[-1].close)
-    return [
-        home if _may_fork(home) else ground for home, ground in zip(nurseries, grounds, strict=True)
-    ]
+    homes: list[Home] = []
+    for home, ground in zip(nurseries, grounds, strict=True):
+        obstacle = _obstacle(home)
+        homes.append(msgspec.structs.replace(ground, obstacle=obstacle) if obstacle else home)
+    return homes
 
 
-def _may_fork(home: Nursery) -> bool:
+def _obstacle(home: Nursery) -> str:
     try:
-        return not home.obstacle
-    except (OSError, LnbenchError):  # it died, or did not come up in time
-        return False
+        return home.obstacle
+    except (OSError, LnbenchError):
+        return "it died, or did not come up in time"
 
 
 def _reap(pid: int) -> int:

@@ -50,9 +50,10 @@ class PassWorkers:
         for worker in self._resting.values():
             worker.end()
 
-    def spawned(self, side: str) -> bool:
-        """Return whether the workers of a side are started anew, not forked."""
-        return isinstance(self._home(side), Ground)
+    def spawned(self, side: str) -> str | None:
+        """Return why the workers of a side are started anew, empty if asked for; None if forked."""
+        home = self._home(side)
+        return home.obstacle if isinstance(home, Ground) else None
 
     def lend(self, side: str, name: str, case: Case) -> WorkerHandle:
         """Return a worker for a row of that name; WorkerError where none can be had."""

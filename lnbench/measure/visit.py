@@ -115,8 +115,8 @@ class Visit:
         """Return a stopped worker whose routine is right; None where it is not."""
         limit = self._setting.budget.timeout_s
         with _Guard(row, Stage.PREPARE):
-            if self._workers.spawned(row.side):
-                row.caution(CaveatKind.SPAWNED)
+            if (why := self._workers.spawned(row.side)) is not None:
+                row.caution(CaveatKind.SPAWNED, why and f"the nursery must not fork: {why}")
             if shared_by_cases(self._case):
                 row.details["process"] = "serves all cases of a pass"
             worker = self._lend(stack, row.side, row.name)

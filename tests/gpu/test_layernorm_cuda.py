@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("triton")
+next_power_of_2 = pytest.importorskip("triton").next_power_of_2
 
 from lnbench.arrays import to_host, to_torch  # noqa: E402
 from lnbench.measure.verify import agreement  # noqa: E402
@@ -42,23 +42,32 @@ JITTED = {
 
 
 def forced(forward, backward):
-    """Return the kernels with these cuts."""
+    """Return the kernels with these cuts, each a function of the width."""
     return SimpleNamespace(
-        forward=lambda *args, out=None: kernels.forward(*args, out, forward),
-        backward=lambda *args, out=None: kernels.backward(*args, out, backward),
+        forward=lambda x, *rest, out=None: kernels.forward(x, *rest, out, forward(x.shape[1])),
+        backward=lambda dy, *rest, out=None: kernels.backward(
+            dy, *rest, out, backward(dy.shape[1])
+        ),
     )
 
 
 FORCED = {
-    "wide": forced(Configuration("looped", 1, 128, 4), Configuration("columns", 2, 128, 4)),
+    "wide": forced(
+        lambda _: Configuration("looped", 1, 128, 4),
+        lambda _: Configuration("columns", 2, 128, 4),
+    ),
     "split": forced(
-        Configuration("split", 1, 128, 4, chunk=256),
-        Configuration("columns", 2, 128, 4, chunk=256),
+        lambda _: Configuration("split", 1, 128, 4, chunk=256),
+        lambda _: Configuration("columns", 2, 128, 4, chunk=256),
     ),
     "separate": forced(
-        Configuration("looped", 1, 2048, 8), Configuration("separate", 2, 128, 4, chunk=256)
+        lambda _: Configuration("looped", 1, 2048, 8),
+        lambda _: Configuration("separate", 2, 128, 4, stages=3, chunk=256),
     ),
-    "twice": forced(Configuration("rows", 4, 2048, 8), Configuration("twice", 1, 2048, 4)),
+    "twice": forced(
+        lambda width: Configuration("rows", 1, next_power_of_2(width), 8),
+        lambda width: Configuration("twice", 1, next_power_of_2(width), 4),
+    ),
 }
 
 
