@@ -40,6 +40,7 @@ LONG_FUNCTIONS = {
     "operations/layernorm/triton.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/triton_backward.py: backward_sums": "a kernel's arguments",
     "operations/layernorm/triton_backward.py: backward_tiles": "a kernel's arguments",
+    "operations/layernorm/triton_separate.py: backward_slope": "a kernel's arguments",
     "operations/layernorm/triton_twice.py: backward_twice": "a kernel's arguments",
     "operations/layernorm/triton_forward.py: forward_looped": "a kernel's arguments",
     "operations/layernorm/triton_forward.py: forward_rows": "a kernel's arguments",

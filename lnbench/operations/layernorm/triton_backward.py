@@ -210,8 +210,7 @@ def backward_tiles(
     in_row = within(columns, N, EVEN)
     if weight is not None:
         gain = load_vector(weight, columns, in_row, exact)[None, :]
-    dw_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
-    db_sum = tl.zeros([BLOCK_M, BLOCK_N], exact)
+    dw_sum, db_sum = tl.zeros([BLOCK_M, BLOCK_N], exact), tl.zeros([BLOCK_M, BLOCK_N], exact)
     tiles = tl.cdiv(row_count, BLOCK_M)
     for tile in tl.range(tl.program_id(0), tiles, tl.num_programs(0), num_stages=STAGES):
         rows = tile * BLOCK_M + tl.arange(0, BLOCK_M).to(tl.int64)

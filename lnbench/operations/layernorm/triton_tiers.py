@@ -113,13 +113,9 @@ def _halved(value: int) -> _BySize:
     return value, value, value // 2
 
 
-_LOOPED = _Band(65536, _ALL, "looped", elements=(8192, 4096, 2048), num_warps=_same(16))
+_LOOPED = _Band(65536, _ALL, "looped", (8192, 4096, 2048), _same(16))
 _COLUMNS = _Band(
-    _ANY_WIDTH,
-    _SCARCE,
-    "columns",
-    elements=_halved(2048),
-    num_warps=_same(4),
+    *(_ANY_WIDTH, _SCARCE, "columns", _halved(2048), _same(4)),
     heights=_same(2),
     chunks=_same(16384),
     pieces=16,
@@ -128,51 +124,34 @@ COLUMNS = Configuration("columns", 2, 1024, 4)
 """What takes any rows backward, whatever is asked for."""
 
 _FORWARD = (
-    _Band(512, _ALL, "rows", elements=_halved(4096), num_warps=_same(4), heights=_same(256)),
-    _Band(1024, _ALL, "rows", elements=_halved(4096), num_warps=(2, 4, 4), heights=(1, 256, 256)),
-    _Band(2048, _ALL, "rows", elements=_halved(2048), num_warps=_same(4)),
-    _Band(4096, _ALL, "rows", elements=_halved(4096), num_warps=_same(4)),
-    _Band(8192, _ALL, "rows", elements=_halved(8192), num_warps=_same(8), registers=(64, 0, 0)),
-    _Band(16384, _ALL, "rows", elements=_halved(16384), num_warps=_same(16), registers=(64, 64, 0)),
-    _Band(32768, _ALL, "rows", elements=_halved(32768), num_warps=_same(32)),
+    _Band(512, _ALL, "rows", _halved(4096), _same(4), heights=_same(256)),
+    _Band(1024, _ALL, "rows", _halved(4096), (2, 4, 4), heights=(1, 256, 256)),
+    _Band(2048, _ALL, "rows", _halved(2048), _same(4)),
+    _Band(4096, _ALL, "rows", _halved(4096), _same(4)),
+    _Band(8192, _ALL, "rows", _halved(8192), _same(8), registers=(64, 0, 0)),
+    _Band(16384, _ALL, "rows", _halved(16384), _same(16), registers=(64, 64, 0)),
+    _Band(32768, _ALL, "rows", _halved(32768), _same(32)),
     _LOOPED,
-    _Band(
-        _ANY_WIDTH,
-        _SCARCE,
-        "split",
-        elements=_halved(4096),
-        num_warps=_same(8),
-        chunks=_same(16384),
-    ),
+    _Band(_ANY_WIDTH, _SCARCE, "split", _halved(4096), _same(8), chunks=_same(16384)),
     _LOOPED._replace(columns=_ANY_WIDTH),
 )
+_SEPARATE = _Band(
+    *(_ANY_WIDTH, (Rows.MANY,), "separate", _halved(2048), _same(4)),
+    heights=_same(2),
+    stages=_same(3),
+    chunks=(4096, 8192, 2048),
+    pieces=_ANY_WIDTH,
+)
 _BACKWARD = (
-    _Band(512, _ALL, "rows", elements=_halved(2048), num_warps=_same(4), heights=_same(128)),
-    _Band(
-        1024,
-        _ALL,
-        "rows",
-        elements=_halved(2048),
-        num_warps=_same(4),
-        heights=(2, 1, 1),
-        stages=(3, 3, 1),
-    ),
-    _Band(2048, _ALL, "rows", elements=_halved(2048), num_warps=_same(4), stages=(3, 2, 1)),
-    _Band(4096, _ALL, "rows", elements=_halved(4096), num_warps=_same(8), stages=(3, 2, 1)),
-    _Band(8192, _ALL, "rows", elements=_halved(8192), num_warps=_same(16), stages=(3, 3, 1)),
-    _Band(16384, _ALL, "twice", elements=_halved(16384), num_warps=_same(16)),
+    _Band(512, _ALL, "rows", _halved(2048), _same(4), heights=_same(128)),
+    _Band(1024, _ALL, "rows", _halved(2048), _same(4), stages=(3, 3, 1), heights=(2, 1, 1)),
+    _Band(2048, _ALL, "rows", _halved(2048), _same(4), stages=(3, 2, 1)),
+    _Band(4096, _ALL, "rows", _halved(4096), _same(8), stages=(3, 2, 1)),
+    _Band(8192, _ALL, "rows", _halved(8192), _same(16), stages=(3, 3, 1)),
+    _Band(16384, _ALL, "twice", _halved(16384), _same(16)),
     _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=_MOST_PIECES),
     _COLUMNS,
-    _Band(
-        _ANY_WIDTH,
-        (Rows.MANY,),
-        "separate",
-        elements=_halved(2048),
-        num_warps=_same(4),
-        heights=_same(2),
-        stages=_same(3),
-        chunks=(4096, 8192, 2048),
-    ),
+    _SEPARATE,
 )
 _HELD = {
     ("rows", Direction.FORWARD): (2, False),
@@ -233,13 +212,15 @@ def candidates(
     first = heuristic(direction, columns, dtype, rows)
     yield first
     if first.tier == "twice":
-        yield _cut(_COLUMNS, first.block_n, columns, dtype.itemsize)
+        yield _cut(_SEPARATE, first.block_n, columns, dtype.itemsize)
     if first.tier == "columns":  # more programs a row in the first launch, more to add up after it
         yield from (
             first._replace(chunk=each)
             for each in (first.chunk // 4, first.chunk // 2)
             if triton.cdiv(columns, each) <= _MOST_PIECES
         )
+    if first.tier == "separate":
+        yield from (first._replace(chunk=each) for each in _around(first.chunk)[::2])
     words = 2 if dtype is torch.float64 else 1
     arrays, loops = _HELD[first.tier, direction]
     for height, width, warps, stages, registers in itertools.product(
