@@ -152,7 +152,7 @@ def dry_run(chosen: "Chosen") -> None:
         typer.echo(f"cannot run here: {outcome.benchmark.id}: {one_line(why)}", err=True)
     rows = len(chosen.benchmarks) - len(chosen.unable)
     budget = chosen.setting.budget
-    # A small row takes its forks and ten samples; none takes more than its own time, save a pass.
+    # A small row takes its forks and ten samples; a large one its time, which is that of samples.
     least, most = rows * budget.passes * 0.15, rows * budget.time_s
     longest = format_duration(min(max(least, most), budget.max_time_s or float("inf")))
     typer.echo(

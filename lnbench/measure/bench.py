@@ -41,6 +41,8 @@ class Bench:
         self._turns: list[Routine] = []
         self._slower: Callable[[Call], Call] | None = None
         if request.slowdown:
+            if self.case.device_type == "cuda":
+                self._warm_up()  # it measures how long a cycle is
             self._slower = slowing(
                 self._routine.run, request.slowdown, self._timer, self.case.device
             )
@@ -68,7 +70,7 @@ class Bench:
         digest = verify.checksum(outputs)
         is_limit = self._backend.bulk(self._operation, self.case) is not None
         if self.case.options.output is Output.ALLOCATED and not is_limit:
-            refuse_shared_memory(self._first, self._routine)
+            refuse_shared_memory(self._first, outputs, self._routine)
         del outputs
         self._first = None
         peak = None
@@ -98,11 +100,13 @@ class Bench:
             self._warm = True
         calls, cache = iterations or self._iterations, self.case.options.cache
 
-        def take() -> tuple[float, float]:
-            return sampling.take_sample(self._timed, self._timer, calls, cache)
+        def take() -> tuple[tuple[float, float], float]:
+            return sampling.stopwatch(
+                lambda: sampling.take_sample(self._timed, self._timer, calls, cache)
+            )
 
-        (seconds, faults), reading = self._telemetry.watched(take)
-        return messages.Sampled(seconds, faults, reading)
+        ((seconds, faults), spent_s), reading = self._telemetry.watched(take)
+        return messages.Sampled(seconds, faults, reading, spent_s)
 
     def finish(self, *, count_kernels: bool) -> messages.Finished:
         """Return the digest of one more call's outputs, and how many kernels a call launches."""
@@ -213,16 +217,24 @@ def wrong_text(found: Agreement) -> str:
     )
 
 
-def refuse_shared_memory(results: Any, routine: Routine) -> None:
-    """Raise where the next call hands back memory that this call's results still use."""
+def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> None:
+    """Raise where the next call hands back memory that this call's results still use.
+
+    Args:
+        results: of a call.
+        outputs: the same on the host, which of a device's tensors are copies.
+        routine: makes the next call.
+    """
     import numpy as np
 
     following = routine.run()
-    before, after = routine.host(results), routine.host(following)
-    shared = [name for name, array in before.items() if np.may_share_memory(array, after[name])]
-    # What the host reads of a device is a copy: there the tensors themselves are compared.
-    addresses = zip(before, _addresses(results), _addresses(following), strict=False)
-    shared += [name for name, one, other in addresses if one == other != 0]
+    before, after = _addresses(results), _addresses(following)
+    if len(before) == len(outputs):
+        pairs = zip(outputs, before, after, strict=True)
+        shared = [name for name, one, other in pairs if one == other != 0]
+    else:
+        again = routine.host(following)
+        shared = [name for name, each in outputs.items() if np.may_share_memory(each, again[name])]
     for name in shared:
         raise WrongResultError(
             f"{name} shares memory with the {name} of the call before, which a user still holds"
@@ -230,6 +242,7 @@ def refuse_shared_memory(results: Any, routine: Routine) -> None:
 
 
 def _addresses(results: Any) -> list[int]:
-    """Return where each of torch's tensors among the results is kept; 0 for what is nowhere."""
-    found = [each for each in results if each is not None] if isinstance(results, tuple) else []
-    return [each.untyped_storage().data_ptr() for each in found if hasattr(each, "untyped_storage")]
+    """Return where each of torch's tensors among the results is kept; 0 for an empty one."""
+    listed = results if isinstance(results, tuple | list) else [results]
+    tensors = [each for each in listed if hasattr(each, "untyped_storage")]
+    return [each.untyped_storage().data_ptr() for each in tensors]

@@ -1,5 +1,6 @@
 """The session's side of a worker: ask, stop it while it waits, and bury it."""
 
+import contextlib
 import os
 import signal
 import time
@@ -83,6 +84,16 @@ class WorkerHandle:
         if self._stopped:
             self._signal(signal.SIGCONT)
             self._stopped = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there, stopped or not."""
+        return bool(self.pid) and _runs(self.pid)
+
+    def forget_log(self) -> None:
+        """Empty what it has printed: it is about a case that is over."""
+        with contextlib.suppress(OSError):
+            os.truncate(self._log, 0)
 
     def end(self) -> None:
         """Kill the worker, stopped or not, and wait until it is gone."""

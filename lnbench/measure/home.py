@@ -132,7 +132,9 @@ Home: TypeAlias = Nursery | Ground
 
 def living(home: Home, ground: Ground) -> Home:
     """Return what starts workers, or its ground where it was a nursery that has died."""
-    return ground if isinstance(home, Nursery) and not home.alive else home
+    if isinstance(home, Nursery) and not home.alive:
+        return msgspec.structs.replace(ground, obstacle="it has died")
+    return home
 
 
 def settle(backends: Sequence[str], grounds: Sequence[Ground], stack: ExitStack) -> list[Home]:

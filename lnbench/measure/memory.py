@@ -56,12 +56,12 @@ def room(case: Case, backends: int, device_bytes: Mapping[str, int]) -> Room:
         device_bytes: the memory that is free on each accelerator, where that is known.
     """
     size = registry.operation(case.operation).memory_bytes(case)
-    for _ in range(_LOOKS):
+    for look in range(_LOOKS):
+        time.sleep(_PAUSE_S * (look > 0))
         free = free_bytes()
         beside = fitting(backends, size, free)
         if beside:
             break
-        time.sleep(_PAUSE_S)
     else:
         return Room(0, _refusal(needed_bytes(size), f"half of the free {format_bytes(free)}"))
     device_free = device_bytes.get(case.device)

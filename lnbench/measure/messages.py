@@ -110,6 +110,8 @@ class Sampled(msgspec.Struct, frozen=True, tag=True):
     """Page faults an iteration."""
     reading: Reading | None = None
     """What the device's own counters said right after it; None where they cannot be read."""
+    spent_s: float = 0.0
+    """Seconds of the host that it took, with the untimed calls before it."""
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True):

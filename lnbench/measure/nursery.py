@@ -17,7 +17,7 @@ from lnbench.measure import overlay, worker
 
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
-_GPUS = "/dev/nvidia"  # and /dev/nvidiactl, /dev/nvidia-uvm: CUDA opens them when it is asked
+_GPUS = ("/dev/nvidia", "/dev/dxg", "/dev/kfd")  # of CUDA, of CUDA within Windows, of ROCm
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):

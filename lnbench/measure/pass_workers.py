@@ -37,6 +37,7 @@ class PassWorkers:
     ) -> None:
         self._homes, self._grounds, self._folder = dict(homes), grounds, folder
         self._resting: dict[str, WorkerHandle] = {}
+        self._started = 0
 
     def __enter__(self) -> Self:
         return self
@@ -57,9 +58,13 @@ class PassWorkers:
 
     def lend(self, side: str, name: str, case: Case) -> WorkerHandle:
         """Return a worker for a row of that name; WorkerError where none can be had."""
-        if shared_by_cases(case) and name in self._resting:
-            return self._resting.pop(name)
-        return self._home(side).start(self._folder / f"{name}.log")
+        resting = self._resting.pop(name, None) if shared_by_cases(case) else None
+        if resting is not None:
+            if resting.alive:
+                return resting
+            resting.end()
+        self._started += 1
+        return self._home(side).start(self._folder / f"{name}-{self._started}.log")
 
     def take_back(self, name: str, case: Case, worker: WorkerHandle) -> None:
         """Let a worker rest until the next case, if it may serve that and nothing went wrong."""
@@ -67,6 +72,7 @@ class PassWorkers:
             try:
                 worker.ask(messages.Rest(), messages.Rested, _REST_LIMIT_S)
                 worker.stop()
+                worker.forget_log()
             except WorkerError:
                 pass
             else:

@@ -19,7 +19,7 @@ STEADY = 0.02
 """By how much the clock of the multiprocessors may still change, as a share, when it is steady."""
 
 _BURST_S = 0.05
-_BURSTS = 20
+_BURSTS, _LEAST_BURSTS = 20, 2  # a clock that has not begun to rise looks steady
 _UNSEEN_BURSTS = 4  # where the clock cannot be read
 
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that slow a device (nvml.h); idle clocks and
@@ -99,7 +99,8 @@ class Telemetry:
             now = None if reading is None else reading.sm_mhz
             if now is None and burst + 1 >= _UNSEEN_BURSTS:
                 return
-            if now is not None and before is not None and abs(now - before) <= STEADY * now:
+            steady = now is not None and before is not None and abs(now - before) <= STEADY * now
+            if steady and burst >= _LEAST_BURSTS:
                 return
             before = now
 

@@ -1,7 +1,6 @@
 """One case, once: every backend in a process of its own, side by side, sampled in rounds."""
 
 import random
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,8 +116,6 @@ class Visit:
         with _Guard(row, Stage.PREPARE):
             if (why := self._workers.spawned(row.side)) is not None:
                 row.caution(CaveatKind.SPAWNED, why and f"the nursery must not fork: {why}")
-            if shared_by_cases(self._case):
-                row.details["process"] = "serves all cases of a pass"
             worker = self._lend(stack, row.side, row.name)
             whole = row.checksum is None
             request = messages.Prepare(
@@ -133,6 +130,8 @@ class Visit:
             )
             prepared = worker.ask(request, messages.Prepared, limit)
             row.prepared(prepared)
+            if shared_by_cases(self._case):
+                row.details["process"] = "serves all cases of a pass"
             if prepared.agreement is not None:
                 row.agreed(prepared.agreement, prepared.checksum)
             elif prepared.checksum != row.checksum:
@@ -143,16 +142,13 @@ class Visit:
 
     def _sample(self, row: Row, worker: WorkerHandle, number: int) -> bool:
         with _Guard(row, Stage.MEASURE):
-            start = time.monotonic()
-            try:
-                sample = worker.ask(
-                    messages.TakeSample(row.iterations),
-                    messages.Sampled,
-                    self._setting.budget.timeout_s,
-                )
-            finally:
-                row.spent_s += time.monotonic() - start
+            sample = worker.ask(
+                messages.TakeSample(row.iterations),
+                messages.Sampled,
+                self._setting.budget.timeout_s,
+            )
             worker.stop()
+            row.spent_s += sample.spent_s
             row.sampled(number, sample, on_cpu=self._case.device == "cpu")
             return True
         return False

@@ -13,7 +13,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_s: float = 5.0
     """Seconds of samples of one benchmark, over all passes; in `ab`, of all that a row takes."""
     passes: int = 12
-    """Most passes; each takes a row once, in new processes."""
+    """Most passes; each takes a row once, in processes of its own."""
     rounds: int = 10
     """Samples that each process takes."""
     max_time_s: float | None = None

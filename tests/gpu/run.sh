@@ -4,10 +4,14 @@
 #
 #   bash tests/gpu/run.sh wheels [PACKAGE…]          on a machine with a network: fetch what is missing
 #
-#   bash tests/gpu/run.sh first                      2 min  versions, the clock, check, run quick
-#   bash tests/gpu/run.sh tests [PART]               4 min  the GPU tests: clock, fused, layernorm or all
-#   bash tests/gpu/run.sh sweep [WIDTH…]             5 min  every variant of a kernel against its peers
-#   bash tests/gpu/run.sh brief [flags of lnbench]   6 min  run brief, then `limit`
+#   bash tests/gpu/run.sh first                      3 min  versions, the clock, check, run quick
+#   bash tests/gpu/run.sh tests [PART]               2 min  the GPU tests: clock, fused, layernorm,
+#                                                           nursery, or all
+#   bash tests/gpu/run.sh sweep [--table] [WIDTH…]   3 min  every variant of a kernel against its
+#                                                           peers; 1 min for the table alone
+#   bash tests/gpu/run.sh brief [flags of lnbench]   8 min  run brief, then `limit`
+#
+# The minutes are those of an H200 with 16 cores, in November 2026; a part asks first for what it needs.
 #
 #   bash tests/gpu/run.sh SUITE [flags of lnbench]   transformer, isovolume, decode or fused, in parts
 #   bash tests/gpu/run.sh limit                      is any cold row above the copy?
@@ -53,7 +57,8 @@ install() {
     touch "$SITE/.ready"
   fi
   rm -rf build/gpu
-  "$PYTHON" -m hatchling build -t wheel -d build/gpu >/dev/null 2>&1
+  "$PYTHON" -m hatchling build -t wheel -d build/gpu >"$SITE/build.log" 2>&1 ||
+    fail "lnbench cannot be built: $(tail -n 3 "$SITE/build.log")"
   into_site build/gpu/*.whl
   "$PYTHON" tests/gpu/machine.py || fail "this machine cannot run what is asked, see above"
 }
@@ -130,7 +135,7 @@ case "$part" in
     done
     ;;
   *)
-    sed -n '2,16p' "$0" >&2
+    sed -n '2,18p' "$0" >&2
     exit 2
     ;;
 esac

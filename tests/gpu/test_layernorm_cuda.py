@@ -156,7 +156,7 @@ def test_the_last_launch_sees_all_parts_though_it_starts_early(monkeypatch, colu
     with torch.cuda.graph(graph):
         captured = kernels.backward(*given)
     graph.replay()
-    monkeypatch.setattr(triton_launch_backward, "is_hopper", lambda device: False)
+    monkeypatch.setattr(triton_launch_backward, "starts_early", lambda device: False)
     late = kernels.backward(*given)
     torch.cuda.synchronize()
     for each in (*early, captured):

@@ -1,6 +1,8 @@
 """The workers of a pass: which rows share one, and what ends it."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,31 @@ def test_a_worker_that_failed_ends_and_one_without_a_kernel_goes_on(workers, tmp
     shared.clear(tmp_path / "inputs")
 
 
+def test_a_resting_worker_that_was_killed_is_not_lent_again(workers):
+    first = workers.lend("", "numpy", case())
+    pid = first.pid
+    workers.take_back("numpy", case(), first)
+    os.kill(pid, signal.SIGKILL)
+    while first.alive:
+        time.sleep(0.01)
+
+    second = workers.lend("", "numpy", case())
+
+    assert second.pid != pid
+    workers.take_back("numpy", case(), second)
+
+
+def test_what_a_worker_printed_of_one_case_is_forgotten_with_it(workers, tmp_path):
+    worker = workers.lend("", "numpy", case())
+    worker._log.write_text("Fatal Python error: of the case before")
+    workers.take_back("numpy", case(), worker)
+
+    again = workers.lend("", "numpy", case())
+
+    assert again._log.read_text() == ""
+    workers.take_back("numpy", case(), again)
+
+
 def test_all_workers_end_with_the_pass(ground, tmp_path):
     with PassWorkers({"": ground}, {"": ground}, tmp_path) as workers:
         assert workers.spawned("") == ""
@@ -120,6 +147,6 @@ def test_where_a_nursery_has_died_workers_are_started_anew(ground, tmp_path):
     with PassWorkers({"": home}, {"": ground}, tmp_path) as workers:
         assert workers.spawned("") is None
         home.close()
-        assert workers.spawned("") == ""
+        assert workers.spawned("") == "it has died"
         worker = workers.lend("", "numpy", case("cpu"))
         workers.take_back("numpy", case("cpu"), worker)

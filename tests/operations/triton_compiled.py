@@ -17,6 +17,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
+from lnbench.operations.add_layernorm import triton as fused
 from lnbench.operations.layernorm import triton as kernels
 from lnbench.operations.layernorm import (
     triton_backward,
@@ -153,13 +154,26 @@ def test_every_kernel_compiles_without_atomics(compiled, monkeypatch, dtype, cap
 
 @pytest.mark.parametrize("hopper", [False, True])
 def test_the_last_launch_starts_early_where_the_device_can(compiled, monkeypatch, hopper):
-    monkeypatch.setattr(triton_choice, "HOPPER_OF_CPU", hopper)
+    monkeypatch.setattr(triton_choice, "EARLY_ON_CPU", hopper)
     for columns in (1000, 12288, 70000):
         launch(200, columns, torch.bfloat16)
     waits = {each.name for each in compiled if "griddepcontrol.wait" in each.ptx}
     lets = {each.name for each in compiled if "griddepcontrol.launch_dependents" in each.ptx}
     assert waits == ({"sum_parts"} if hopper else set())
     assert lets == ({"backward_tiles", "backward_twice"} if hopper else set())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [1024, 2048, 4096, 8192, 16384, 65536])
+def test_no_program_takes_more_shared_memory_than_the_device_has(
+    compiled, monkeypatch, dtype, columns
+):
+    monkeypatch.setattr(triton_choice, "SHARED_OF_CPU", 99 << 10)
+    launch(4096, columns, dtype)
+    x, weight = torch.empty(4096, columns, dtype=dtype), torch.empty(columns, dtype=torch.float64)
+    _, z, mean, rstd = fused.forward(x, x, weight, weight, 1e-5)
+    fused.backward(x, x, z, mean, rstd, weight, True)
+    assert [(e.name, e.shared_bytes) for e in compiled if e.shared_bytes > 99 << 10] == []
 
 
 @pytest.mark.parametrize("weight", [True, False])

@@ -172,6 +172,21 @@ class TestTiers:
         module = ladder(backward=BACKWARD_TIERS["one row a tile"])
         assert problems(case, OPERATION.inputs(case, seed=7), module) == []
 
+    @pytest.mark.parametrize("tier", BACKWARD_TIERS)
+    def test_dx_may_lie_where_dy_or_x_did_or_not_be_wanted(self, tier):
+        x, dy, weight = normal(19, 40), normal(19, 40, seed=1), normal(40, seed=2)
+        _, mean, rstd = kernels.forward(x, weight, weight, 1e-5)
+        configuration, expected = BACKWARD_TIERS[tier](40), None
+        for place in ("apart", "dy", "x", "none"):
+            given = {"dy": dy.clone(), "x": x.clone()}
+            dx = {"apart": torch.empty_like(x), "none": None}.get(place, given.get(place))
+            out = (dx, torch.empty_like(weight), torch.empty_like(weight))
+            args = (given["dy"], given["x"], mean, rstd, weight, True)
+            results = kernels.backward(*args, out=out, configuration=configuration)
+            expected = expected or results
+            for result, right in zip(results, expected, strict=True):
+                assert result is None or torch.allclose(result, right, rtol=1e-12, atol=1e-12)
+
     @pytest.mark.parametrize("dtype", [DType.FLOAT64, DType.FLOAT32, DType.BFLOAT16])
     def test_all_steps_of_the_first_of_two_sweeps_count(self, dtype):
         columns = 5001 if dtype is DType.FLOAT64 else 9001  # the table takes such rows twice

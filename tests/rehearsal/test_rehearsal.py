@@ -58,6 +58,10 @@ def test_workers_on_cuda_are_forked_from_a_nursery(session):
     assert "spawned" not in caveats
 
 
+def test_every_row_on_cuda_says_that_its_process_served_the_pass(session):
+    assert {row["details"].get("process") for row in session.rows} == {"serves all cases of a pass"}
+
+
 def test_rows_on_cuda_are_timed_by_the_device(session):
     assert {row["details"]["clock"] for row in session.rows} == {"cuda events", "cuda graph"}
     assert not any(row["details"].get("launch gaps") for row in session.rows)

@@ -22,8 +22,14 @@ PROCESSORS_OF_CPU = 8
 CACHE_OF_CPU = 2**40
 """The interpreter has no cache to speak of."""
 
-HOPPER_OF_CPU = False
+SHARED_OF_CPU = 227 << 10
+"""As if a program of the interpreter had the shared memory of an H200."""
+
+EARLY_ON_CPU = False
 """The interpreter knows no instructions of one architecture."""
+
+_LEAST_SHARED_BYTES = 99 << 10
+"""What a program may have on any device from compute capability 8.0 on."""
 
 _used: dict[tuple[Direction, int, torch.dtype, str], Configuration] = {}
 """The cuts that this process has run with, for the report."""
@@ -53,16 +59,22 @@ def cache_bytes(device: Any) -> int:
     return _properties(device.index)[1] if device.type == "cuda" else CACHE_OF_CPU
 
 
-def is_hopper(device: Any) -> bool:
+def shared_bytes(device: Any) -> int:
+    """Return how much shared memory a program may have."""
+    return _properties(device.index)[3] if device.type == "cuda" else SHARED_OF_CPU
+
+
+def starts_early(device: Any) -> bool:
     """Return whether a device has what came with compute capability 9.0: early launches."""
-    return _properties(device.index)[2] if device.type == "cuda" else HOPPER_OF_CPU
+    return _properties(device.index)[2] if device.type == "cuda" else EARLY_ON_CPU
 
 
 @cache
-def _properties(index: int | None) -> tuple[int, int, bool]:
+def _properties(index: int | None) -> tuple[int, int, bool, int]:
     found = torch.cuda.get_device_properties(index)
-    hopper = torch.version.hip is None and found.major >= 9  # noqa: PLR2004  (griddepcontrol)
-    return found.multi_processor_count, found.L2_cache_size, hopper
+    early = torch.version.hip is None and found.major >= 9  # noqa: PLR2004  (griddepcontrol)
+    shared: int = getattr(found, "shared_memory_per_block_optin", _LEAST_SHARED_BYTES)
+    return found.multi_processor_count, found.L2_cache_size, early, shared
 
 
 def _device_name(device: Any) -> str:

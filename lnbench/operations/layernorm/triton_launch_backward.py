@@ -11,8 +11,13 @@ from lnbench.operations.layernorm import (
     triton_separate,
     triton_twice,
 )
-from lnbench.operations.layernorm.triton_choice import is_hopper
-from lnbench.operations.layernorm.triton_sizes import REGISTERS, group_height, program_count
+from lnbench.operations.layernorm.triton_choice import starts_early
+from lnbench.operations.layernorm.triton_sizes import (
+    REGISTERS,
+    fitting_stages,
+    group_height,
+    program_count,
+)
 from lnbench.operations.layernorm.triton_tiers import COLUMNS, SINGLE_ROWS, Configuration
 
 SUM_PARTS, SUM_COLUMNS = 128, 16
@@ -38,9 +43,11 @@ def launch_backward(
 ) -> None:
     """Fill (dx, dw, db) with a cut; arguments are those of `run_backward`, vectors contiguous."""
     (dx, dw, db), (rows, columns) = out, x.shape
-    if cut.tier == "separate" and dx is None:
+    height = group_height(x, cut)
+    # dx goes where dy or x is still to be read, or nowhere: then the means come first, of all rows.
+    if cut.tier == "separate" and (dx is None or _share(dx, given[0], x)):
         cut = COLUMNS
-    height, slabs = group_height(x, cut), triton.cdiv(columns, cut.block_n)
+    slabs = triton.cdiv(columns, cut.block_n)
     if slabs > _MOST_SLABS:
         most = _MOST_SLABS * cut.block_n
         raise ValueError(f"x has {columns} columns, but backward takes {most}: cut rows shorter")
@@ -70,7 +77,7 @@ def _launch_sum(parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, st
     1024 columns the time between two launches is a tenth of the whole call.
     """
     wanted = [each for each in sums if each is not None]
-    columns, early = wanted[0].shape[0], is_hopper(wanted[0].device)
+    columns, early = wanted[0].shape[0], starts_early(wanted[0].device)
     triton_parts.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
         *parts, *sums, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, early,
         num_warps=4, **({"launch_pdl": True} if early else {}),
@@ -105,13 +112,14 @@ def _launch_group(
         triton_twice.backward_twice[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             cut.block_n, min(cut.block_n, STEP_BYTES // x.element_size()),
-            columns == cut.block_n, is_hopper(x.device), num_warps=cut.num_warps,
+            columns == cut.block_n, starts_early(x.device), num_warps=cut.num_warps,
         )  # fmt: skip
         return
     triton_backward.backward_tiles[grid](
         dy, dz, x, mean, rstd, gain, sums, dx, *parts[:2], rows, columns, *strides, *parts[2:],
-        cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks), cut.stages,
-        columns % cut.block_n == 0, is_hopper(x.device), num_warps=cut.num_warps,
+        cut.block_m, cut.block_n, chunk, triton.next_power_of_2(chunks),
+        fitting_stages(cut, dy, x, dz),
+        columns % cut.block_n == 0, starts_early(x.device), num_warps=cut.num_warps,
         maxnreg=None if rstd.dtype is torch.float64 else REGISTERS,
     )  # fmt: skip
 
@@ -137,21 +145,28 @@ def _launch_separate(
 ) -> None:
     """Compute dx, a row a program, then the parts of dw and db; arguments of `_launch_group`."""
     dy, dz, x, mean, rstd, dx = arrays
-    (rows, columns), step = x.shape, cut.chunk
+    rows, columns = x.shape
+    step = cut.chunk or triton.next_power_of_2(columns)
     sums = None if mean is None else rstd.new_empty((rows,))
     strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
     triton_separate.backward_slope[(rows,)](
         dy, dz, x, mean, rstd, gain, sums, dx, columns, *strides, step,
-        columns % step == 0, num_warps=max(4, step // STEP_WARP),
+        columns % step == 0, num_warps=min(32, max(4, step // STEP_WARP)),
     )  # fmt: skip
     if parts[0] is parts[1] is None:
         return
     triton_backward.backward_tiles[grid](
         dy, None, x, mean, rstd, None, sums, None, *parts[:2], rows, columns,
         dy.stride(), (0, 0), x.stride(), (0, 0), *parts[2:], cut.block_m, cut.block_n,
-        triton.next_power_of_2(columns), 1, cut.stages, columns % cut.block_n == 0,
-        is_hopper(x.device), num_warps=cut.num_warps,
+        triton.next_power_of_2(columns), 1, fitting_stages(cut, dy, x), columns % cut.block_n == 0,
+        starts_early(x.device), num_warps=cut.num_warps,
     )  # fmt: skip
+
+
+def _share(out: Any, *inputs: Any) -> bool:
+    """Return whether a result lies where an input does, or may."""
+    place = out.untyped_storage().data_ptr()
+    return any(each.untyped_storage().data_ptr() == place for each in inputs)
 
 
 def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:

@@ -64,7 +64,7 @@ class Configuration(NamedTuple):
     """Columns of a row that one program sums up where several share it, or takes in a step; 0 for
     all."""
     registers: int = 0
-    """Most registers of a thread; 0 for as many as the compiler takes."""
+    """Most registers of a thread, of `rows` and `looped` forward; 0 for as many as it takes."""
 
     def chunks(self, columns: int) -> int:
         """Return in how many pieces a row is summed up."""
@@ -101,7 +101,8 @@ class _Band(NamedTuple):
 _ALL = tuple(Rows)
 _SCARCE = (Rows.SINGLE, Rows.FEW)
 _ANY_WIDTH = 2**62
-_MOST_PIECES = 64  # each is code of its own where they are added up
+_PIECES = {"columns": 64, "split": 1024}
+"""Most in which a row is summed up; backward each is code of its own where they are added up."""
 
 
 def _same(value: int) -> _BySize:
@@ -149,13 +150,13 @@ _BACKWARD = (
     _Band(4096, _ALL, "rows", _halved(4096), _same(8), stages=(3, 2, 1)),
     _Band(8192, _ALL, "rows", _halved(8192), _same(16), stages=(3, 3, 1)),
     _Band(16384, _ALL, "twice", _halved(16384), _same(16)),
-    _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=_MOST_PIECES),
+    _COLUMNS._replace(rows=(Rows.SINGLE,), pieces=_PIECES["columns"]),
     _COLUMNS,
     _SEPARATE,
 )
 _HELD = {
     ("rows", Direction.FORWARD): (2, False),
-    ("looped", Direction.FORWARD): (2, True),
+    ("looped", Direction.FORWARD): (2, False),
     ("split", Direction.FORWARD): (2, False),
     ("rows", Direction.BACKWARD): (5, True),
     ("twice", Direction.BACKWARD): (3, False),
@@ -213,14 +214,16 @@ def candidates(
     yield first
     if first.tier == "twice":
         yield _cut(_SEPARATE, first.block_n, columns, dtype.itemsize)
-    if first.tier == "columns":  # more programs a row in the first launch, more to add up after it
+    if first.tier in _PIECES:  # more programs a row in the first launch, more to add up after it
         yield from (
             first._replace(chunk=each)
             for each in (first.chunk // 4, first.chunk // 2)
-            if triton.cdiv(columns, each) <= _MOST_PIECES
+            if triton.cdiv(columns, each) <= _PIECES[first.tier]
         )
     if first.tier == "separate":
-        yield from (first._replace(chunk=each) for each in _around(first.chunk)[::2])
+        yield from (
+            first._replace(chunk=each) for each in (2048, 4096, 8192) if each != first.chunk
+        )
     words = 2 if dtype is torch.float64 else 1
     arrays, loops = _HELD[first.tier, direction]
     for height, width, warps, stages, registers in itertools.product(
