@@ -27,10 +27,8 @@ def run(*command, **variables):
 
 
 @without_cuda
-@pytest.mark.parametrize(
-    "part", ["first", "tests", "sweep", "brief", "transformer", "limit", "sanitizer"]
-)
-def test_every_part_fails_and_says_that_there_is_no_cuda(part):
+@pytest.mark.parametrize("part", ["first", "tests", "brief"])
+def test_a_part_fails_and_says_that_there_is_no_cuda(part):
     done = run("bash", HERE / "run.sh", part)
     assert done.returncode == 2
     assert "no CUDA" in done.stderr

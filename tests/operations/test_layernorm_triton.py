@@ -49,6 +49,7 @@ def run(file, *arguments, **environment):
 
 @needs_triton
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a file of tests each
 @pytest.mark.parametrize("group", INTERPRETED)
 def test_the_interpreted_kernels_keep_their_laws(group):
     file, expression = INTERPRETED[group]
@@ -57,6 +58,7 @@ def test_the_interpreted_kernels_keep_their_laws(group):
 
 @needs_triton
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="triton ships ptxas for Linux alone")
 def test_the_kernels_compile_for_gpus_without_one(tmp_path):
     run("triton_compiled.py", TRITON_CACHE_DIR=str(tmp_path))
