@@ -13,6 +13,7 @@ from lnbench.cli.app import app
 from lnbench.measure import session
 from lnbench.measure.launch import variables
 from lnbench.measure.probe import Found, Machine
+from lnbench.plan.case import numbered
 from lnbench.record.environment import usable_cpus
 from lnbench.record.outcome import Skipped
 
@@ -26,7 +27,12 @@ def fake(monkeypatch, tmp_path):
         made.probed += 1
         named = [device if device != "auto" else "cpu" for device in devices]
         found = [
-            Found(name, device, name not in made.unavailable, made.unavailable.get(name, ""))
+            Found(
+                name,
+                numbered(device),
+                name not in made.unavailable,
+                made.unavailable.get(name, ""),
+            )
             for device in named
             for name in backends
         ]

@@ -58,7 +58,7 @@ def test_backends_on_another_device_say_why_not(lnbench):
     done = lnbench("list", "backends", "--device", "xpu", "--format", "json")
 
     for row in json.loads(done.stdout):
-        assert row["device"] == "xpu"
+        assert row["device"] == "xpu:0"
         if row["from"].startswith("lnbench 0"):
             assert (row["available"], bool(row["why"])) == ("no", True)
 

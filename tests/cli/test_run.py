@@ -51,7 +51,7 @@ def budget(name):
         ("SHAPE", "8x16,9x16", "--shape=7x7", shapes, {(8, 16), (9, 16)}, {(7, 7)}),
         ("DIRECTION", "step", "--direction=forward", cases("direction"), {"step"}, {"forward"}),
         ("DTYPE", "float16", "--dtype=float64", cases("dtype"), {"float16"}, {"float64"}),
-        ("DEVICE", "cpu", "--device=xpu", cases("device"), {"cpu"}, {"xpu"}),
+        ("DEVICE", "cpu", "--device=xpu", cases("device"), {"cpu"}, {"xpu:0"}),
         ("BACKEND", "numpy", "-b triton", backends, {"numpy", "copy"}, {"triton", "copy"}),
         ("CACHE", "cold", "--cache=hot", options("cache"), {"cold"}, {"hot"}),
         ("OUTPUTS", "ready", "--outputs=allocated", options("output"), {"ready"}, {"allocated"}),

@@ -40,7 +40,7 @@ def test_the_side_that_is_started_first_is_drawn_for_every_pair(brief, monkeypat
     start = home.Nursery.start
 
     def noted(self, log):
-        order.append(log.stem)
+        order.append(log.stem.rpartition("-")[0])
         return start(self, log)
 
     monkeypatch.setattr(home.Nursery, "start", noted)
