@@ -75,10 +75,30 @@ def torch_dtype(dtype: DType) -> Any:
     return getattr(torch, dtype.value)
 
 
+def tensors_may_share_memory(one: Any, other: Any) -> bool:
+    """Return whether the bounds of two tensors overlap, as `np.may_share_memory` does of arrays."""
+    (start, stop), (begin, end) = _bounds(one), _bounds(other)
+    return start < end and begin < stop
+
+
+def _bounds(tensor: Any) -> tuple[int, int]:
+    """Return the address of the first byte, and that after the last."""
+    start = tensor.data_ptr()
+    if not tensor.numel():
+        return start, start
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return start, start + (last + 1) * tensor.element_size()
+
+
 def release_device_memory() -> None:
-    """Give back what torch keeps of the device's memory for itself, where it has any."""
+    """Give back what torch keeps of the device's memory for itself.
+
+    Raises:
+        RuntimeError: the device failed; it goes on failing, and a later call would be blamed.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 

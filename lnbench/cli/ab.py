@@ -66,7 +66,8 @@ def ab_command(
 
     levels = judging.levels(threshold, alpha, detect, format_)
     with pairing.pair(baseline, candidate, suite, flags) as paired:
-        begun = resuming.begin(resume, _head(paired))
+        cases = (match.baseline.case for match in paired.matches)
+        begun = resuming.begin(resume, _head(paired), cases)
         _say_uncommitted(begun)
         if dry_run:
             _dry_run(paired)

@@ -64,7 +64,7 @@ Passes = Annotated[
     int | None,
     typer.Option(
         envvar="LNBENCH_PASSES",
-        help="Most passes; each takes every row once, in new processes.",
+        help="Most passes; each takes every row once, in new processes (CUDA: one a backend).",
         rich_help_panel=_BUDGET,
         show_default=False,
     ),

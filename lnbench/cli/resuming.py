@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from lnbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lnbench.plan.budget import Budget
+    from lnbench.plan.case import Case
     from lnbench.record.outcome import Outcome
     from lnbench.record.report import Report
 
@@ -28,12 +29,13 @@ def report_path(output: Path | None, resume: Path | None, *, force: bool) -> Pat
     return path
 
 
-def begin(resume: Path | None, head: "Report") -> "Report":
+def begin(resume: Path | None, head: "Report", cases: "Iterable[Case]") -> "Report":
     """Return the report to go on with; ConfigError where it was another measurement.
 
     Args:
         resume: the file of a report that was cut short, or None to begin a new one.
         head: a new report without outcomes.
+        cases: what is to be measured now.
     """
     if resume is None:
         return head
@@ -42,7 +44,7 @@ def begin(resume: Path | None, head: "Report") -> "Report":
     from lnbench.record import report
 
     found = report.read(resume)
-    changed = list(dict.fromkeys(_changes(found, head)))
+    changed = list(dict.fromkeys([*_changes(found, head), *_moved(found, cases)]))
     if changed:
         raise ConfigError(
             f"{resume} cannot be resumed: {', '.join(changed)} changed since",
@@ -78,6 +80,15 @@ def _changes(earlier: "Report", head: "Report") -> "Iterator[str]":
             yield one.text
         for each in differences(one.environment, other.environment):
             yield f"{each.name} of {one.text}"
+
+
+def _moved(earlier: "Report", cases: "Iterable[Case]") -> "Iterator[str]":
+    """Yield the types of device of which another one was measured; rows join on the type alone."""
+    measured = [outcome.benchmark.case for outcome in earlier.outcomes]
+    devices = {case.device_type: case.device for case in measured}
+    for case in cases:
+        if devices.get(case.device_type, case.device) != case.device:
+            yield f"{case.device_type} device"
 
 
 def _uncapped(budget: "Budget") -> "Budget":

@@ -57,7 +57,8 @@ def run_command(
     showing.check_format(format_)
     with selection.choose(suite, flags) as chosen:
         selection.check_relative(relative_to, chosen)
-        begun = resuming.begin(resume, _head(chosen))
+        cases = (benchmark.case for benchmark in chosen.benchmarks)
+        begun = resuming.begin(resume, _head(chosen), cases)
         if dry_run:
             showing.dry_run(chosen)
             return

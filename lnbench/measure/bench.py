@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lnbench import registry
+from lnbench.arrays import tensors_may_share_memory
 from lnbench.backend import Backend, Routine
 from lnbench.measure import messages, sampling, shared, verify
 from lnbench.measure.cuda_timing import CudaTimer
@@ -41,8 +42,7 @@ class Bench:
         self._turns: list[Routine] = []
         self._slower: Callable[[Call], Call] | None = None
         if request.slowdown:
-            if self.case.device_type == "cuda":
-                self._warm_up()  # it measures how long a cycle is
+            self._warm_up()  # it measures how long a cycle is
             self._slower = slowing(
                 self._routine.run, request.slowdown, self._timer, self.case.device
             )
@@ -51,7 +51,7 @@ class Bench:
         self._iterations = request.iterations or 1
         self._first: Any = None
         self._first_call_s = 0.0
-        self._warm = self.case.device_type != "cuda"
+        self._warm = False
 
     def first_call(self) -> None:
         """Make the very first call; compilation is in its time."""
@@ -130,18 +130,18 @@ class Bench:
         return make_routine(self._backend, self._operation, self.case, self._inputs, self._threads)
 
     def _warm_up(self) -> None:
-        """Bring the clocks of a device up, which has been idle while the host compared results."""
+        """Bring the clocks of a GPU up, which has been idle while the host compared results."""
 
         def work() -> None:
             self._routine.run()
             self._timer.synchronize()
 
-        self._telemetry.warm(work)
+        if self.case.device_type == "cuda":
+            self._telemetry.warm(work)
 
     def _settle(self, clock: str) -> None:
         """Let a clock that goes several ways choose; short cold kernels take turns on copies."""
-        if self.case.device_type == "cuda":
-            self._warm_up()
+        self._warm_up()
         if isinstance(self._timer, CudaTimer):
             moved = work(self._backend, self._operation, self.case).bytes_moved
             self._timed = self._timer.settle(self._timed, self._copies, moved, clock)
@@ -228,10 +228,10 @@ def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> Non
     import numpy as np
 
     following = routine.run()
-    before, after = _addresses(results), _addresses(following)
-    if len(before) == len(outputs):
+    before, after = _on_device(results), _on_device(following)
+    if len(before) == len(after) == len(outputs):
         pairs = zip(outputs, before, after, strict=True)
-        shared = [name for name, one, other in pairs if one == other != 0]
+        shared = [name for name, one, other in pairs if tensors_may_share_memory(one, other)]
     else:
         again = routine.host(following)
         shared = [name for name, each in outputs.items() if np.may_share_memory(each, again[name])]
@@ -241,8 +241,7 @@ def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> Non
         )
 
 
-def _addresses(results: Any) -> list[int]:
-    """Return where each of torch's tensors among the results is kept; 0 for an empty one."""
+def _on_device(results: Any) -> list[Any]:
+    """Return the results that are tensors on a device."""
     listed = results if isinstance(results, tuple | list) else [results]
-    tensors = [each for each in listed if hasattr(each, "untyped_storage")]
-    return [each.untyped_storage().data_ptr() for each in tensors]
+    return [each for each in listed if not getattr(each, "is_cpu", True)]

@@ -239,7 +239,7 @@ def is_device(text: str) -> bool:
     kind, colon, index = text.partition(":")
     if not colon:
         return kind in DEVICE_TYPES
-    return kind in _NUMBERED and index.isascii() and index.isdigit()
+    return kind in _NUMBERED and index.isdecimal() and index == str(int(index))
 
 
 def numbered(device: str) -> str:

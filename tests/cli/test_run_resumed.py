@@ -58,6 +58,23 @@ def test_resuming_elsewhere_is_refused_and_names_what_changed(fake, earlier, oth
     assert Path("r.json").read_bytes() == before
 
 
+def test_another_device_of_the_type_does_not_take_the_place_of_measured_rows(fake):
+    axes = ("--direction", "forward", "-b", "numpy", "--threads", "1")
+    fake.call(*axes, "--shape", "8x16", "--device", "cuda", "-o", "r.json")
+    before, fake.session = Path("r.json").read_bytes(), None
+
+    for shape in ("8x16", "9x16"):
+        found = fake.call(*axes, "--shape", shape, "--device", "cuda:1", "--resume", "r.json")
+        assert found.exit_code == 2
+        assert "r.json cannot be resumed: cuda device changed since" in found.stderr
+    assert fake.session is None
+    assert Path("r.json").read_bytes() == before
+    assert (
+        fake.call(*axes, "--shape", "8x16", "--device", "cuda:0", "--resume", "r.json").exit_code
+        == 0
+    )
+
+
 def test_resuming_goes_on_in_place_and_takes_no_output(fake, earlier):
     found = fake.call(*earlier, "-o", "other.json")
 

@@ -84,3 +84,15 @@ def test_a_row_depends_on_its_batch_in_training_and_not_in_inference():
         given = Hostile("random", case, operation.inputs(case, seed=1))
         found[name] = traits(registry.backend("numpy"), operation, given, threads=1)[0].any_batch
     assert found == {"batchnorm": False, "batchnorm-inference": True, "layernorm": True}
+
+
+def test_where_torch_refuses_to_train_on_one_row_the_others_are_still_judged():
+    operation, case = (
+        registry.operation("batchnorm"),
+        case_of("batchnorm", Direction.STEP, shape=(1, 64)),
+    )
+    inputs = operation.inputs(case, seed=1)
+    truths = operation.reference(case, inputs)
+    assert torch_errors(operation, case, inputs, truths) == {}
+    routine = registry.backend("numpy").routine(operation, case, inputs, threads=1)
+    assert all(each.passed for each in agreement(routine.host(routine.run()), truths, {}).outputs)

@@ -207,7 +207,7 @@ def test_what_is_no_shape_is_refused(text):
 
 def test_a_device_has_a_known_type_and_a_number():
     assert [parse_device(text) for text in ("auto", "cpu", "cuda:1")] == ["auto", "cpu", "cuda:1"]
-    for text in ("gpu", "cuda:", "cuda:x", ""):
+    for text in ("gpu", "cuda:", "cuda:x", "cuda:01", "cuda:\u00b2", "cuda:\u0663", ""):
         with pytest.raises(UnknownNameError, match="device"):
             parse_device(text)
 
