@@ -174,9 +174,12 @@ def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tup
     """Return how any report of one side differs from any of the other, the serious first."""
     # Where reports of one side differ, at least one of them differs from the other side.
     sides = ([*dict.fromkeys(r.environment for r in side)] for side in (baseline, candidate))
-    found = itertools.chain.from_iterable(differences(*pair) for pair in itertools.product(*sides))
-    found = itertools.chain(_indices(baseline, candidate), found)
-    return tuple(sorted(dict.fromkeys(found), key=lambda difference: not difference.serious))
+    pairs = itertools.product(*sides)
+    named = itertools.chain(
+        _indices(baseline, candidate),
+        itertools.chain.from_iterable(differences(*pair) for pair in pairs),
+    )
+    return tuple(sorted(dict.fromkeys(named), key=lambda difference: not difference.serious))
 
 
 def _indices(baseline: Sequence[Report], candidate: Sequence[Report]) -> Iterator[Difference]:
@@ -193,12 +196,12 @@ def _indices(baseline: Sequence[Report], candidate: Sequence[Report]) -> Iterato
 
 def _devices(reports: Sequence[Report]) -> dict[str, set[str]]:
     """Return the devices that were measured, by type."""
-    found: dict[str, set[str]] = {}
+    measured: dict[str, set[str]] = {}
     for outcome in itertools.chain.from_iterable(report.outcomes for report in reports):
         if isinstance(outcome, Measured):
             case = outcome.benchmark.case
-            found.setdefault(case.device_type, set()).add(case.device)
-    return found
+            measured.setdefault(case.device_type, set()).add(case.device)
+    return measured
 
 
 def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:

@@ -44,13 +44,8 @@ class WorkerHandle:
 
     def ask(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
         """Return the worker's answer; WorkerError where it gives none, or another."""
-        self.intact = False
-        reply = self._asked(request, answer, limit_s)
-        self.intact = True
-        return reply
-
-    def _asked(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
         self.go_on()
+        self.intact = False
         try:
             self._connection.send_bytes(messages.encode(request))
             if not self._connection.poll(limit_s):
@@ -65,6 +60,7 @@ class WorkerHandle:
             raise WorkerError(reply.error, reply)
         if not isinstance(reply, answer):
             raise WorkerError(f"answered {type(reply).__name__} instead of {answer.__name__}")
+        self.intact = True
         return reply
 
     def stop(self) -> None:

@@ -66,13 +66,11 @@ def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> Ch
         return Checked(benchmark, skipped=refusal)
     limit = setting.memory_bytes if benchmark.case.device_type == "cpu" else None
     request = messages.Check(benchmark, setting.seed, setting.threads, limit)
-    with ExitStack() as stack:
-        try:
-            worker = workers.lend("", benchmark.backend, benchmark.case)
-            stack.callback(workers.take_back, benchmark.backend, benchmark.case, worker)
+    try:
+        with workers.lent("", benchmark.backend, benchmark.case) as worker:
             checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
-        except WorkerError as error:
-            if error.refused is not None and error.refused.unsupported:
-                return Checked(benchmark, skipped=str(error))
-            return Checked(benchmark, error=str(error))
+    except WorkerError as error:
+        if error.refused is not None and error.refused.unsupported:
+            return Checked(benchmark, skipped=str(error))
+        return Checked(benchmark, error=str(error))
     return Checked(benchmark, checked.findings, checked.traits)

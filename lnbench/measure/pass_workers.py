@@ -5,9 +5,9 @@ in a process changes a CPU row by up to five times (docs/method.md): each device
 that cost least and disturb nothing.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from lnbench.measure import messages
@@ -42,12 +42,7 @@ class PassWorkers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for worker in self._resting.values():
             worker.end()
 
@@ -56,8 +51,16 @@ class PassWorkers:
         home = self._home(side)
         return home.obstacle if isinstance(home, Ground) else None
 
-    def lend(self, side: str, name: str, case: Case) -> WorkerHandle:
-        """Return a worker for a row of that name; WorkerError where none can be had."""
+    @contextlib.contextmanager
+    def lent(self, side: str, name: str, case: Case) -> Iterator[WorkerHandle]:
+        """Lend a worker to a row of that name; WorkerError where none can be had."""
+        worker = self._lend(side, name, case)
+        try:
+            yield worker
+        finally:
+            self._take_back(name, case, worker)
+
+    def _lend(self, side: str, name: str, case: Case) -> WorkerHandle:
         resting = self._resting.pop(name, None) if shared_by_cases(case) else None
         if resting is not None:
             if resting.alive:
@@ -66,16 +69,13 @@ class PassWorkers:
         self._started += 1
         return self._home(side).start(self._folder / f"{name}-{self._started}.log")
 
-    def take_back(self, name: str, case: Case, worker: WorkerHandle) -> None:
+    def _take_back(self, name: str, case: Case, worker: WorkerHandle) -> None:
         """Let a worker rest until the next case, if it may serve that and nothing went wrong."""
         if shared_by_cases(case) and worker.intact:
-            try:
+            with contextlib.suppress(WorkerError):
                 worker.ask(messages.Rest(), messages.Rested, _REST_LIMIT_S)
                 worker.stop()
                 worker.forget_log()
-            except WorkerError:
-                pass
-            else:
                 self._resting[name] = worker
                 return
         worker.end()

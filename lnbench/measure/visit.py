@@ -96,7 +96,7 @@ class Visit:
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         with ExitStack() as stack:
             try:
-                worker = self._lend(stack, "", "inputs")
+                worker = stack.enter_context(self._workers.lent("", "inputs", self._case))
                 made = worker.ask(request, messages.InputsMade, self._setting.budget.timeout_s)
             except WorkerError as error:
                 for row in self._rows:
@@ -105,18 +105,13 @@ class Visit:
         self._peer = made.peer if truth else None
         return True
 
-    def _lend(self, stack: ExitStack, side: str, name: str) -> WorkerHandle:
-        worker = self._workers.lend(side, name, self._case)
-        stack.callback(self._workers.take_back, name, self._case, worker)
-        return worker
-
     def _ready(self, row: Row, stack: ExitStack) -> WorkerHandle | None:
         """Return a stopped worker whose routine is right; None where it is not."""
         limit = self._setting.budget.timeout_s
         with _Guard(row, Stage.PREPARE):
             if (why := self._workers.spawned(row.side)) is not None:
                 row.caution(CaveatKind.SPAWNED, why and f"the nursery must not fork: {why}")
-            worker = self._lend(stack, row.side, row.name)
+            worker = stack.enter_context(self._workers.lent(row.side, row.name, self._case))
             whole = row.checksum is None
             request = messages.Prepare(
                 benchmark=row.benchmark,

@@ -19,7 +19,7 @@ from lnbench.plan.axes import (
     located,
 )
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case, numbered
+from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case
 from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
@@ -41,8 +41,7 @@ class GridEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def cases(self, device: str) -> Iterator[Case]:
         """Yield the cases of the grid, with `device` in place of `auto`, and only where it fits."""
-        named = (device if name == "auto" else name for name in self.grid.device)
-        devices = dict.fromkeys(map(numbered, named))
+        devices = dict.fromkeys(device if name == "auto" else name for name in self.grid.device)
         fitting = tuple(
             name for name in devices if not self.when or name.partition(":")[0] in self.when
         )

@@ -39,7 +39,8 @@ wheels() {
     --python-version "${TARGET_PYTHON:-3.12}" --implementation cp --platform manylinux_2_28_x86_64 \
     --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --no-deps \
     msgspec typer click shellingham rich markdown-it-py mdurl Pygments typing_extensions \
-    annotated-doc pydantic pydantic-core annotated-types typing-inspection ml-dtypes hatchling packaging pathspec pluggy trove-classifiers \
+    annotated-doc pydantic pydantic-core annotated-types typing-inspection ml-dtypes \
+    hatchling packaging pathspec pluggy trove-classifiers \
     hypothesis sortedcontainers nvidia-ml-py liger-kernel "$@"
   ls "$WHEELS"
 }

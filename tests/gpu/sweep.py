@@ -30,8 +30,9 @@ from lnbench.measure.stream import CudaStream
 from lnbench.measure.telemetry import Telemetry
 from lnbench.operations.layernorm import torch as eager
 from lnbench.operations.layernorm import triton as kernels
+from lnbench.operations.layernorm.spec import LayerNorm
 from lnbench.operations.layernorm.triton_tiers import Configuration
-from lnbench.plan.case import Direction
+from lnbench.plan.case import Case, Direction, DType
 
 DEVICE = "cuda:0"
 ROWS = 8192
@@ -94,7 +95,7 @@ class Tensors:
         near = NEAR[self.x.dtype]
         for number, (result, true) in enumerate(zip(results, truth, strict=False)):
             whole = result.ndim > 1
-            found = (torch.cat((result[:64], result[-64:])) if whole else result).double()
+            found = (_ends(result) if whole else result).double()
             scale = true.abs() + (1 if whole else ROWS**0.5)
             off = ((found - true).abs() / scale).nan_to_num(torch.inf).max().item()
             if off > near:
@@ -196,20 +197,18 @@ def measure(
 
 def shares(point: Point, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows with their median, spread and share of the faster copy."""
-    forward = point.direction is Direction.FORWARD
-    size, bulk = DTYPES[point.dtype].itemsize, 2 if forward else 3
-    vectors = (2 if forward else 3) * point.columns * size
-    useful = bulk * ROWS * point.columns * size + vectors + 8 * ROWS
+    case = Case("layernorm", point.direction, (ROWS, point.columns), DType(point.dtype), DEVICE)
+    copied = LayerNorm().bulk(case).arrays_moved * case.rows * case.columns * case.dtype.itemsize
+    needed = LayerNorm().work(case).bytes_moved
     for row in rows:
         if row["seconds"]:
             low, middle, high = statistics.quantiles(row["seconds"], n=4)
             row.update(median_s=middle, spread=(high - low) / middle)
     copies = [row["median_s"] for row in rows if row["name"].startswith("copy")]
-    rate = bulk * ROWS * point.columns * size / min(copies)
     for row in rows:
         if row["seconds"]:
-            moved = useful if not row["name"].startswith("copy") else rate * min(copies)
-            row["share_of_copy"] = moved / row["median_s"] / rate
+            moved = copied if row["name"].startswith("copy") else needed
+            row["share_of_copy"] = moved / row["median_s"] / (copied / min(copies))
     return rows
 
 

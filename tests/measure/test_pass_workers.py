@@ -53,91 +53,77 @@ def gone(pid):
 
 
 def test_on_cuda_one_process_serves_every_case_of_a_backend_and_rests_in_between(workers):
-    first = workers.lend("", "numpy", case())
-    pid = first.pid
-    workers.take_back("numpy", case(), first)
+    with workers.lent("", "numpy", case()) as first:
+        pid = first.pid
     assert state(first) == "T"
 
-    other = workers.lend("", "other", case())
-    again = workers.lend("", "numpy", case(shape=(3, 5)))
-
-    assert again.pid == pid
-    assert other.pid != pid
-    workers.take_back("other", case(), other)
-    workers.take_back("numpy", case(), again)
+    with (
+        workers.lent("", "other", case()) as other,
+        workers.lent("", "numpy", case(shape=(3, 5))) as again,
+    ):
+        assert again.pid == pid
+        assert other.pid != pid
 
 
 def test_on_the_cpu_every_row_has_a_process_of_its_own(workers):
-    first = workers.lend("", "numpy", case("cpu"))
-    pid = first.pid
-    workers.take_back("numpy", case("cpu"), first)
+    with workers.lent("", "numpy", case("cpu")) as first:
+        pid = first.pid
     assert gone(pid)
 
-    second = workers.lend("", "numpy", case("cpu"))
-    assert second.pid != pid
-    workers.take_back("numpy", case("cpu"), second)
+    with workers.lent("", "numpy", case("cpu")) as second:
+        assert second.pid != pid
 
 
 def test_a_resting_worker_holds_nothing_of_the_case_before(workers, tmp_path):
-    worker = workers.lend("", "numpy", case())
-    prepare(worker, tmp_path)
-    workers.take_back("numpy", case(), worker)
+    with workers.lent("", "numpy", case()) as worker:
+        prepare(worker, tmp_path)
 
-    again = workers.lend("", "numpy", case())
-
-    with pytest.raises(WorkerError, match="before it was asked to prepare"):
+    with (
+        workers.lent("", "numpy", case()) as again,
+        pytest.raises(WorkerError, match="before it was asked to prepare"),
+    ):
         again.ask(messages.TakeSample(), messages.Sampled, 60)
-    workers.take_back("numpy", case(), again)
     shared.clear(tmp_path / "inputs")
 
 
 def test_a_worker_that_failed_ends_and_one_without_a_kernel_goes_on(workers, tmp_path):
     pids = {}
     for backend in ("raises", "picky"):
-        worker = workers.lend("", backend, case())
-        pids[backend] = worker.pid
-        with pytest.raises(WorkerError):
-            prepare(worker, tmp_path, backend)
-        workers.take_back(backend, case(), worker)
+        with workers.lent("", backend, case()) as worker:
+            pids[backend] = worker.pid
+            with pytest.raises(WorkerError):
+                prepare(worker, tmp_path, backend)
 
     assert gone(pids["raises"])
-    again = workers.lend("", "picky", case())
-    assert again.pid == pids["picky"]
-    workers.take_back("picky", case(), again)
+    with workers.lent("", "picky", case()) as again:
+        assert again.pid == pids["picky"]
     shared.clear(tmp_path / "inputs")
 
 
 def test_a_resting_worker_that_was_killed_is_not_lent_again(workers):
-    first = workers.lend("", "numpy", case())
-    pid = first.pid
-    workers.take_back("numpy", case(), first)
+    with workers.lent("", "numpy", case()) as first:
+        pid = first.pid
     os.kill(pid, signal.SIGKILL)
     while first.alive:
         time.sleep(0.01)
 
-    second = workers.lend("", "numpy", case())
-
-    assert second.pid != pid
-    workers.take_back("numpy", case(), second)
+    with workers.lent("", "numpy", case()) as second:
+        assert second.pid != pid
 
 
 def test_what_a_worker_printed_of_one_case_is_forgotten_with_it(workers, tmp_path):
-    worker = workers.lend("", "numpy", case())
-    worker._log.write_text("Fatal Python error: of the case before")
-    workers.take_back("numpy", case(), worker)
+    with workers.lent("", "numpy", case()) as worker:
+        worker._log.write_text("Fatal Python error: of the case before")
 
-    again = workers.lend("", "numpy", case())
-
-    assert again._log.read_text() == ""
-    workers.take_back("numpy", case(), again)
+    with workers.lent("", "numpy", case()) as again:
+        assert again._log.read_text() == ""
 
 
 def test_all_workers_end_with_the_pass(ground, tmp_path):
     with PassWorkers({"": ground}, {"": ground}, tmp_path) as workers:
         assert workers.spawned("") == ""
-        worker = workers.lend("", "numpy", case())
-        pid = worker.pid
-        workers.take_back("numpy", case(), worker)
+        with workers.lent("", "numpy", case()) as worker:
+            pid = worker.pid
         assert not gone(pid)
     assert gone(pid)
 
@@ -148,5 +134,5 @@ def test_where_a_nursery_has_died_workers_are_started_anew(ground, tmp_path):
         assert workers.spawned("") is None
         home.close()
         assert workers.spawned("") == "it has died"
-        worker = workers.lend("", "numpy", case("cpu"))
-        workers.take_back("numpy", case("cpu"), worker)
+        with workers.lent("", "numpy", case("cpu")) as worker:
+            assert worker.alive

@@ -218,7 +218,7 @@ USUAL = (64, 256, 512, 768, 1024, 2048, 3072, 4096, 5120, 8192, 12288, 16384, 32
 def test_usual_widths_fit_in_registers_and_move_16_bytes_a_thread(compiled, dtype, columns):
     launch(4096, columns, dtype)
     # Eight registers stay in the first cache, and let a second program in.
-    most = 48 if dtype is torch.float64 else 32
+    most = 48 if (dtype, columns) == (torch.float64, 12288) else 32
     assert [(e.name, e.stack_bytes) for e in compiled if e.stack_bytes > most] == []
     wide = r"{}\.global(\.\w+::\w+)*\.(v4\.b32|v2\.b64)"
     bulk = [each for each in compiled if each.name.startswith(("forward", "backward"))]
@@ -246,7 +246,7 @@ def test_enough_bytes_are_under_way_to_hide_the_latency_of_memory(compiled, dtyp
             tile, ahead = min(columns, cut.chunk), 1
         # x, or x and dy
         loaded = (1 if direction is Direction.FORWARD else 2) * tile * dtype.itemsize
-        assert each.programs * loaded * ahead >= 30 * 1024, each._replace(ptx="")
+        assert each.programs * loaded * ahead >= 31 * 1024, each._replace(ptx="")
 
 
 def variants():

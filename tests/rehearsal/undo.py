@@ -27,8 +27,8 @@ MENDS = {
         "replay = self._stream.capture(turn, count)\n            replay()\n",
         "self._stream.capture(turn, count)()\n",
     ),
-    "12 buffer": ("measure/bench.py", "shared += [", "_ = ["),
-    "12 cards": ("judge/diff.py", "_indices(baseline, candidate), found", "found"),
+    "12 buffer": ("measure/bench.py", "if len(before) == len(after) == len(outputs):", "if False:"),
+    "12 cards": ("judge/diff.py", "        _indices(baseline, candidate),\n", ""),
 }
 
 

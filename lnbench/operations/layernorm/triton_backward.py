@@ -11,6 +11,8 @@ import triton.language as tl
 
 from lnbench.operations.layernorm.triton_parts import store_parts
 from lnbench.operations.layernorm.triton_tiles import (
+    load_centred,
+    load_gradient,
     load_tile,
     load_vector,
     row_mean,
@@ -45,8 +47,7 @@ def backward_sums(
     split = tl.program_id(1).to(tl.int64)
     x += row * x_strides[0]
     dy += row * dy_strides[0]
-    if mean is not None:
-        middle = tl.load(mean + row)
+    middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
     centred_sum = tl.zeros([BLOCK_N], exact)
     product_sum = tl.zeros([BLOCK_N], exact)
     g_sum = tl.zeros([BLOCK_N], exact)
@@ -54,14 +55,11 @@ def backward_sums(
     for start in range(split * CHUNK, end, BLOCK_N):
         columns = start + tl.arange(0, BLOCK_N).to(tl.int64)
         inside = columns < end
-        centred = tl.load(x + columns * x_strides[1], mask=inside, other=0.0).to(exact)
+        centred = load_centred(x, x_strides[1], middle, columns, inside, exact, mean is not None)
         if mean is not None:
-            centred = tl.where(inside, centred - middle, 0.0)
             centred_sum += centred
         if SLOPE:
-            g = tl.load(dy + columns * dy_strides[1], mask=inside, other=0.0).to(exact)
-            if weight is not None:
-                g *= load_vector(weight, columns, inside, exact)
+            g = load_gradient(dy, dy_strides[1], weight, columns, inside, exact)
             product_sum += g * centred
             if mean is not None:
                 g_sum += g

@@ -28,6 +28,9 @@ SHARED_OF_CPU = 227 << 10
 EARLY_ON_CPU = False
 """The interpreter knows no instructions of one architecture."""
 
+_FIRST_EARLY = 9
+"""The first major number of compute capability that has griddepcontrol."""
+
 _LEAST_SHARED_BYTES = 99 << 10
 """What a program may have on any device from compute capability 8.0 on."""
 
@@ -51,30 +54,33 @@ def chosen(
 
 def processor_count(device: Any) -> int:
     """Return how many multiprocessors a device has."""
-    return _properties(device.index)[0] if device.type == "cuda" else PROCESSORS_OF_CPU
+    return PROCESSORS_OF_CPU if device.type != "cuda" else _properties(device).multi_processor_count
 
 
 def cache_bytes(device: Any) -> int:
     """Return the size of a device's last-level cache."""
-    return _properties(device.index)[1] if device.type == "cuda" else CACHE_OF_CPU
+    return CACHE_OF_CPU if device.type != "cuda" else _properties(device).L2_cache_size
 
 
 def shared_bytes(device: Any) -> int:
     """Return how much shared memory a program may have."""
-    return _properties(device.index)[3] if device.type == "cuda" else SHARED_OF_CPU
+    if device.type != "cuda":
+        return SHARED_OF_CPU
+    found: int = getattr(_properties(device), "shared_memory_per_block_optin", _LEAST_SHARED_BYTES)
+    return found
 
 
 def starts_early(device: Any) -> bool:
     """Return whether a device has what came with compute capability 9.0: early launches."""
-    return _properties(device.index)[2] if device.type == "cuda" else EARLY_ON_CPU
+    if device.type != "cuda":
+        return EARLY_ON_CPU
+    return torch.version.hip is None and _properties(device).major >= _FIRST_EARLY
 
 
 @cache
-def _properties(index: int | None) -> tuple[int, int, bool, int]:
-    found = torch.cuda.get_device_properties(index)
-    early = torch.version.hip is None and found.major >= 9  # noqa: PLR2004  (griddepcontrol)
-    shared: int = getattr(found, "shared_memory_per_block_optin", _LEAST_SHARED_BYTES)
-    return found.multi_processor_count, found.L2_cache_size, early, shared
+def _properties(device: Any) -> Any:
+    """Return what torch knows of a device, which every launch asks for."""
+    return torch.cuda.get_device_properties(device)
 
 
 def _device_name(device: Any) -> str:

@@ -9,10 +9,7 @@ from typing import Any
 import torch
 import triton
 
-from lnbench.operations.layernorm import (
-    triton_forward,
-    triton_split,
-)
+from lnbench.operations.layernorm import triton_forward, triton_split
 from lnbench.operations.layernorm.triton_choice import chosen
 from lnbench.operations.layernorm.triton_launch_backward import launch_backward
 from lnbench.operations.layernorm.triton_tiers import Configuration

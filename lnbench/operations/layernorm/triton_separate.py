@@ -9,7 +9,13 @@ done with it is not compiled.
 import triton
 import triton.language as tl
 
-from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums, within
+from lnbench.operations.layernorm.triton_tiles import (
+    load_centred,
+    load_gradient,
+    load_vector,
+    three_sums,
+    within,
+)
 
 
 @triton.jit
@@ -35,18 +41,36 @@ def _means_of_row(
     for step in tl.range(last + 1):
         columns = (last - step) * STEP + tl.arange(0, STEP).to(tl.int64)
         inside = within(columns, N, EVEN)
-        centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(exact)
+        centred = load_centred(x, steps[2], middle, columns, inside, exact, CENTRED)
         if CENTRED:
-            centred = tl.where(inside, centred - middle, 0.0)
             left += centred
-        g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(exact)
-        if weight is not None:
-            g *= load_vector(weight, columns, inside, exact)
+        g = load_gradient(dy, steps[0], weight, columns, inside, exact)
         product += g * centred
         if CENTRED:
             level += g
     first, second, third = three_sums(left, product, level, axis=0)
     return first / N, second * row_rstd / N, third / N
+
+
+@triton.jit
+def store_slope(
+    g: tl.tensor,
+    normal: tl.tensor,
+    means: tl.tuple,
+    row_rstd: tl.tensor,
+    dx: tl.tensor,
+    dz: tl.tensor,
+    columns: tl.tensor,
+    inside: tl.tensor,
+    dx_step: tl.tensor,
+    dz_step: tl.tensor,
+) -> None:
+    """Store dx, dz added, of some columns of a row, by g, x̂ and what `_means_of_row` returned."""
+    left, product, level = means
+    result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
+    if dz is not None:
+        result += tl.load(dz + columns * dz_step, mask=inside, other=0.0).to(result.dtype)
+    tl.store(dx + columns * dx_step, result.to(dx.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -74,6 +98,8 @@ def backward_slope(
     dy += row * dy_strides[0]
     x += row * x_strides[0]
     dx += row * dx_strides[0]
+    if dz is not None:
+        dz += row * dz_strides[0]
     row_rstd = tl.load(rstd + row)
     middle = tl.full([], 0.0, exact) if mean is None else tl.load(mean + row)
     left, product, level = _means_of_row(
@@ -89,8 +115,6 @@ def backward_slope(
         normal = (normal - middle - left) * row_rstd
         if weight is not None:
             g *= load_vector(weight, columns, inside, exact)
-        result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
-        if dz is not None:
-            added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)
-            result += added.to(exact)
-        tl.store(dx + columns * steps[3], result.to(dx.dtype.element_ty), mask=inside)
+        store_slope(
+            g, normal, (left, product, level), row_rstd, dx, dz, columns, inside, steps[3], steps[1]
+        )  # fmt: skip

@@ -57,6 +57,37 @@ def load_vector(
 
 
 @triton.jit
+def load_centred(
+    x: tl.tensor,
+    step: tl.tensor,
+    middle: tl.tensor,
+    columns: tl.tensor,
+    inside: tl.tensor,
+    exact: tl.dtype,
+    CENTRED: tl.constexpr,
+) -> tl.tensor:
+    """Return x - middle of some columns of the row at x, 0 outside; x where not CENTRED."""
+    values = tl.load(x + columns * step, mask=inside, other=0.0).to(exact)
+    return tl.where(inside, values - middle, 0.0) if CENTRED else values
+
+
+@triton.jit
+def load_gradient(
+    dy: tl.tensor,
+    step: tl.tensor,
+    weight: tl.tensor,
+    columns: tl.tensor,
+    inside: tl.tensor,
+    exact: tl.dtype,
+) -> tl.tensor:
+    """Return g = dy·weight, the gradient of x̂, of some columns of the row at dy, 0 outside."""
+    g = tl.load(dy + columns * step, mask=inside, other=0.0).to(exact)
+    if weight is not None:
+        g *= load_vector(weight, columns, inside, exact)
+    return g
+
+
+@triton.jit
 def load_sum(
     x: tl.tensor,
     residual: tl.tensor,

@@ -1,8 +1,8 @@
 """Backward of rows that fill the registers with dw and db alone: each is read twice by one program.
 
 The first sweep takes the means of a row, STEP columns at a time, which is how many bytes are under
-way; the second finds the row in the first cache. Where a pointer is
-None, what would be done with it is not compiled.
+way; the second finds the row in the first cache. Where a pointer is None, what would be done with
+it is not compiled.
 """
 # ruff: noqa: N803  (Triton's constants are upper case everywhere, and so are M and N)
 
@@ -10,7 +10,14 @@ import triton
 import triton.language as tl
 
 from lnbench.operations.layernorm.triton_parts import store_parts
-from lnbench.operations.layernorm.triton_tiles import load_vector, three_sums, within
+from lnbench.operations.layernorm.triton_separate import store_slope
+from lnbench.operations.layernorm.triton_tiles import (
+    load_centred,
+    load_gradient,
+    load_vector,
+    three_sums,
+    within,
+)
 
 
 @triton.jit
@@ -34,13 +41,9 @@ def _means_of_row(
     for start in range(0, N, STEP):
         columns = start + tl.arange(0, STEP).to(tl.int64)
         inside = within(columns, N, EVEN)
-        centred = tl.load(x + columns * steps[2], mask=inside, other=0.0).to(row_rstd.dtype)
-        if CENTRED:
-            centred = tl.where(inside, centred - middle, 0.0)
+        centred = load_centred(x, steps[2], middle, columns, inside, row_rstd.dtype, CENTRED)
         if SLOPE:
-            g = tl.load(dy + columns * steps[0], mask=inside, other=0.0).to(row_rstd.dtype)
-            if weight is not None:
-                g *= load_vector(weight, columns, inside, row_rstd.dtype)
+            g = load_gradient(dy, steps[0], weight, columns, inside, row_rstd.dtype)
             if CENTRED:
                 first, second, third = three_sums(centred, g * centred, g, axis=0)
                 left += first
@@ -103,12 +106,10 @@ def backward_twice(
         if dx is not None:
             if weight is not None:
                 g *= load_vector(weight, columns, inside, exact)
-            result = (g - normal * (product - left * row_rstd * level) - level) * row_rstd
-            if dz is not None:
-                added = tl.load(dz + row * dz_strides[0] + columns * steps[1], inside, other=0.0)
-                result += added.to(exact)
-            to = dx + row * dx_strides[0] + columns * steps[3]
-            tl.store(to, result.to(dx.dtype.element_ty), mask=inside)
+            store_slope(
+                g, normal, (left, product, level), row_rstd, dx + row * dx_strides[0],
+                dz if dz is None else dz + row * dz_strides[0], columns, inside, steps[3], steps[1],
+            )  # fmt: skip
     store_parts(
         (dw_parts, db_parts), dw_sum[None, :], db_sum[None, :], part_stride, None, columns, N,
         OVERLAP,
