@@ -4,6 +4,8 @@ Every message is one piece of MessagePack behind a length, which unlike JSON kno
 both sides check it against these types.
 """
 
+from typing import TypeAlias
+
 import msgspec
 
 from lnbench.plan.case import Benchmark, Case, Work
@@ -12,15 +14,18 @@ from lnbench.record.outcome import Agreement, Scalar, Stage
 PROTOCOL = 5
 """Raised with every change of a message; both sides must have the same."""
 
+Figure: TypeAlias = int | float
+"""What a counter says, or the median of what it said."""
+
 
 class Reading(msgspec.Struct, frozen=True):
     """The state of an accelerator, by its driver's counters; None for one that it does not have."""
 
-    sm_mhz: int | None
+    sm_mhz: Figure | None
     """Clock of the multiprocessors."""
-    memory_mhz: int | None
+    memory_mhz: Figure | None
     """Clock of the memory."""
-    celsius: int | None
+    celsius: Figure | None
     """Temperature of the chip."""
     watts: float | None
     """Power drawn."""

@@ -1,8 +1,11 @@
 """What a session knows of one benchmark so far."""
 
+import itertools
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+
+import msgspec
 
 from lnbench.measure import messages
 from lnbench.plan.case import Benchmark, Work
@@ -22,6 +25,17 @@ from lnbench.record.outcome import (
 
 _LOSSES_ALLOWED = 2
 
+_THROTTLED = "throttled samples"
+
+_COUNTERS: dict[str, tuple[str, Callable[[list[float]], float]]] = {
+    "sm clock MHz": ("sm_mhz", statistics.median),
+    "memory clock MHz": ("memory_mhz", statistics.median),
+    "power W": ("watts", statistics.median),
+    "hottest C": ("celsius", max),
+    "other processes": ("others", max),
+}
+"""Name of a detail → the counter of a reading, and what is kept of all readings."""
+
 
 @dataclass
 class Row:
@@ -30,9 +44,8 @@ class Row:
     benchmark: Benchmark
     is_limit: bool
     """Whether it is the speed limit, which goes on as long as any row of its case does."""
-    times_s: list[list[float]] = field(default_factory=list)
-    rounds: list[list[int]] = field(default_factory=list)
-    page_faults: list[float] = field(default_factory=list)
+    samples: list[dict[int, messages.Sampled]] = field(default_factory=list)
+    """The samples of each pass by their round; none where its process died."""
     caveats: list[Caveat] = field(default_factory=list)
     details: dict[str, Scalar] = field(default_factory=dict)
     iterations: int | None = None
@@ -49,8 +62,6 @@ class Row:
     """By which share it is slowed on purpose."""
     clock: str = ""
     """Which way its clock goes, as its first process found."""
-    readings: list[messages.Reading] = field(default_factory=list)
-    """What the device's counters said after each sample."""
     stopped: Stopped | None = None
     ended: Skipped | Failed | None = None
 
@@ -67,7 +78,12 @@ class Row:
     @property
     def passes(self) -> int:
         """How many passes have been taken."""
-        return len(self.times_s)
+        return len(self.samples)
+
+    @property
+    def times_s(self) -> tuple[tuple[float, ...], ...]:
+        """Seconds an iteration, one tuple a pass."""
+        return tuple(tuple(each.time_s for each in taken.values()) for taken in self.samples)
 
     def outcome(self) -> Outcome | None:
         """Return what is known; None before the first pass."""
@@ -79,11 +95,11 @@ class Row:
             benchmark=self.benchmark,
             iterations=self.iterations or 1,
             first_call_s=self.first_call_s,
-            times_s=tuple(map(tuple, self.times_s)),
-            rounds=tuple(map(tuple, self.rounds)),
+            times_s=self.times_s,
+            rounds=tuple(map(tuple, self.samples)),
             work=self.work,
             agreement=self.agreement,
-            page_faults=statistics.fmean(self.page_faults) if self.page_faults else None,
+            page_faults=self._page_faults(),
             peak_extra_bytes=self.peak_extra_bytes,
             stopped=self.stopped,
             details=tuple(sorted({**self.details, **self._device()}.items())),
@@ -91,23 +107,28 @@ class Row:
             side=self.side,
         )
 
+    def _all_samples(self) -> Iterator[messages.Sampled]:
+        for taken in self.samples:
+            yield from taken.values()
+
+    def _page_faults(self) -> float | None:
+        """Return the mean of all samples; None where the device has none."""
+        if self.benchmark.case.device != "cpu":
+            return None
+        return statistics.fmean(sample.page_faults for sample in self._all_samples())
+
     def _device(self) -> dict[str, Scalar]:
         """Return the state that the device was in over all samples: medians, and the hottest."""
-        read = self.readings
-        if not read:
+        readings = [each.reading for each in self._all_samples() if each.reading is not None]
+        if not readings:
             return {}
-        found: dict[str, Scalar] = {"throttled samples": sum(bool(each.slowed_by) for each in read)}
-        for name, summary, values in (
-            ("sm clock MHz", statistics.median, [each.sm_mhz for each in read]),
-            ("memory clock MHz", statistics.median, [each.memory_mhz for each in read]),
-            ("power W", statistics.median, [each.watts for each in read]),
-            ("hottest C", max, [each.celsius for each in read]),
-            ("other processes", max, [each.others for each in read]),
-        ):
-            seen = [value for value in values if value is not None]
+        state: dict[str, Scalar] = {_THROTTLED: sum(bool(each.slowed_by) for each in readings)}
+        for name, (counter, summary) in _COUNTERS.items():
+            counts = [getattr(each, counter) for each in readings]
+            seen = [count for count in counts if count is not None]
             if seen:
-                found[name] = round(summary(seen), 1)
-        return found
+                state[name] = round(summary(seen), 1)
+        return state
 
     def prepared(self, found: messages.Prepared) -> None:
         """Take what the first process, or a later one, found before its samples."""
@@ -131,16 +152,12 @@ class Row:
                 self.caution(CaveatKind.PEER_INACCURATE, detail)
         self.checksum = checksum
 
-    def sampled(self, round_number: int, sample: messages.Sampled, *, on_cpu: bool) -> None:
+    def sampled(self, round_number: int, sample: messages.Sampled) -> None:
         """Take one sample of the current pass."""
-        self.times_s[-1].append(sample.time_s)
-        self.rounds[-1].append(round_number)
-        if on_cpu:
-            self.page_faults.append(sample.page_faults)
-        if sample.reading is not None:
-            self.readings.append(sample.reading)
-            if sample.reading.slowed_by:
-                self.caution(CaveatKind.THROTTLED, sample.reading.slowed_by)
+        self.samples[-1][round_number] = sample
+        self.spent_s += sample.spent_s
+        if sample.reading is not None and sample.reading.slowed_by:
+            self.caution(CaveatKind.THROTTLED, sample.reading.slowed_by)
 
     def clock_beside(self, rows: "Iterable[Row]") -> str:
         """Return which way its clock goes: its own, else that of its benchmark's other side."""
@@ -148,9 +165,8 @@ class Row:
         return self.clock or next(filter(None, sides), "")
 
     def begin_pass(self) -> None:
-        """Open the lists of a pass."""
-        self.times_s.append([])
-        self.rounds.append([])
+        """Begin to take the samples of a pass."""
+        self.samples.append({})
 
     def caution(self, kind: CaveatKind, detail: str = "") -> None:
         """Add a caveat, once a kind."""
@@ -167,10 +183,10 @@ class Row:
 
     def lose_pass(self, stage: Stage, error: str) -> None:
         """Forget a pass whose process died; a row that dies often, or at once, has failed."""
-        if self.times_s:
-            self.times_s[-1], self.rounds[-1] = [], []
-        lost = sum(not times for times in self.times_s)
-        if not any(self.times_s) or lost > _LOSSES_ALLOWED:
+        if self.samples:
+            self.samples[-1] = {}
+        lost = sum(not taken for taken in self.samples)
+        if not any(self.samples) or lost > _LOSSES_ALLOWED:
             self.fail(stage, error)
         else:
             self.caution(CaveatKind.LOST_PASSES, error)
@@ -197,14 +213,38 @@ def restored(
     if isinstance(outcome, Skipped | Failed):
         row.ended = outcome
     elif outcome is not None:
-        row.times_s = [list(times) for times in outcome.times_s]
-        row.rounds = [list(rounds) for rounds in outcome.rounds]
+        row.samples = _samples(outcome)
+        row.spent_s = sum(sample.spent_s for taken in row.samples for sample in taken.values())
         row.caveats = list(outcome.caveats)
         row.details = dict(outcome.details)
         row.clock = str(row.details.get("clock", ""))
         row.iterations, row.first_call_s = outcome.iterations, outcome.first_call_s
         row.work, row.agreement = outcome.work, outcome.agreement
         row.peak_extra_bytes, row.stopped = outcome.peak_extra_bytes, outcome.stopped
-        if outcome.page_faults is not None:
-            row.page_faults = [outcome.page_faults] * sum(map(len, row.times_s))
     return row
+
+
+def _samples(outcome: Measured) -> list[dict[int, messages.Sampled]]:
+    """Return the samples of a report, each with its share of what is known of them together.
+
+    Of the device's counters each has the median or the highest; as many as were throttled are so.
+    """
+    details = dict(outcome.details)
+    counters = {counter: details.get(name) for name, (counter, _) in _COUNTERS.items()}
+    throttled = details.get(_THROTTLED)
+    why = [caveat.detail for caveat in outcome.caveats if caveat.kind is CaveatKind.THROTTLED]
+    rest = itertools.count(int(throttled or 0), -1)
+
+    def sample(time_s: float) -> messages.Sampled:
+        reading = None
+        if throttled is not None:
+            slowed_by = ((why and why[0]) or "unknown") if next(rest) > 0 else ""
+            reading = msgspec.convert({**counters, "slowed_by": slowed_by}, messages.Reading)
+        return messages.Sampled(
+            time_s, outcome.page_faults or 0.0, reading, time_s * outcome.iterations
+        )
+
+    return [
+        {number: sample(time_s) for number, time_s in zip(rounds, times, strict=True)}
+        for rounds, times in zip(outcome.rounds, outcome.times_s, strict=True)
+    ]

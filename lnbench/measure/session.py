@@ -170,7 +170,7 @@ class _Session:
         budget = self._setting.budget
         if not row.open or row.is_limit:
             return
-        if self._stop(tuple(map(tuple, row.times_s)), budget):
+        if self._stop(row.times_s, budget):
             row.stopped = Stopped.PRECISION
         elif row.passes >= budget.passes:
             row.stopped = Stopped.PASSES
@@ -184,7 +184,7 @@ class _Session:
             for row in rows:
                 if row.is_limit and row.open and not any(each.open for each in others):
                     reasons = [each.stopped for each in others if each.stopped is not None]
-                    if any(row.times_s):
+                    if any(row.samples):
                         row.stopped = reasons[-1] if reasons else Stopped.PASSES
 
     def _left_s(self) -> float:

@@ -90,7 +90,7 @@ class Telemetry:
         An idle device sits at 345 MHz, as it does while the host compares results, and takes some
         time to come up to 1980: the first samples would be slow.
         """
-        before: int | None = None
+        before: float | None = None
         for burst in range(_BURSTS):
             end = time.perf_counter() + _BURST_S
             while time.perf_counter() < end:

@@ -143,8 +143,7 @@ class Visit:
                 self._setting.budget.timeout_s,
             )
             worker.stop()
-            row.spent_s += sample.spent_s
-            row.sampled(number, sample, on_cpu=self._case.device == "cpu")
+            row.sampled(number, sample)
             return True
         return False
 

@@ -1,11 +1,18 @@
-"""What a session keeps of a row beside its times: the device's counters, and the clock."""
+"""What a session keeps of a row beside its times, and what of it survives its report."""
 
 import factories
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lnbench.measure.messages import Prepared, Reading, Sampled
 from lnbench.measure.row import Row, restored
 from lnbench.plan.case import Work
-from lnbench.record.outcome import Agreement, CaveatKind
+from lnbench.record import report
+from lnbench.record.outcome import Agreement, CaveatKind, Measured, Stage
+
+GPU = "layernorm/forward/4096x1024/float32/cuda:0/triton"
 
 
 def prepared(**fields):
@@ -22,12 +29,12 @@ def prepared(**fields):
 
 
 def row_of(*readings):
-    row = Row(factories.benchmark("numpy"), is_limit=False)
+    row = Row(factories.benchmark(GPU), is_limit=False)
     row.begin_pass()
     row.prepared(prepared())
     row.agreed(Agreement(()), 1)
     for number, reading in enumerate(readings):
-        row.sampled(number, Sampled(1e-3, 0.0, reading), on_cpu=False)
+        row.sampled(number, Sampled(1e-3, 0.0, reading))
     return row
 
 
@@ -79,3 +86,88 @@ def test_a_row_that_goes_on_keeps_its_clock():
     row.details["clock"] = "cuda graph"
     again = restored(row.benchmark, is_limit=False, outcome=row.outcome())
     assert again.clock == "cuda graph"
+
+
+def test_a_row_that_goes_on_keeps_its_counters(tmp_path):
+    hot = Reading(1755, 3201, 90, 700.0, "power cap", 2)
+    first = row_of(*[hot] * 10)
+    again = went_on(first, tmp_path)
+    again.begin_pass()
+    again.sampled(0, Sampled(1e-3, 0.0, Reading(1980, 3201, 40, 100.0, "", 0)))
+    details = dict(again.outcome().details)
+    assert details == dict(first.outcome().details)
+    assert (details["throttled samples"], details["power W"], details["hottest C"]) == (10, 700, 90)
+
+
+def went_on(row, folder):
+    """Return the row that a report of it, written and read, begins with."""
+    outcome = row.outcome()
+    if outcome is None:  # as before its first whole pass: a report does not know of it
+        return Row(row.benchmark, is_limit=False)
+    path = folder / "report.json"
+    report.write(factories.report(outcome), path)
+    (read,) = report.read(path).outcomes
+    return restored(read.benchmark, is_limit=False, outcome=read)
+
+
+readings = st.builds(
+    Reading,
+    sm_mhz=st.none() | st.integers(300, 2000),
+    memory_mhz=st.just(3201),
+    celsius=st.integers(20, 90),
+    watts=st.none() | st.floats(50, 700),
+    slowed_by=st.sampled_from(("", "", "power cap", "power brake")),
+    others=st.none() | st.integers(0, 3),
+)
+samples = st.builds(
+    Sampled,
+    time_s=st.floats(1e-6, 1.0),
+    page_faults=st.floats(0, 100),
+    reading=readings,
+    spent_s=st.floats(0, 1),
+)
+passes = st.lists(st.one_of(st.lists(samples, min_size=1, max_size=3), st.none()), max_size=5)
+
+
+def take(row, taken):
+    row.begin_pass()
+    row.prepared(prepared(clock="cuda graph", details={"clock": "cuda graph"}))
+    row.agreed(Agreement(()), 1)
+    for number, sample in enumerate(taken or [Sampled(1e-3, 0.0)]):
+        row.sampled(number, sample)
+    if taken is None:
+        row.lose_pass(Stage.MEASURE, "killed by SIGKILL")
+
+
+MEDIANS = ("sm clock MHz", "memory clock MHz", "power W")
+
+
+@given(st.lists(samples, min_size=1, max_size=3), passes, st.data(), st.sampled_from(("cpu", GPU)))
+def test_a_session_cut_short_anywhere_ends_as_one_that_was_not(
+    tmp_path_factory, first, later, data, device
+):
+    name = "numpy" if device == "cpu" else device
+    whole = Row(factories.benchmark(name), is_limit=False)
+    parts = Row(factories.benchmark(name), is_limit=False)
+    for taken in [first, *later]:
+        for row in (whole, parts):
+            if row.ended is None:
+                take(row, taken)
+        if parts.ended is None and data.draw(st.booleans()):
+            parts = went_on(parts, tmp_path_factory.mktemp("cut"))
+    ends = [row.outcome() for row in (whole, parts)]
+    if isinstance(ends[0], Measured):
+        details = [dict(end.details) for end in ends]
+        for counter in MEDIANS:
+            # A report keeps one median: what it stands for lies between the lowest and highest.
+            counts = [each.get(counter) for each in details]
+            assert (counts[0] is None) == (counts[1] is None)
+            for each in details:
+                each.pop(counter, None)
+        faults = [end.page_faults for end in ends]
+        assert faults[1] == (pytest.approx(faults[0]) if device == "cpu" else None)
+        ends = [
+            msgspec.structs.replace(end, details=tuple(sorted(each.items())), page_faults=None)
+            for end, each in zip(ends, details, strict=True)
+        ]
+    assert ends[0] == ends[1]
