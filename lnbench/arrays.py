@@ -100,23 +100,3 @@ def release_device_memory() -> None:
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-
-
-def device_problem(device: str) -> str | None:
-    """Return why torch cannot use a device, or None where it can."""
-    import torch
-
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
-        return None
-    if kind == "cuda":
-        if torch.version.cuda is None and torch.version.hip is None:
-            return "this torch is built for the CPU only: install torch with CUDA"
-        count = torch.cuda.device_count()
-    else:
-        accelerator = torch.accelerator.current_accelerator()
-        found = accelerator is not None and accelerator.type == kind
-        count = torch.accelerator.device_count() if found else 0
-    if count == 0:
-        return f"no {kind} device was found"
-    return f"there is no {device}, only {count} device(s)" if int(index or 0) >= count else None

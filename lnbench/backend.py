@@ -1,12 +1,13 @@
 """The interface of a backend: whether it can run here, and a routine that does."""
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 
-from lnbench.operation import Arrays, Bulk, Operation, Truth
+from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
 from lnbench.plan.case import Case, Output
 
 
@@ -26,6 +27,9 @@ class Unavailable(msgspec.Struct, frozen=True):
 
 Availability: TypeAlias = Available | Unavailable
 """Whether a backend runs, with the reason why not."""
+
+Details: TypeAlias = Mapping[str, str | int | float | bool]
+"""Scalars that a report keeps of a routine, by name."""
 
 
 class UnsupportedError(Exception):
@@ -56,7 +60,7 @@ class Routine(ABC):
     def host(self, results: Any) -> Arrays:
         """Return results of `run` as host arrays by output name, without a copy where possible."""
 
-    def details(self) -> Mapping[str, str | int | float | bool]:
+    def details(self) -> Details:
         """Return scalars worth recording, such as the kernel's configuration."""
         return {}
 
@@ -72,12 +76,12 @@ class BoundRoutine(Routine):
         call: Callable[[], tuple[Any, ...]],
         names: tuple[str, ...],
         to_host: Callable[[Any], Any],
-        details: Mapping[str, str | int | float | bool] | None = None,
+        details: Callable[[], Details] = dict,
     ) -> None:
         self.run = call  # type: ignore[method-assign]  # no frame of ours in a timed call
         self._names = names
         self._to_host = to_host
-        self._details = dict(details or {})
+        self._details = details
 
     def run(self) -> Any:
         """Run one iteration; `__init__` puts the call itself here."""
@@ -88,9 +92,9 @@ class BoundRoutine(Routine):
         named = zip(self._names, results, strict=True)
         return {name: self._to_host(result) for name, result in named if result is not None}
 
-    def details(self) -> Mapping[str, str | int | float | bool]:
-        """Return what was given."""
-        return self._details
+    def details(self) -> Details:
+        """Return what is known by now, as of a kernel that its first call has tuned."""
+        return self._details()
 
 
 def bound_call(
@@ -108,6 +112,12 @@ def bound_call(
     return operation.bind(kernels, case, arrays, out)
 
 
+def missing_module(modules: Mapping[str, str]) -> str | None:
+    """Return the reason that goes with the first module that is not installed, or None."""
+    reasons = (reason for name, reason in modules.items() if importlib.util.find_spec(name) is None)
+    return next(reasons, None)
+
+
 class Backend(ABC):
     """Who computes.
 
@@ -123,9 +133,15 @@ class Backend(ABC):
     summary: ClassVar[str]
     """One phrase for `lnbench list backends`."""
 
-    peer: ClassVar[bool] = False
+    third_party: ClassVar[bool] = False
     """Whether its kernels are another project's: where they are no closer to the truth than torch
     is, but beyond the ceiling that lnbench sets itself, the row gets a caveat and still a time."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions explain its times, beside those that are always recorded."""
+
+    variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that explain its times, by name or glob, such as `XLA_*`."""
 
     kernels: ClassVar[Mapping[str, str]] = {}
     """Operation → module with this backend's own kernels; looked at before the operation's."""
@@ -135,7 +151,7 @@ class Backend(ABC):
     binds the process to the first of them: other pools are given all CPUs of the session back."""
 
     known_failings: ClassVar[Mapping[str, str]] = {}
-    """Hostile inputs → why a peer's kernels are wrong on them: `check` says so and goes on."""
+    """Hostile inputs → why third-party kernels are wrong on them: `check` says so and goes on."""
 
     @abstractmethod
     def availability(self, device: str) -> Availability:
@@ -168,6 +184,6 @@ class Backend(ABC):
         """Return this backend's own truth where it does not compute the operation, else None."""
         return None
 
-    def bulk(self, operation: Operation, case: Case) -> Bulk | None:
+    def bulk(self, operation: Operation, case: Case) -> CopyTraffic | None:
         """Return what this backend moves where it is the speed limit itself, else None."""
         return None

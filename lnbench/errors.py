@@ -2,12 +2,32 @@
 
 import difflib
 from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; where several apply: 3 before 1 before 4."""
+
+    FINE = 0
+    """Nothing is wrong; skipped rows are fine."""
+    REGRESSED = 1
+    """`diff`, `ab`: a regression is shown."""
+    USAGE = 2
+    """The user, a file or an option is wrong."""
+    FAILED = 3
+    """Wrong results, a benchmark that failed, or a claim that does not hold."""
+    UNDECIDED = 4
+    """Only with `--strict`: rows are inconclusive, removed or newly skipped."""
+    NOTHING = 5
+    """Nothing was measured, or nothing could be compared."""
+    INTERRUPTED = 130
+    """Ctrl-C: what was measured by then is in the report."""
 
 
 class LnbenchError(Exception):
     """Something that the user can mend; shown as one sentence and a hint, never as a traceback."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -39,7 +59,7 @@ class ReportError(LnbenchError):
 class NothingMeasuredError(LnbenchError):
     """Nothing was selected, measured or comparable."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOTHING
 
 
 def near_name(name: str, known: Iterable[str]) -> str | None:

@@ -51,7 +51,7 @@ class Hostile(msgspec.Struct, frozen=True):
     """The inputs; strides may be odd or 0."""
 
 
-class Bulk(msgspec.Struct, frozen=True):
+class CopyTraffic(msgspec.Struct, frozen=True):
     """The bulk of a case's traffic, which `copy` moves to find the speed limit."""
 
     read: tuple[tuple[str, ...], ...]
@@ -94,7 +94,7 @@ class Operation(ABC):
         """Return the least that a perfect kernel must move and compute."""
 
     @abstractmethod
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return what `copy` moves in the case's stead."""
 
     @abstractmethod

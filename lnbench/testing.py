@@ -19,8 +19,8 @@ import pytest
 from lnbench import registry
 from lnbench.arrays import dtype_of
 from lnbench.backend import Available, Backend, Routine, Unavailable
-from lnbench.measure.bench import as_good_as_torch, make_routine, wrong_text
 from lnbench.measure.sampling import stopwatch
+from lnbench.measure.subject import as_good_as_torch, make_routine, wrong_text
 from lnbench.measure.truth import torch_errors
 from lnbench.measure.verify import agreement, checksum
 from lnbench.operation import Arrays, Operation, Truth
@@ -199,13 +199,14 @@ class BackendContract:
         given = self.mathematics.inputs(case, seed=1) if inputs is None else inputs
         truths = self.subject.truth(self.mathematics, case, given)
         truths = truths or self.mathematics.reference(case, given)
-        peer = torch_errors(self.mathematics, case, given, truths) if self.subject.peer else {}
+        third_party = self.subject.third_party
+        errors = torch_errors(self.mathematics, case, given, truths) if third_party else {}
         with closing(self._routine(case, given)) as routine:
             outputs = routine.host(routine.run())
-        found = agreement(outputs, truths, peer)
+        found = agreement(outputs, truths, errors)
         assert found.outputs, f"{case.id}: nothing was compared"
-        # A peer may exceed the ceiling that lnbench sets its own kernels, as torch does.
-        forgiven = self.subject.peer and as_good_as_torch(found, peer)
+        # Third parties may exceed the ceiling that lnbench sets its own kernels, as torch does.
+        forgiven = third_party and as_good_as_torch(found, errors)
         assert found.passed or forgiven, f"{case.id}, {where}: {wrong_text(found)}"
         return outputs, truths
 

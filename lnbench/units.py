@@ -25,11 +25,6 @@ def format_bytes(size: float) -> str:
     return "0 B"
 
 
-def format_rate(bytes_per_second: float) -> str:
-    """Return a bandwidth in decimal gigabytes a second, the unit of data sheets."""
-    return f"{significant(bytes_per_second / 1e9, 3)} GB/s"
-
-
 def format_percent(share: float, digits: int = 0) -> str:
     """Return a share as a percentage: 0.05 → '5%'."""
     return f"{share * 100:.{digits}f}%"

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from factories import PLUGINS
 
-from lnbench.measure.home import Ground
-from lnbench.measure.launch import variables
-from lnbench.measure.visit import Setting
 from lnbench.plan.budget import Budget
+from lnbench.session.block import Setting
+from lnbench.workers.variables import variables
 
 
 @pytest.fixture
@@ -22,10 +21,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def setting(environment: dict[str, str]) -> Setting:
+def setting() -> Setting:
     """A session of two short passes."""
     budget = Budget(passes=2, rounds=3, timeout_s=60)
-    return Setting(budget=budget, seed=0, threads=1, ground=Ground(environment))
+    return Setting(budget=budget, seed=0, threads=1)
 
 
 @pytest.fixture

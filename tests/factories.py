@@ -11,9 +11,8 @@ from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Work
 from lnbench.record.environment import Cpu, Environment
 from lnbench.record.outcome import Agreement, Failed, Measured, Outcome, Skipped, Stage, Stopped
-from lnbench.record.report import Report
+from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, Tool
 from lnbench.record.revision import Revision
-from lnbench.record.wire import Tool
 
 CASE = "layernorm/forward/4096x1024/float32/cpu"
 
@@ -53,22 +52,24 @@ def measured(
         "first_call_s": 2 * time_s,
         "rounds": tuple(tuple(range(len(row))) for row in times),
         "work": Work(moved, 0),
-        "agreement": Agreement(()),
+        "agreement": Agreement({}),
         "page_faults": 0.0,
         "peak_extra_bytes": None,
         "stopped": Stopped.PASSES,
+        "details": {},
+        "caveats": (),
     }
-    return Measured(benchmark=found, times_s=times, **usual | fields)
+    return Measured.of(found, times_s=times, **usual | fields)
 
 
 def failed(name: str = "triton", error: str = "y is off") -> Failed:
     """Return a benchmark that failed its verification."""
-    return Failed(benchmark(name), Stage.VERIFY, error)
+    return Failed.of(benchmark(name), stage=Stage.VERIFY, error=error)
 
 
 def skipped(name: str = "triton", reason: str = "triton needs a CUDA device") -> Skipped:
     """Return a benchmark that cannot run."""
-    return Skipped(benchmark(name), reason)
+    return Skipped.of(benchmark(name), reason=reason)
 
 
 def environment(**fields: Any) -> Environment:
@@ -78,9 +79,9 @@ def environment(**fields: Any) -> Environment:
         "os": "Linux 6.12",
         "cpu": Cpu("Zen 5", "x86_64", 2, 2, 32 * 2**20),
         "memory_bytes": 8 * 2**30,
-        "packages": (("numpy", "2.4.0"), ("torch", "2.13.0")),
-        "devices": (),
-        "variables": (),
+        "packages": {"numpy": "2.4.0", "torch": "2.13.0"},
+        "devices": {},
+        "variables": {},
         "threads": 2,
         "transparent_hugepages": "madvise",
         "governor": None,
@@ -101,7 +102,8 @@ def report(*outcomes: Outcome, day: int = 1, **fields: Any) -> Report:
         "budget": Budget(),
         "seed": 0,
     }
-    return Report(outcomes=outcomes, **usual | fields)
+    kind = ComparisonReport if "sides" in fields else BenchmarkReport
+    return kind(outcomes=outcomes, **usual | fields)
 
 
 def invented(benchmark):

@@ -22,6 +22,9 @@ LINES, MOST_LINES = 250, 400
 LONG_FILES = {
     "cli/options.py": "one entry an option, declared once for all commands",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
+    "operations/rowwise/numba/loops.py": "the loops that Numba keeps on disk as one file",
+    "operations/rowwise/triton/backward.py": "sums, tiles and parts of one backward pass",
+    "operations/rowwise/triton/forward.py": "a row in registers, in chunks, and shared out",
     "plan/case.py": "a case and its parts, each with its fields' doc strings",
     "testing.py": "a contract is one class, which plug-in authors read as a whole",
 }
@@ -38,12 +41,13 @@ LONG_FUNCTIONS = {
     "operations/layernorm/numpy.py: forward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/numpy.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/triton.py: backward": "its signature and arrays' shapes are half of it",
-    "operations/layernorm/triton_backward.py: backward_sums": "a kernel's arguments",
-    "operations/layernorm/triton_backward.py: backward_tiles": "a kernel's arguments",
-    "operations/layernorm/triton_separate.py: backward_slope": "a kernel's arguments",
-    "operations/layernorm/triton_twice.py: backward_twice": "a kernel's arguments",
-    "operations/layernorm/triton_forward.py: forward_looped": "a kernel's arguments",
-    "operations/layernorm/triton_forward.py: forward_rows": "a kernel's arguments",
+    "operations/rowwise/triton/backward.py: backward_sums": "a kernel's arguments",
+    "operations/rowwise/triton/backward.py: backward_tiles": "a kernel's arguments",
+    "operations/rowwise/triton/two_pass.py: backward_slope": "a kernel's arguments",
+    "operations/rowwise/triton/two_pass.py: backward_two_pass": "a kernel's arguments",
+    "operations/rowwise/triton/forward.py: forward_looped": "a kernel's arguments",
+    "operations/rowwise/triton/forward.py: forward_rows": "a kernel's arguments",
+    "operations/rowwise/triton/launch.py: _launch_forward": "the arguments of four kernels",
 }
 
 SAY_NOTHING = {"core", "utils", "util", "common", "helpers", "helper", "misc", "base"}

@@ -11,7 +11,6 @@ from lnbench.units import (
     format_bytes,
     format_duration,
     format_percent,
-    format_rate,
     format_time,
     parse_percent,
     significant,
@@ -65,11 +64,6 @@ def test_a_time_below_a_quarter_of_an_hour_never_shows_a_thousand(seconds):
 )
 def test_a_size_is_binary(size, text):
     assert format_bytes(size) == text
-
-
-def test_a_rate_is_decimal_as_on_data_sheets():
-    assert format_rate(33e9) == "33.0 GB/s"
-    assert format_rate(4.8e12) == "4800 GB/s"
 
 
 @pytest.mark.parametrize(

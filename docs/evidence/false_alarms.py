@@ -62,7 +62,7 @@ def judge(name: str, pairs: list[tuple[report.Report, report.Report]]) -> None:
         judged = [each for each in diff.comparisons if each.verdict is not None]
         verdicts += [each.verdict for each in judged]
         detectable += [each.detectable for each in judged]
-        drifts.append(diff.tau)
+        drifts.append(diff.rule.drift)
         shown = [e for e in judged if e.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)]
         alarms += bool(shown)
         rows += len(shown)

@@ -25,8 +25,8 @@ import numpy as np
 
 from lnbench.judge.paired import compare_sides, pair_rule
 from lnbench.judge.stats import locations, paired_logs
-from lnbench.judge.verdict import Band, Rule, Verdict, judge
-from lnbench.plan.looks import LOOKS
+from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
+from lnbench.plan.budget import LOOKS
 from lnbench.record import report
 from lnbench.record.outcome import Measured
 
@@ -157,7 +157,7 @@ def resampled(
 def verdict_of(logs: list[float], rule: Rule) -> Verdict:
     """Return what pairs show, given as the logarithms of candidate ÷ baseline."""
     value, low, high = locations([np.array(logs)], rule.level)[0].tolist()
-    return judge(Band(value, low, high, (len(logs), len(logs))), rule)[0]
+    return judge(LogInterval(value, low, high, (len(logs), len(logs))), rule)[0]
 
 
 def null_pools() -> dict[str, list[float]]:

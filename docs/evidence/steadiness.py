@@ -6,19 +6,23 @@ For one and two threads, prints for each row the quartiles of the process median
 median, and the CPU time that workers used while they waited.
 """
 
+import itertools
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from lnbench.measure import crew, session
-from lnbench.measure.home import Ground
-from lnbench.measure.launch import variables
-from lnbench.measure.visit import Setting
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.record.machine import usable_cpus
 from lnbench.record.outcome import Measured
+from lnbench.session import session
+from lnbench.session.block import Setting
+from lnbench.session.group import Planned
+from lnbench.session.stopping import RowStopping
+from lnbench.workers import handle
+from lnbench.workers.launcher import Interpreter
+from lnbench.workers.variables import variables
 
 _TICKS = 100  # USER_HZ
 waited: list[tuple[float, float]] = []
@@ -26,20 +30,20 @@ waited: list[tuple[float, float]] = []
 
 def watch() -> None:
     """Note each worker's CPU time when it is stopped and when it goes on."""
-    stop, go_on = crew.WorkerHandle.stop, crew.WorkerHandle.go_on
+    stop, go_on = handle.WorkerHandle.stop, handle.WorkerHandle.go_on
     used: dict[int, float] = {}
 
-    def watched_stop(self: crew.WorkerHandle) -> None:
+    def watched_stop(self: handle.WorkerHandle) -> None:
         stop(self)
         used[self.pid] = cpu_s(self.pid)
 
-    def watched_go_on(self: crew.WorkerHandle) -> None:
+    def watched_go_on(self: handle.WorkerHandle) -> None:
         if self.pid in used:
             waited.append((used.pop(self.pid), cpu_s(self.pid)))
         go_on(self)
 
-    crew.WorkerHandle.stop = watched_stop  # type: ignore[method-assign]
-    crew.WorkerHandle.go_on = watched_go_on  # type: ignore[method-assign]
+    handle.WorkerHandle.stop = watched_stop  # type: ignore[method-assign]
+    handle.WorkerHandle.go_on = watched_go_on  # type: ignore[method-assign]
 
 
 def cpu_s(pid: int) -> float:
@@ -63,10 +67,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:
             environment = variables(threads, usable_cpus(), Path(cache))
             budget = Budget(passes=passes, time_s=1e9)
-            setting = Setting(
-                budget=budget, seed=threads, threads=threads, ground=Ground(environment)
-            )
-            *_, last = session.run(rows, setting, lambda *_: False)
+            setting = Setting(budget=budget, seed=threads, threads=threads)
+            groups = [
+                tuple(map(Planned, group))
+                for _, group in itertools.groupby(rows, key=lambda row: row.case)
+            ]
+            stopping = RowStopping(lambda *_: False, budget)
+            *_, last = session.run(groups, {"": Interpreter(environment)}, setting, stopping)
         print(f"{threads} thread(s): quartiles of {passes} process medians around their median")
         for outcome in last.outcomes:
             assert isinstance(outcome, Measured), outcome  # noqa: S101

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 
 from lnbench.operations.layernorm import numpy as kernels
-from lnbench.operations.layernorm.halves import narrow, widen
-from lnbench.operations.layernorm.rows import row_means, spans
+from lnbench.operations.rowwise.halves import narrow, widen
+from lnbench.operations.rowwise.rows import row_means, spans
 
 BLOCK = 1 << 19
 

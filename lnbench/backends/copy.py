@@ -6,33 +6,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from lnbench.arrays import device_problem, to_host, to_torch
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-)
-from lnbench.measure.timing import device_timer
-from lnbench.operation import Arrays, Bulk, Operation, Truth
+from lnbench.arrays import to_host, to_torch
+from lnbench.backend import BoundRoutine, Routine
+from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
 from lnbench.plan.case import Case
+from lnbench.torch_backend import TorchBackend
 
 
-class Copy(Backend):
+class Copy(TorchBackend):
     """Moves each transfer of `Operation.bulk` into a ready buffer."""
 
     name = "copy"
     framework = "copy"
-    torch_threads = True
     summary = "the speed limit: the device's own copy of the same bytes"
-
-    def availability(self, device: str) -> Availability:
-        """Return whether torch can use the device."""
-        problem = device_problem(device)
-        return Available() if problem is None else Unavailable(problem)
 
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call that copies one input, or adds two, into a buffer for each transfer."""
@@ -48,10 +34,6 @@ class Copy(Backend):
         names = tuple(f"moved{i}" for i in range(len(transfers)))
         return BoundRoutine(run, names, to_host)
 
-    def timer(self, case: Case) -> Timer:
-        """Return the device's clock."""
-        return device_timer(case)
-
     def truth(self, operation: Operation, case: Case, inputs: Arrays) -> Mapping[str, Truth]:
         """Return the sums of the inputs that each transfer reads."""
         return {
@@ -59,7 +41,7 @@ class Copy(Backend):
             for i, names in enumerate(operation.bulk(case).read)
         }
 
-    def bulk(self, operation: Operation, case: Case) -> Bulk:
+    def bulk(self, operation: Operation, case: Case) -> CopyTraffic:
         """Return what the operation asks to be moved."""
         return operation.bulk(case)
 

@@ -4,82 +4,55 @@ The functions here are those of LayerNorm; RMSNorm's are in `lnbench.operations.
 Source: src/liger_kernel/ops/layer_norm.py (linkedin/Liger-Kernel), read at 0.8.5.
 """
 
-import importlib.util
 from typing import Any, ClassVar
 
-import torch
-
-from lnbench import registry
-from lnbench.arrays import device_problem, to_host, to_torch
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    UnsupportedError,
-    bound_call,
-)
-from lnbench.measure.timing import device_timer
-from lnbench.operation import Arrays, Operation
+from lnbench.backend import Details
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
+from lnbench.torch_backend import TorchBackend
 
 MOST_COLUMNS = 65536
 """Its widest row, which one program holds in registers."""
 
 
-class Liger(Backend):
+class Liger(TorchBackend):
     """The kernels of `liger_kernel.transformers`: `LigerLayerNorm` and `LigerRMSNorm`."""
 
     name = "liger"
     framework = "liger"
     summary = "Liger-Kernel (Triton)"
-    peer = True
+    third_party = True
+    torch_threads = False  # it launches on a device only
+    packages = ("liger-kernel",)
+    modules: ClassVar = {"liger_kernel": "liger-kernel is not installed: pip install liger-kernel"}
     kernels: ClassVar = {"layernorm": "lnbench.backends.liger"}  # this file
     known_failings: ClassVar = {
         "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
         "constant rows": "what rounding the mean left is all that there is of a row",
     }
 
-    def availability(self, device: str) -> Availability:
-        """Return whether liger_kernel is installed and the device is CUDA's."""
+    def device_problem(self, device: str) -> str | None:
+        """Return that the device is not CUDA's, or what is missing."""
         if device.partition(":")[0] != "cuda":
-            return Unavailable("liger runs on CUDA devices")
-        problem = device_problem(device)
-        if problem is None and importlib.util.find_spec("liger_kernel") is None:
-            problem = "liger-kernel is not installed: pip install liger-kernel"
-        return Available() if problem is None else Unavailable(problem)
+            return "liger runs on CUDA devices"
+        return super().device_problem(device)
 
-    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
-        """Return a call of Liger's functions; UnsupportedError for what they do not take."""
-        kernels = registry.kernels(self, operation)
-        if (problem := problem_of(case)) is not None:
-            raise UnsupportedError(problem)
-        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
-        call = bound_call(operation, kernels, case, arrays, torch.empty_like)
-        beside = operation.name == "rmsnorm" and case.direction is not Direction.FORWARD
-        details = {"dx": "beside dy (in_place=False)"} if beside else {}
-        return BoundRoutine(call, operation.outputs(case), to_host, details)
+    def case_problem(self, case: Case) -> str | None:
+        """Return why Liger's functions do not take a case, or None."""
+        if case.operation == "layernorm" and not (case.options.weight and case.options.bias):
+            return "liger needs a weight and a bias"
+        if case.options.output is Output.READY:
+            return "liger allocates its outputs"
+        if case.dtype is DType.FLOAT64:
+            return "liger computes in float32, which float64 is too fine for"
+        if not (case.rows and 0 < case.columns <= MOST_COLUMNS):
+            return f"liger takes rows of 1 to {MOST_COLUMNS} columns"
+        return None
 
-    def timer(self, case: Case) -> Timer:
-        """Return the device's clock."""
-        return device_timer(case)
-
-
-def problem_of(case: Case) -> str | None:
-    """Return why Liger's functions do not take a case, or None."""
-    if case.operation == "layernorm" and not (case.options.weight and case.options.bias):
-        return "liger needs a weight and a bias"
-    if case.options.output is Output.READY:
-        return "liger allocates its outputs"
-    if case.dtype is DType.FLOAT64:
-        return "liger computes in float32, which float64 is too fine for"
-    if not (case.rows and 0 < case.columns <= MOST_COLUMNS):
-        return f"liger takes rows of 1 to {MOST_COLUMNS} columns"
-    return None
+    def details(self, kernels: Any, case: Case) -> Details:
+        """Return where RMSNorm writes dx: its own default is in place, over dy."""
+        beside = case.operation == "rmsnorm" and case.direction is not Direction.FORWARD
+        return {"dx": "beside dy (in_place=False)"} if beside else {}
 
 
 def forward(x: Any, weight: Any, bias: Any, eps: float, out: None = None) -> tuple[Any, Any, Any]:
@@ -103,10 +76,7 @@ def backward(
     from liger_kernel.ops.layer_norm import layer_norm_backward
 
     bias = weight  # it reads a bias only to learn its type
-    found: tuple[Any, Any, Any] = layer_norm_backward(
-        dy.contiguous(), x.contiguous(), weight, bias, mean, rstd
-    )
-    return found
+    return layer_norm_backward(dy.contiguous(), x.contiguous(), weight, bias, mean, rstd)
 
 
 def layer_norm(x: Any, _: Any, weight: Any, bias: Any, eps: float) -> Any:

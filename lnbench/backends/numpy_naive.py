@@ -8,30 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lnbench import registry
-from lnbench.arrays import own_copy
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    bound_call,
-)
-from lnbench.measure.timing import HostTimer
-from lnbench.operation import Arrays, Operation
-from lnbench.plan.case import Case
+from lnbench.host_backend import HostBackend
 
 
-class NumPyNaive(Backend):
+class NumPyNaive(HostBackend):
     """The expression of the textbook."""
 
     name = "numpy-naive"
     framework = "numpy-naive"
     summary = "NumPy as the formula reads, with temporaries"
-    peer = True
+    third_party = True
     kernels: ClassVar = {"layernorm": "lnbench.backends.numpy_naive"}  # this file
     known_failings: ClassVar = {
         "constant rows": "what rounding the mean left is all that there is of a row",
@@ -39,23 +25,6 @@ class NumPyNaive(Backend):
         "no columns": "the mean of nothing is NaN",
         "one column": "what rounding the mean left is all that there is of a row",
     }
-
-    def availability(self, device: str) -> Availability:
-        """Return that the CPU is there, and nothing else."""
-        if device.partition(":")[0] == "cpu":
-            return Available()
-        return Unavailable("numpy-naive runs on the CPU only")
-
-    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
-        """Return a call of the expressions; NumPy's own operators have one thread."""
-        kernels = registry.kernels(self, operation)
-        arrays = {name: own_copy(array) for name, array in inputs.items()}
-        call = bound_call(operation, kernels, case, arrays, np.empty_like)
-        return BoundRoutine(call, operation.outputs(case), lambda array: array, {"threads": 1})
-
-    def timer(self, case: Case) -> Timer:
-        """Return the host's clock."""
-        return HostTimer(case.options.cache)
 
 
 @np.errstate(all="ignore")

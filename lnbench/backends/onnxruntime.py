@@ -10,19 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lnbench import registry
 from lnbench.arrays import own_copy
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    UnsupportedError,
-)
-from lnbench.measure.timing import HostTimer
+from lnbench.backend import BoundRoutine, Routine
+from lnbench.host_backend import HostBackend
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, Direction, DType, Output
 
@@ -32,13 +22,14 @@ _TYPES = (DType.FLOAT32, DType.FLOAT64)
 _OUTPUTS = ("y", "mean", "rstd")
 
 
-class OnnxRuntime(Backend):
+class OnnxRuntime(HostBackend):
     """The operator that exported models run."""
 
     name = "onnxruntime"
     framework = "onnxruntime"
     summary = "ONNX Runtime (CPU), forward"
-    peer = True
+    third_party = True
+    packages = ("onnxruntime", "onnx")
     kernels: ClassVar = {"layernorm": "lnbench.backends.onnxruntime"}  # this file
     known_failings: ClassVar = {
         "mean 1e4, spread 1e-2": "the variance is E[x²] - E[x]² (onnxruntime#21935, #28463)",
@@ -47,42 +38,32 @@ class OnnxRuntime(Backend):
         "huge values": "squares overflow",
     }
 
-    def availability(self, device: str) -> Availability:
-        """Return whether onnxruntime and onnx, which builds the model, are installed."""
+    def device_problem(self, device: str) -> str | None:
+        """Return why not: another device, or a package is missing; onnx builds the model."""
         if device.partition(":")[0] != "cpu":
-            return Unavailable("lnbench runs ONNX Runtime on the CPU only")
-        missing = [n for n in ("onnxruntime", "onnx") if importlib.util.find_spec(n) is None]
-        if missing:
-            words = f"{' and '.join(missing)} not installed: pip install 'lnbench[onnxruntime]'"
-            return Unavailable(words)
-        return Available()
+            return "lnbench runs ONNX Runtime on the CPU only"
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        words = f"{' and '.join(missing)} not installed: pip install 'lnbench[onnxruntime]'"
+        return words if missing else None
+
+    def case_problem(self, case: Case) -> str | None:
+        """Return why the operator does not take a case, or None."""
+        if case.direction is not Direction.FORWARD:
+            return "onnxruntime has no backward"
+        if case.dtype not in _TYPES or case.weight_dtype is not case.dtype:
+            return "onnxruntime's LayerNormalization takes float32 and float64 on the CPU, unmixed"
+        if not case.options.weight:
+            return "onnxruntime's LayerNormalization needs a weight"
+        if not (case.rows and case.columns):
+            return "onnxruntime takes no empty rows"
+        return None
 
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a run of the model; UnsupportedError for what the operator does not take."""
-        registry.kernels(self, operation)
-        if (problem := problem_of(case)) is not None:
-            raise UnsupportedError(problem)
+        self.kernels_for(operation, case)
         arrays = {name: own_copy(array) for name, array in inputs.items()}
-        session = _session(case, threads)
-        run = _bound(session, case, arrays)
-        return BoundRoutine(run, _OUTPUTS, np.asarray, {"threads": threads})
-
-    def timer(self, case: Case) -> Timer:
-        """Return the host's clock."""
-        return HostTimer(case.options.cache)
-
-
-def problem_of(case: Case) -> str | None:
-    """Return why the operator does not take a case, or None."""
-    if case.direction is not Direction.FORWARD:
-        return "onnxruntime has no backward"
-    if case.dtype not in _TYPES or case.weight_dtype is not case.dtype:
-        return "onnxruntime's LayerNormalization takes float32 and float64 on the CPU, unmixed"
-    if not case.options.weight:
-        return "onnxruntime's LayerNormalization needs a weight"
-    if not (case.rows and case.columns):
-        return "onnxruntime takes no empty rows"
-    return None
+        run = _bound(_session(case, threads), case, arrays)
+        return BoundRoutine(run, _OUTPUTS, np.asarray, lambda: {"threads": threads})
 
 
 def _session(case: Case, threads: int) -> Any:
@@ -98,12 +79,12 @@ def _session(case: Case, threads: int) -> Any:
         "LayerNormalization", names, list(_OUTPUTS), axis=-1, epsilon=case.options.eps
     )
     # Statistics are float32 by `stash_type`, and their shape has a 1 in place of the columns.
-    given = [helper.make_tensor_value_info(name, kind, shapes[name]) for name in names]
+    takes = [helper.make_tensor_value_info(name, kind, shapes[name]) for name in names]
     results = [
         helper.make_tensor_value_info("y", kind, [rows, columns]),
         *(helper.make_tensor_value_info(n, TensorProto.FLOAT, [rows, 1]) for n in _OUTPUTS[1:]),
     ]
-    graph = helper.make_graph([node], "layernorm", given, results)
+    graph = helper.make_graph([node], "layernorm", takes, results)
     opset = helper.make_opsetid("", _OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR)
     options = onnxruntime.SessionOptions()
@@ -116,7 +97,7 @@ def _session(case: Case, threads: int) -> Any:
 
 def _bound(session: Any, case: Case, arrays: dict[str, Any]) -> Callable[[], tuple[Any, ...]]:
     """Return a call that runs the session on arrays in place."""
-    names = [each.name for each in session.get_inputs()]
+    names = [entry.name for entry in session.get_inputs()]
     feeds = {name: np.ascontiguousarray(arrays[name]) for name in names}
     if case.options.output is Output.ALLOCATED:
         outputs = list(_OUTPUTS)

@@ -6,90 +6,75 @@ and dw and db come out in float32; `details` says so.
 Source: quack/rmsnorm.py (Dao-AILab/quack), read at 0.6.5.
 """
 
-import importlib.util
 from typing import Any, ClassVar
 
 import torch
 
-from lnbench import registry
-from lnbench.arrays import device_problem, to_host, to_torch
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    UnsupportedError,
-    bound_call,
-)
-from lnbench.measure.timing import device_timer
-from lnbench.operation import Arrays, Operation
+from lnbench.backend import Details
+from lnbench.operation import Arrays
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
+from lnbench.torch_backend import TorchBackend
 
 _FIRST_CAPABILITY = (9, 0)
 _WIDEST = 262144  # columns
 _WIDEST_BACKWARD = {2: 262144, 4: 131072}  # by bytes of an element: what shared memory holds
 
 
-class Quack(Backend):
+class Quack(TorchBackend):
     """The kernels of `quack.rmsnorm`: `layernorm_fwd`, `layernorm_bwd`, and those of `rmsnorm`."""
 
     name = "quack"
     framework = "quack"
     summary = "quack-kernels (CuTe DSL)"
-    peer = True
+    third_party = True
+    torch_threads = False  # it launches on a device only
+    packages = ("quack-kernels", "nvidia-cutlass-dsl")
+    variables = ("CUTE_DSL_*",)
+    modules: ClassVar = {"quack": "quack-kernels is not installed: pip install quack-kernels"}
     kernels: ClassVar = {"layernorm": "lnbench.backends.quack"}  # this file
     known_failings: ClassVar = {
         "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
         "constant rows": "what rounding the mean left is all that there is of a row",
     }
 
-    def availability(self, device: str) -> Availability:
-        """Return whether quack is installed and the device is recent enough."""
+    def device_problem(self, device: str) -> str | None:
+        """Return that the device is not CUDA's or too old, or what is missing."""
         if device.partition(":")[0] != "cuda":
-            return Unavailable("quack runs on CUDA devices")
-        problem = device_problem(device)
-        if problem is None and importlib.util.find_spec("quack") is None:
-            problem = "quack-kernels is not installed: pip install quack-kernels"
-        if problem is None and torch.cuda.get_device_capability(device) < _FIRST_CAPABILITY:
-            problem = "quack needs compute capability 9.0 or later"
-        return Available() if problem is None else Unavailable(problem)
+            return "quack runs on CUDA devices"
+        if (problem := super().device_problem(device)) is not None:
+            return problem
+        recent = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY
+        return None if recent else "quack needs compute capability 9.0 or later"
 
-    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
-        """Return a call of quack's functions; UnsupportedError for what they do not take."""
-        kernels = registry.kernels(self, operation)
-        if (problem := problem_of(case)) is not None:
-            raise UnsupportedError(problem)
-        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
-        details = {}
-        if operation.name == "layernorm" and case.weight_dtype is not DType.FLOAT32:
-            details["weights"] = "float32, converted beforehand"
-            for name in arrays.keys() & {"weight", "bias"}:
-                arrays[name] = arrays[name].float()
-        call = bound_call(operation, kernels, case, arrays, torch.empty_like)
-        return BoundRoutine(call, operation.outputs(case), to_host, details)
+    def case_problem(self, case: Case) -> str | None:
+        """Return why quack's functions do not take a case, or None."""
+        if case.operation == "layernorm" and not case.options.weight:
+            return "quack needs a weight"
+        if case.options.output is Output.READY:
+            return "quack allocates its outputs"
+        if case.dtype is DType.FLOAT64:
+            return "quack has no kernels for float64"
+        forward_only = case.direction is Direction.FORWARD
+        widest = _WIDEST if forward_only else _WIDEST_BACKWARD[case.dtype.itemsize]
+        if not (case.rows and 0 < case.columns <= widest):
+            return f"quack takes rows of 1 to {widest} columns of {case.dtype}"
+        return None
 
-    def timer(self, case: Case) -> Timer:
-        """Return the device's clock."""
-        return device_timer(case)
+    def tensors(self, case: Case, inputs: Arrays) -> dict[str, Any]:
+        """Return the inputs, LayerNorm's weight and bias in float32."""
+        tensors = super().tensors(case, inputs)
+        for name in tensors.keys() & {"weight", "bias"} if _converts(case) else ():
+            tensors[name] = tensors[name].float()
+        return tensors
+
+    def details(self, kernels: Any, case: Case) -> Details:
+        """Return whether the weights were converted."""
+        return {"weights": "float32, converted beforehand"} if _converts(case) else {}
 
 
-def problem_of(case: Case) -> str | None:
-    """Return why quack's functions do not take a case, or None."""
-    if case.operation == "layernorm" and not case.options.weight:
-        return "quack needs a weight"
-    if case.options.output is Output.READY:
-        return "quack allocates its outputs"
-    if case.dtype is DType.FLOAT64:
-        return "quack has no kernels for float64"
-    forward_only = case.direction is Direction.FORWARD
-    widest = _WIDEST if forward_only else _WIDEST_BACKWARD[case.dtype.itemsize]
-    if not (case.rows and 0 < case.columns <= widest):
-        return f"quack takes rows of 1 to {widest} columns of {case.dtype}"
-    return None
+def _converts(case: Case) -> bool:
+    return case.operation == "layernorm" and case.weight_dtype is not DType.FLOAT32
 
 
 def forward(x: Any, weight: Any, bias: Any, eps: float, out: None = None) -> tuple[Any, Any, Any]:
@@ -114,10 +99,7 @@ def backward(
     """Return dx in x's type, and dw and db in float32; db is None where there is no bias."""
     from quack.rmsnorm import layernorm_bwd
 
-    found: tuple[Any, Any, Any] = layernorm_bwd(
-        x.contiguous(), weight, dy.contiguous(), rstd, mean, has_bias
-    )
-    return found
+    return layernorm_bwd(x.contiguous(), weight, dy.contiguous(), rstd, mean, has_bias)
 
 
 class _Differentiable(torch.autograd.Function):

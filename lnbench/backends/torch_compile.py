@@ -13,31 +13,18 @@ from typing import Any, ClassVar
 
 import torch
 
-from lnbench import registry
-from lnbench.arrays import device_problem, to_host, to_torch
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    bound_call,
-)
-from lnbench.measure.timing import device_timer
-from lnbench.operation import Arrays, Operation
+from lnbench.operation import Operation
 from lnbench.plan.case import Case
+from lnbench.torch_backend import TorchBackend
 
 
-class TorchCompile(Backend):
+class TorchCompile(TorchBackend):
     """What inductor makes of ATen's operators, in its default mode."""
 
     name = "torch-compile"
     framework = "torch"
-    torch_threads = True
     summary = "torch.compile (inductor, default mode)"
-    peer = True
+    third_party = True
     mode: ClassVar[str] = "default"
     """The mode of `torch.compile`."""
     known_failings: ClassVar[Mapping[str, str]] = {
@@ -47,26 +34,17 @@ class TorchCompile(Backend):
     def __init__(self) -> None:
         self._compiled_for: Case | None = None
 
-    def availability(self, device: str) -> Availability:
-        """Return whether torch can use the device and inductor can compile for it."""
-        problem = device_problem(device) or compiler_problem(device)
-        return Available() if problem is None else Unavailable(problem)
+    def device_problem(self, device: str) -> str | None:
+        """Return why torch cannot use the device, or inductor cannot compile for it."""
+        return super().device_problem(device) or compiler_problem(device)
 
-    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
-        """Return a call of the compiled operators; the first call compiles."""
-        kernels = registry.kernels(self, operation)
-        torch.set_num_threads(threads)
+    def kernels_for(self, operation: Operation, case: Case) -> Any:
+        """Return the compiled operators; their first call compiles."""
+        kernels = super().kernels_for(operation, case)
         if case != self._compiled_for:
             torch.compiler.reset()  # a second shape would be compiled with dynamic sizes
             self._compiled_for = case
-        arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}
-        compiled = Compiled(kernels, self.mode)
-        call = bound_call(operation, compiled, case, arrays, torch.empty_like)
-        return BoundRoutine(call, operation.outputs(case), to_host)
-
-    def timer(self, case: Case) -> Timer:
-        """Return the device's clock."""
-        return device_timer(case)
+        return Compiled(kernels, self.mode)
 
     def preload(self) -> None:
         """Compile one trivial function, so that a worker's first compilation is its own only.
@@ -89,13 +67,11 @@ class TorchCompileMax(TorchCompile):
     summary = "torch.compile (inductor, max-autotune-no-cudagraphs)"
     mode = "max-autotune-no-cudagraphs"
 
-    def availability(self, device: str) -> Availability:
+    def device_problem(self, device: str) -> str | None:
         """Return as `TorchCompile` does, but for the CPU, where there is nothing to tune."""
         if device.partition(":")[0] == "cpu":
-            return Unavailable(
-                "on the CPU max-autotune tunes matrix products alone: use torch-compile"
-            )
-        return super().availability(device)
+            return "on the CPU max-autotune tunes matrix products alone: use torch-compile"
+        return super().device_problem(device)
 
 
 class Compiled:
@@ -112,10 +88,10 @@ class Compiled:
         itself and stays as it is: it is handed the compiled one.
         """
         function = getattr(self._kernels, name)
-        inner = [each for each in inspect.signature(function).parameters if self._has(each)]
+        inner = [taken for taken in inspect.signature(function).parameters if self._has(taken)]
         if inner:
             compiled: Callable[..., Any] = partial(
-                function, **{each: getattr(self, each) for each in inner}
+                function, **{taken: getattr(self, taken) for taken in inner}
             )
         else:
             compiled = torch.compile(function, dynamic=False, mode=self._mode)

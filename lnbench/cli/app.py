@@ -13,12 +13,11 @@ from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
 from lnbench.cli.list import list_app
-from lnbench.cli.measuring import INTERRUPTED
 from lnbench.cli.paper import paper_app
 from lnbench.cli.run import run_command
 from lnbench.cli.schema import schema_command
 from lnbench.cli.show import show_command
-from lnbench.errors import LnbenchError
+from lnbench.errors import ExitCode, LnbenchError
 
 
 class _Group(typer.core.TyperGroup):
@@ -33,7 +32,7 @@ class _Group(typer.core.TyperGroup):
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 app = typer.Typer(

@@ -39,7 +39,9 @@ def dtypes(incomplete: str) -> list[str]:
 
 def judged_formats(incomplete: str) -> list[str]:
     """Return the formats of `diff` and `ab`."""
-    return [name for name in ("table", "markdown", "json", "github") if name.startswith(incomplete)]
+    from lnbench.cli.verdict_options import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def sides(incomplete: str) -> list[str]:

@@ -1,54 +1,100 @@
 """`lnbench diff`: what changed between two runs, and an exit code for it."""
 
 import glob
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from lnbench.cli import judging
-from lnbench.errors import ReportError
+from lnbench.cli import formats, options, verdict_options
+from lnbench.errors import ConfigError, ExitCode, ReportError
+from lnbench.plan.flags import DiffFlags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lnbench.judge.diff import Diff
     from lnbench.record.report import Report
+    from lnbench.render.forms import Form
 
 _SIDE = "a report, several with commas, a glob, or a folder"
 
 
-def diff_command(
-    baseline: Annotated[str, typer.Argument(help=f"The side to compare with: {_SIDE}.")],
-    candidate: Annotated[str, typer.Argument(help=f"The side that is judged: {_SIDE}.")],
-    threshold: judging.Threshold = "5%",
-    alpha: judging.Alpha = "0.01",
-    detect: judging.Detect = None,
-    strict: judging.Strict = False,
-    any_environment: Annotated[
-        bool,
-        typer.Option(
-            "--any-environment",
-            envvar="LNBENCH_ANY_ENVIRONMENT",
-            help="Compare across machines, devices and versions.",
-            rich_help_panel="Verdict",
-        ),
-    ] = False,
-    format_: judging.Format = "table",
-) -> None:
+@options.command(
+    baseline=typer.Argument(help=f"The side to compare with: {_SIDE}."),
+    candidate=typer.Argument(help=f"The side that is judged: {_SIDE}."),
+    format=options.VERDICT_FORMAT,
+)
+def diff_command(flags: DiffFlags) -> None:
     """Say what changed between two runs.
 
     Exits with 1 on a regression, 3 on a new failure, 5 where nothing could be compared.
     """
     from lnbench.judge.diff import compare
 
-    levels = judging.levels(threshold, alpha, detect, format_)
-    found = compare(
-        _reports(baseline),
-        _reports(candidate),
+    levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
+    changes = compare(
+        _reports(flags.baseline),
+        _reports(flags.candidate),
         threshold=levels.threshold,
         alpha=levels.alpha,
-        any_environment=any_environment,
+        any_environment=flags.any_environment,
     )
-    judging.show(found, format_)
-    judging.leave(found, levels, strict=strict)
+    show(changes, flags.format)
+    leave(changes, levels, strict=flags.strict)
+
+
+def show(diff: "Diff", format_: str, path: Path | None = None) -> None:
+    """Print what changed, and to stderr the report that says so where it is new."""
+    from lnbench.render.diff import diff_json, diff_markdown
+    from lnbench.render.diff_table import diff_table
+
+    if format_ == "github":
+        _show_github(diff)
+    else:
+        forms: dict[str, Callable[[Diff], Form]] = {
+            "table": diff_table,
+            "markdown": diff_markdown,
+            "json": diff_json,
+        }
+        formats.write(forms[format_](diff))
+    if path is not None:
+        typer.echo(f"report: {path}", err=True)
+
+
+def leave(
+    diff: "Diff", levels: verdict_options.Levels, *, strict: bool, code: ExitCode | None = None
+) -> None:
+    """End the command with the code that the diff deserves, or with another one."""
+    from lnbench.judge.diff import exit_code
+    from lnbench.render import diff_text
+
+    if code is None:
+        code = exit_code(diff, strict=strict, detect=levels.detect)
+    if code is ExitCode.NOTHING:
+        typer.echo(f"error: {diff_text.refusal(diff)}", err=True)
+    elif code is ExitCode.UNDECIDED:
+        typer.echo(diff_text.objection(diff, levels.detect), err=True)
+    raise typer.Exit(code)
+
+
+def _show_github(diff: "Diff") -> None:
+    """Print annotations, and the Markdown where GitHub shows it; without GitHub, to stdout."""
+    from lnbench.render.diff import annotations, diff_markdown
+
+    for line in annotations(diff):
+        typer.echo(line)
+    text = diff_markdown(diff)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"GITHUB_STEP_SUMMARY: {summary}: {error.strerror}") from None
 
 
 def _reports(side: str) -> "tuple[Report, ...]":
@@ -65,17 +111,17 @@ def _reports(side: str) -> "tuple[Report, ...]":
 def _matches(part: str) -> list[Path]:
     path = Path(part)
     if _exists(part) and path.is_dir():
-        found = sorted(path.glob("*.json"))
+        paths = sorted(path.glob("*.json"))
     elif _exists(part):
-        found = [path]
+        paths = [path]
     else:
-        found = [Path(name) for name in sorted(glob.glob(part, recursive=True))]  # noqa: PTH207
-    if not found:
+        paths = [Path(name) for name in sorted(glob.glob(part, recursive=True))]  # noqa: PTH207
+    if not paths:
         what = (
             "holds no report (*.json)" if _exists(part) else "is no report: there is no such file"
         )
         raise ReportError(f"{part} {what}", f"name {_SIDE}")
-    return found
+    return paths
 
 
 def _exists(path: str) -> bool:

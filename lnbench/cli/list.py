@@ -1,9 +1,15 @@
 """`lnbench list`: names, availability, and the reason why not."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from lnbench.cli import options
-from lnbench.errors import PluginError
+from lnbench.cli import formats, options
+from lnbench.errors import NothingMeasuredError, PluginError
+from lnbench.plan.flags import SuiteFlags
+from lnbench.render.sheet import plain_view
 
 list_app = typer.Typer(
     help="List backends, operations, suites or benchmarks.", no_args_is_help=True
@@ -11,64 +17,73 @@ list_app = typer.Typer(
 
 
 @list_app.command("backends")
-def list_backends(device: options.Devices = [], format_: options.Format = "table") -> None:  # noqa: B006
+def list_backends(
+    device: Annotated[list[str], options.OPTIONS["device"]] = [],  # noqa: B006  (Typer copies it)
+    format_: Annotated[str, options.OPTIONS["format"]] = "table",
+) -> None:
     """List the backends, whether they run here, and why not."""
     from lnbench import registry
-    from lnbench.cli import showing
-    from lnbench.measure.home import Ground
-    from lnbench.measure.launch import plain_variables
-    from lnbench.measure.probe import probe
     from lnbench.plan.case import parse_device
+    from lnbench.workers.launcher import Interpreter
+    from lnbench.workers.probe import probe
+    from lnbench.workers.variables import plain_variables
 
-    devices = [parse_device(each) for text in device or ["auto"] for each in text.split(",")]
+    devices = [parse_device(name) for text in device or ["auto"] for name in text.split(",")]
     names = registry.backend_names()
-    machine = probe(names, devices, Ground(plain_variables()))
-    owners = {name: registry.distribution(registry.BACKENDS, name) for name in names}
-    showing.show_backends(machine, owners, showing.check_format(format_))
+    machine = probe(names, devices, Interpreter(plain_variables()))
+    rows = [
+        (
+            known.backend,
+            known.device,
+            "yes" if known.available else "broken" if known.broken else "no",
+            known.text,
+            registry.distribution(registry.BACKENDS, known.backend),
+        )
+        for known in machine.backends
+    ]
+    _show(("backend", "device", "available", "why", "from"), rows, format_)
 
 
 @list_app.command("operations")
-def list_operations(format_: options.Format = "table") -> None:
+def list_operations(format_: Annotated[str, options.OPTIONS["format"]] = "table") -> None:
     """List the operations, and the frameworks that they bring kernels for."""
     from lnbench import registry
-    from lnbench.cli import showing
 
     rows = [_operation_row(name) for name in registry.operation_names()]
-    showing.show_rows(("operation", "what", "kernels for"), rows, showing.check_format(format_))
+    _show(("operation", "what", "kernels for"), rows, format_)
 
 
 @list_app.command("suites")
-def list_suites(config: options.Config = None, format_: options.Format = "table") -> None:
+def list_suites(
+    config: Annotated[Path | None, options.OPTIONS["config"]] = None,
+    format_: Annotated[str, options.OPTIONS["format"]] = "table",
+) -> None:
     """List the suites that would be used in this folder."""
-    from lnbench.cli import showing
     from lnbench.plan import suite
 
-    found = suite.load(config)
-    rows = [(each.name, str(len(each.grids)), found.name) for each in found.suites]
-    showing.show_rows(("suite", "grids", "from"), rows, showing.check_format(format_))
+    file = suite.load(config)
+    rows = [(entry.name, str(len(entry.grids)), file.name) for entry in file.suites]
+    _show(("suite", "grids", "from"), rows, format_)
 
 
 @list_app.command("benchmarks")
-def list_benchmarks(
-    suite: options.SuiteName = "quick",
-    config: options.Config = None,
-    operation: options.Operations = [],  # noqa: B006  (Typer copies it)
-    direction: options.Directions = [],  # noqa: B006
-    shape: options.Shapes = [],  # noqa: B006
-    dtype: options.DTypes = [],  # noqa: B006
-    device: options.Devices = [],  # noqa: B006
-    backend: options.Backends = [],  # noqa: B006
-    cache: options.Caches = [],  # noqa: B006
-    outputs: options.Outputs = [],  # noqa: B006
-    filter_: options.Filters = [],  # noqa: B006
-) -> None:
+@options.command()
+def list_benchmarks(flags: SuiteFlags) -> None:
     """List the ids of the benchmarks that a suite and flags select here."""
-    flags = dict(locals())
-    from lnbench.cli import selection
+    from lnbench.session import selection
 
-    with selection.choose(suite, flags) as chosen:
-        for benchmark in chosen.benchmarks:
-            typer.echo(benchmark.id)
+    benchmarks = selection.benchmarks(flags)
+    if not benchmarks:
+        raise NothingMeasuredError(
+            f"suite '{flags.suite}' with these flags selects no benchmark",
+            "see what there is: lnbench list benchmarks",
+        )
+    for benchmark in benchmarks:
+        typer.echo(benchmark.id)
+
+
+def _show(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], format_: str) -> None:
+    formats.show_view(plain_view(head, rows), formats.check_format(format_))
 
 
 def _operation_row(name: str) -> tuple[str, str, str]:
@@ -76,7 +91,7 @@ def _operation_row(name: str) -> tuple[str, str, str]:
     from lnbench import registry
 
     try:
-        found = registry.operation(name)
+        loaded = registry.operation(name)
     except PluginError as error:
         return name, error.message, ""
-    return name, found.summary, ", ".join(sorted(found.kernels))
+    return name, loaded.summary, ", ".join(sorted(loaded.kernels))

@@ -1,35 +1,82 @@
-"""The options that commands share, declared once; names and meanings are docs/contract."""
+"""The options of the commands, each declared once; names and meanings are docs/contract's."""
 
-from pathlib import Path
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, get_type_hints
 
+import msgspec
 import typer
 
 from lnbench.cli import completion
+from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
+_BUDGET = "Budget"
+_VERDICT = "Verdict"
 _OUTPUT = "Output"
+_FORMS = tuple(FORMS)
 
-SuiteName = Annotated[
-    str,
-    typer.Argument(
+_SIDES = "backend:NAME, backend:NAME+10%, git:REF, pip:REQUIREMENT or python:PATH"
+
+OPTIONS: dict[str, Any] = {
+    "baseline": typer.Argument(
+        help=f"The side to compare with: {_SIDES}.", autocompletion=completion.sides
+    ),
+    "candidate": typer.Argument(
+        help="The side that is judged: likewise.", autocompletion=completion.sides
+    ),
+    "model": typer.Option(
+        envvar="LNBENCH_MODEL", help="mlp, rnn, lstm, gru; or several by commas."
+    ),
+    "normalization": typer.Option(
+        envvar="LNBENCH_NORMALIZATION", help="none, batch, layer, rms; by commas."
+    ),
+    "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Cases a step, by commas."),
+    "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
+    "seeds": typer.Option(min=1, envvar="LNBENCH_SEEDS", help="Runs of each combination."),
+    "steps": typer.Option(
+        min=1,
+        envvar="LNBENCH_STEPS",
+        help="Training steps of a run; without it 1200, or 3000 for batches up to 4; "
+        "half as many for nets through time.",
+        show_default=False,
+    ),
+    "epochs": typer.Option(
+        min=1,
+        envvar="LNBENCH_EPOCHS",
+        help="Times that every image is seen, in place of --steps; the paper's are 60.",
+        show_default=False,
+    ),
+    "target_loss": typer.Option(
+        min=1e-6, envvar="LNBENCH_TARGET_LOSS", help="Steps and seconds are counted to it."
+    ),
+    "sweep": typer.Option(
+        envvar="LNBENCH_SWEEP",
+        help="learning-rate or batch-size: seven of them in place of those given.",
+        show_default=False,
+    ),
+    "data": typer.Option(
+        envvar="LNBENCH_DATA",
+        help="A folder of MNIST's IDX files, gzip or not; without it, scikit-learn's digits.",
+        show_default=False,
+    ),
+    "plot": typer.Option(
+        envvar="LNBENCH_PLOT",
+        help="Write the curves as a picture, .png or .svg.",
+        show_default=False,
+    ),
+    "suite": typer.Argument(
         envvar="LNBENCH_SUITE",
         help="A suite of benchmarks.yaml.",
         autocompletion=completion.suites,
     ),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option(
+    "config": typer.Option(
         "--config",
         envvar="LNBENCH_CONFIG",
         help="Suites to use instead of ./benchmarks.yaml or lnbench's own.",
         show_default=False,
     ),
-]
-Operations = Annotated[
-    list[str],
-    typer.Option(
+    "operation": typer.Option(
         "--operation",
         envvar="LNBENCH_OPERATION",
         help="Operations: layernorm, rmsnorm, …; see lnbench list operations.",
@@ -37,10 +84,7 @@ Operations = Annotated[
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Directions = Annotated[
-    list[str],
-    typer.Option(
+    "direction": typer.Option(
         "--direction",
         envvar="LNBENCH_DIRECTION",
         help="forward, backward, step (both, through autograd).",
@@ -48,20 +92,14 @@ Directions = Annotated[
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Shapes = Annotated[
-    list[str],
-    typer.Option(
+    "shape": typer.Option(
         "--shape",
         envvar="LNBENCH_SHAPE",
         help="Input shapes: 4096x1024.",
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-DTypes = Annotated[
-    list[str],
-    typer.Option(
+    "dtype": typer.Option(
         "--dtype",
         envvar="LNBENCH_DTYPE",
         help="float32, float64, float16, bfloat16.",
@@ -69,20 +107,14 @@ DTypes = Annotated[
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Devices = Annotated[
-    list[str],
-    typer.Option(
+    "device": typer.Option(
         "--device",
         envvar="LNBENCH_DEVICE",
         help="cpu, cuda, cuda:1, or auto: cuda where there is one.",
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Backends = Annotated[
-    list[str],
-    typer.Option(
+    "backend": typer.Option(
         "--backend",
         "-b",
         envvar="LNBENCH_BACKEND",
@@ -91,40 +123,123 @@ Backends = Annotated[
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Caches = Annotated[
-    list[str],
-    typer.Option(
+    "cache": typer.Option(
         "--cache",
         envvar="LNBENCH_CACHE",
         help="hot, cold (flushed before each iteration).",
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Outputs = Annotated[
-    list[str],
-    typer.Option(
+    "output": typer.Option(
         "--outputs",
         envvar="LNBENCH_OUTPUTS",
         help="allocated by each call, or ready buffers.",
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-Filters = Annotated[
-    list[str],
-    typer.Option(
+    "filter": typer.Option(
         "--filter",
         envvar="LNBENCH_FILTER",
         help="Keep only benchmarks whose id fits a glob: '*/bfloat16/*'.",
         rich_help_panel=_AXES,
         show_default=False,
     ),
-]
-OutputPath = Annotated[
-    Path | None,
-    typer.Option(
+    "fast": typer.Option(
+        "--fast",
+        envvar="LNBENCH_FAST",
+        help="Six short passes: for a look, too few for a verdict.",
+        rich_help_panel=_BUDGET,
+    ),
+    "rigorous": typer.Option(
+        "--rigorous",
+        envvar="LNBENCH_RIGOROUS",
+        help="Up to forty passes, to a precision of 2%.",
+        rich_help_panel=_BUDGET,
+    ),
+    "precision": typer.Option(
+        envvar="LNBENCH_PRECISION",
+        help="Stop a row when its interval is this narrow: 5%.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "time": typer.Option(
+        envvar="LNBENCH_TIME",
+        help="Seconds of samples that one benchmark may take.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "max_time": typer.Option(
+        envvar="LNBENCH_MAX_TIME",
+        help="Seconds that the whole run may take.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "timeout": typer.Option(
+        envvar="LNBENCH_TIMEOUT",
+        help="Seconds after which a silent worker counts as hung.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "passes": typer.Option(
+        envvar="LNBENCH_PASSES",
+        help="Most passes; each takes every row once, in new processes (CUDA: one a backend).",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "threads": typer.Option(
+        min=1,
+        envvar="LNBENCH_THREADS",
+        help="Threads of every CPU backend; default: the physical cores.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "seed": typer.Option(
+        min=0,
+        envvar="LNBENCH_SEED",
+        help="Seed of the inputs and of every random order.",
+        rich_help_panel=_BUDGET,
+    ),
+    "start_method": typer.Option(
+        envvar="LNBENCH_START_METHOD",
+        help="fork (default on Linux) or spawn.",
+        rich_help_panel=_BUDGET,
+        show_default=False,
+    ),
+    "autotune": typer.Option(
+        "--autotune",
+        envvar="LNBENCH_AUTOTUNE",
+        help="Let lnbench's Triton kernels try their configurations on the GPU first.",
+        rich_help_panel=_BUDGET,
+    ),
+    "threshold": typer.Option(
+        envvar="LNBENCH_THRESHOLD",
+        help="Smallest change worth acting on.",
+        rich_help_panel=_VERDICT,
+    ),
+    "alpha": typer.Option(
+        envvar="LNBENCH_ALPHA",
+        help="Chance that any row is called without cause.",
+        rich_help_panel=_VERDICT,
+    ),
+    "detect": typer.Option(
+        envvar="LNBENCH_DETECT",
+        help="With --strict, mind only inconclusive rows that could not have shown this: 10%.",
+        rich_help_panel=_VERDICT,
+        show_default=False,
+    ),
+    "strict": typer.Option(
+        "--strict",
+        envvar="LNBENCH_STRICT",
+        help="Exit with 4 where rows are inconclusive, removed or newly skipped.",
+        rich_help_panel=_VERDICT,
+    ),
+    "any_environment": typer.Option(
+        "--any-environment",
+        envvar="LNBENCH_ANY_ENVIRONMENT",
+        help="Compare across machines, devices and versions.",
+        rich_help_panel=_VERDICT,
+    ),
+    "report": typer.Option(
         "--output",
         "-o",
         envvar="LNBENCH_OUTPUT",
@@ -132,57 +247,13 @@ OutputPath = Annotated[
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),
-]
-Format = Annotated[
-    str,
-    typer.Option(
+    "format": typer.Option(
         "--format",
         envvar="LNBENCH_FORMAT",
-        help="table, markdown or json.",
+        help=f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}.",
         rich_help_panel=_OUTPUT,
     ),
-]
-Force = Annotated[
-    bool,
-    typer.Option(
-        "--force",
-        envvar="LNBENCH_FORCE",
-        help="Write over an existing report.",
-        rich_help_panel=_OUTPUT,
-    ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        envvar="LNBENCH_QUIET",
-        help="No progress and no tables, only the report.",
-        rich_help_panel=_OUTPUT,
-    ),
-]
-Resume = Annotated[
-    Path | None,
-    typer.Option(
-        "--resume",
-        envvar="LNBENCH_RESUME",
-        help="Go on with an interrupted report, in place.",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        envvar="LNBENCH_DRY_RUN",
-        help="Say what would run, and about how long.",
-        rich_help_panel=_OUTPUT,
-    ),
-]
-RelativeTo = Annotated[
-    str | None,
-    typer.Option(
+    "relative_to": typer.Option(
         "--relative-to",
         envvar="LNBENCH_RELATIVE_TO",
         help="The backend that speedups are against; default: torch-eager where it ran.",
@@ -190,23 +261,94 @@ RelativeTo = Annotated[
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),
-]
-By = Annotated[
-    str,
-    typer.Option(
+    "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
         help="Columns of the table: backend, shape or dtype; with one metric.",
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),
-]
-Metric = Annotated[
-    str,
-    typer.Option(
+    "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
         help="time, speedup, bandwidth, copy, error or memory.",
         rich_help_panel=_OUTPUT,
     ),
-]
+    "force": typer.Option(
+        "--force",
+        envvar="LNBENCH_FORCE",
+        help="Write over an existing report.",
+        rich_help_panel=_OUTPUT,
+    ),
+    "quiet": typer.Option(
+        "--quiet",
+        "-q",
+        envvar="LNBENCH_QUIET",
+        help="No progress and no tables, only the report.",
+        rich_help_panel=_OUTPUT,
+    ),
+    "resume": typer.Option(
+        "--resume",
+        envvar="LNBENCH_RESUME",
+        help="Go on with an interrupted report, in place.",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+    "dry_run": typer.Option(
+        "--dry-run",
+        envvar="LNBENCH_DRY_RUN",
+        help="Say what would run, and about how long.",
+        rich_help_panel=_OUTPUT,
+    ),
+}
+"""What `--help` says of each field of `plan.flags`, in the order in which it says it."""
+
+VERDICT_FORMAT = typer.Option(
+    "--format",
+    envvar="LNBENCH_FORMAT",
+    help="table, markdown, json, or github (annotations, and Markdown in the step summary).",
+    autocompletion=completion.judged_formats,
+)
+"""`--format` of the commands that judge."""
+
+Flags = TypeVar("Flags", bound=msgspec.Struct)
+
+
+def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[..., None]]:
+    """Return what makes a command of a function of one struct: an option a field, by `OPTIONS`.
+
+    Args:
+        special: options that this command words in its own way, by field.
+    """
+
+    def made(function: Callable[[Flags], None]) -> Callable[..., None]:
+        (struct,) = (kind for name, kind in get_type_hints(function).items() if name != "return")
+        options = {**OPTIONS, **special}
+        types = get_type_hints(struct)
+        fields = {field.name: field for field in msgspec.structs.fields(struct)}
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=_default(fields[name]),
+                annotation=Annotated[types[name], options[name]],
+            )
+            for name in options
+            if name in fields
+        ]
+
+        def run(**values: Any) -> None:
+            function(struct(**values))
+
+        run.__doc__ = function.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return made
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.required else field.default

@@ -1,11 +1,72 @@
 """How far a session is, on stderr; drawn only when the session speaks, never while it samples."""
 
 import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lnbench.measure.session import Progress
+import msgspec
+import typer
+
+from lnbench.errors import ConfigError
+from lnbench.plan.flags import SessionFlags
+from lnbench.record import files, report
+from lnbench.record.report import Report
+from lnbench.session import resume, session
+from lnbench.session.selection import Selection
+from lnbench.session.session import Progress
+from lnbench.session.stopping import Stopping
 from lnbench.units import format_duration
+
+
+def follow(
+    selected: Selection, stopping: Stopping, begun: Report, flags: SessionFlags, again: str
+) -> tuple[Report, Path, bool]:
+    """Measure; return the report, its path, and whether Ctrl-C cut it short.
+
+    The report is on disk after every step of the session.
+
+    Args:
+        selected: what to measure.
+        stopping: when a group has had enough.
+        begun: the report to go on with.
+        flags: where the report goes, and whether progress is shown.
+        again: what to call for the rest after Ctrl-C, without the path that it ends with.
+    """
+    path = report_path(flags.report, flags.resume, force=flags.force)
+    steps = session.run(
+        selected.groups,
+        selected.interpreters,
+        selected.setting,
+        stopping,
+        spawn=selected.spawn,
+        unable=selected.unable,
+        resume=begun.outcomes,
+    )
+    made, started = begun, time.monotonic()
+    try:
+        with ProgressLine(quiet=flags.quiet) as line:
+            for step in steps:
+                outcomes = resume.kept(begun.outcomes, step.outcomes)
+                made = msgspec.structs.replace(begun, outcomes=outcomes)
+                report.write(made, path)
+                line.show(step, time.monotonic() - started)
+    except KeyboardInterrupt:
+        report.write(made, path)  # Ctrl-C may have come in the middle of writing
+        typer.echo(f"{again} --resume {path}", err=True)
+        return made, path, True
+    return made, path, False
+
+
+def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Path:
+    """Return where the report goes, after making sure that it can be written."""
+    if resumed is not None and output not in (None, resumed):
+        raise ConfigError("--resume goes on in place and takes no --output")
+    path = resumed or output or report.default_path(datetime.now(UTC))
+    files.prepare(path, force=force or resumed is not None)
+    return path
 
 
 class ProgressLine:

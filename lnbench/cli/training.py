@@ -3,7 +3,6 @@
 import importlib.util
 import itertools
 import math
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lnbench.errors import ConfigError, UnknownNameError
+from lnbench.plan.flags import TrainFlags
 
 if TYPE_CHECKING:
     from lnbench.paper.data import Data
-    from lnbench.record.training import Run, Training
+    from lnbench.paper.report import Run, TrainingReport
 
 _SWEEPS = {
     "learning-rate": ("learning_rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)),
@@ -30,19 +30,20 @@ _RECURRENT_SHARE = 0.5  # a step through time takes several times as long as one
 
 def default_path(resume: Path | None) -> Path | None:
     """Return where a new report goes; None where one goes on."""
-    from lnbench.record import training
+    from lnbench.paper import report as training
 
     return None if resume is not None else training.default_path(datetime.now(UTC))
 
 
-def check(steps: int | None, epochs: int | None, target_loss: float, plot: Path | None) -> None:
+def check(flags: TrainFlags) -> None:
     """Find out before any training what would be refused after it."""
     from lnbench.record import files
 
-    if steps is not None and epochs is not None:
+    plot = flags.plot
+    if flags.steps is not None and flags.epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other", "give one of them")
-    if not math.isfinite(target_loss):
-        raise ConfigError(f"--target-loss: {target_loss} is no finite number")
+    if not math.isfinite(flags.target_loss):
+        raise ConfigError(f"--target-loss: {flags.target_loss} is no finite number")
     if plot is None:
         return
     if plot.suffix not in (".png", ".svg"):
@@ -87,16 +88,22 @@ def numbers_of(text: str, flag: str, kind: type[int] | type[float]) -> tuple[flo
     return found
 
 
-def planned(
-    axes: dict[str, Any], seeds: int, length: tuple[int | None, int | None], data: "Data"
-) -> "tuple[tuple[Run, ...], tuple[str, ...]]":
+def planned(flags: TrainFlags, data: "Data") -> "tuple[tuple[Run, ...], tuple[str, ...]]":
     """Return every run, seed by seed, and what was left out."""
     from lnbench.paper.models import BATCH_IN_TIME
-    from lnbench.record.training import Run
+    from lnbench.paper.report import MODELS, NORMALIZATIONS, Run
+
+    axes: dict[str, Any] = {
+        "model": names_of(flags.model, "model", MODELS),
+        "normalization": names_of(flags.normalization, "normalization", NORMALIZATIONS),
+        "batch_size": numbers_of(flags.batch_size, "--batch-size", int),
+        "learning_rate": numbers_of(flags.learning_rate, "--learning-rate", float),
+        **swept(flags.sweep),
+    }
 
     runs: list[Run] = []
     notes: dict[str, None] = {}
-    for seed in range(seeds):  # the outer loop: a run cut short has all combinations
+    for seed in range(flags.seeds):  # the outer loop: a run cut short has all combinations
         for model, norm, batch, rate in itertools.product(*axes.values()):
             if norm == "batch" and model != "mlp":
                 notes[BATCH_IN_TIME] = None
@@ -106,9 +113,9 @@ def planned(
                 continue
             if batch > len(data.images):
                 raise ConfigError(f"--batch-size: {batch} exceeds the {len(data.images)} images")
-            steps, epochs = length
-            if epochs is not None:
-                steps = epochs * (len(data.images) // batch)
+            steps = flags.steps
+            if flags.epochs is not None:
+                steps = flags.epochs * (len(data.images) // batch)
             taken = steps or _usual_steps(model, batch)
             runs.append(Run(model, norm, batch, rate, seed, taken))
     if not runs:
@@ -121,7 +128,7 @@ def _usual_steps(model: str, batch: int) -> int:
     return usual if model == "mlp" else round(usual * _RECURRENT_SHARE)
 
 
-def say_how_long(training: "Training", data: "Data") -> None:
+def say_how_long(training: "TrainingReport", data: "Data") -> None:
     """Say to stderr how long the same runs take with as many epochs as the paper's."""
     from lnbench.units import format_duration
 
@@ -136,42 +143,39 @@ def say_how_long(training: "Training", data: "Data") -> None:
     typer.echo(f"these {len(ends)} runs with {words}", err=True)
 
 
-def head_of(
-    data: "Data", runs: "Sequence[Run]", notes: Sequence[str], target: float, threads: int | None
-) -> "Training":
+def new_report(
+    flags: TrainFlags, data: "Data", runs: "Sequence[Run]", notes: Sequence[str]
+) -> "TrainingReport":
     """Return a new report in which no run has begun."""
-    from lnbench import __version__
-    from lnbench.record.environment import collect, physical_cores
-    from lnbench.record.revision import revision
-    from lnbench.record.training import Training
-    from lnbench.record.wire import Tool
+    from lnbench.paper.report import TrainingReport
+    from lnbench.record.environment import collect
+    from lnbench.record.machine import physical_cores
+    from lnbench.record.report import head
 
-    return Training(
-        created=datetime.now(UTC).replace(microsecond=0),
-        tool=Tool(name="lnbench", version=__version__, arguments=tuple(sys.argv[1:])),
-        revision=revision(),
-        environment=collect(threads or physical_cores()),
+    return TrainingReport(
+        **head(),
+        environment=collect(flags.threads or physical_cores()),
         data=data.name,
-        target_loss=target,
+        target_loss=flags.target_loss,
         runs=tuple(runs),
         notes=tuple(notes),
     )
 
 
-def begun(resume: Path | None, head: "Training") -> "Training":
+def begun(resume: Path | None, head: "TrainingReport") -> "TrainingReport":
     """Return the report to go on with; ConfigError where it was another training."""
     if resume is None:
         return head
     import msgspec
 
-    from lnbench.record import training
+    from lnbench.paper import report as training
     from lnbench.record.environment import differences
 
-    found = training.read(resume)
-    changed = [each.name for each in differences(found.environment, head.environment)]
-    if found.data != head.data:
+    earlier = training.read(resume)
+    changed = [change.name for change in differences(earlier.environment, head.environment)]
+    if earlier.data != head.data:
         changed.append("data")
-    if [run.key for run in found.runs] != [run.key for run in head.runs]:
+    if [run.key for run in earlier.runs] != [run.key for run in head.runs]:
         changed.append("what is trained")
     if changed:
         raise ConfigError(
@@ -179,8 +183,8 @@ def begun(resume: Path | None, head: "Training") -> "Training":
             "repeat the command of the report, or start a new one with -o NEW.json",
         )
     # A run that was cut short begins again: its state was not kept.
-    kept = tuple(a if a.finished else b for a, b in zip(found.runs, head.runs, strict=True))
-    return msgspec.structs.replace(found, runs=kept, target_loss=head.target_loss)
+    kept = tuple(a if a.finished else b for a, b in zip(earlier.runs, head.runs, strict=True))
+    return msgspec.structs.replace(earlier, runs=kept, target_loss=head.target_loss)
 
 
 def _words(run: "Run") -> str:
@@ -190,13 +194,15 @@ def _words(run: "Run") -> str:
     )
 
 
-def take(begun: "Training", data: "Data", path: Path, *, quiet: bool) -> "tuple[Training, bool]":
+def take(
+    begun: "TrainingReport", data: "Data", path: Path, *, quiet: bool
+) -> "tuple[TrainingReport, bool]":
     """Take the runs that are left; return the report, and whether Ctrl-C cut it short."""
     import msgspec
 
     from lnbench.cli.progress import TrainingLine
+    from lnbench.paper import report as training
     from lnbench.paper.training import train
-    from lnbench.record import training
 
     runs = list(begun.runs)
     made = begun

@@ -10,7 +10,7 @@ import msgspec
 from lnbench.judge.ranks import row_level
 from lnbench.judge.side import units
 from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, Floats, estimates, locations, shifts
-from lnbench.judge.verdict import Band, Rule, Verdict, judge
+from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Caveat, CaveatKind, Measured
 from lnbench.registry import SPEED_LIMIT
@@ -43,19 +43,6 @@ class Comparison(msgspec.Struct, frozen=True):
     """Reasons for care, of either side or of both together."""
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """The rows, and what they were judged by."""
-
-    comparisons: tuple[Comparison, ...]
-    """One entry a row, in the order given."""
-    rule: Rule
-    """What they were judged by."""
-    tau: float
-    """Root mean square of the control's log ratios, at least `DRIFT_FLOOR`."""
-    controls: int
-    """How many rows of the control there are; with none, tau is a guess."""
-
-
 def judge_rows(
     rows: Sequence[Pair],
     *,
@@ -63,8 +50,8 @@ def judge_rows(
     alpha: float,
     by_report: bool,
     shared: tuple[Caveat, ...] = (),
-) -> Judged:
-    """Return every row's ratio and verdict, at one level for all of them.
+) -> tuple[tuple[Comparison, ...], Rule]:
+    """Return every row's ratio and verdict, and the one rule that they were judged by.
 
     Args:
         rows: at least one measured outcome a side, each with times.
@@ -78,17 +65,17 @@ def judge_rows(
     level = row_level(alpha, controls.count(False))
     before = units([row[0] for row in rows], by_report=by_report)
     after = units([row[1] for row in rows], by_report=by_report)
-    bands = _bands(before, after, level)
-    tau = drift(band.value for band in itertools.compress(bands, controls))
+    intervals = _intervals(before, after, level)
+    tau = drift(interval.value for interval in itertools.compress(intervals, controls))
     if tau > DRIFT_FLOOR:
         shared = (*shared, Caveat(CaveatKind.DRIFT, f"the copy moved by {math.expm1(tau):.0%}"))
     rule = Rule(threshold, level, tau, "report" if by_report else "pass")
     times = zip(_times(before), _times(after), strict=True)
     comparisons = tuple(
-        _comparison(benchmark, time, band, rule, (*caveats(row), *shared))
-        for benchmark, time, band, row in zip(benchmarks, times, bands, rows, strict=True)
+        _comparison(benchmark, time, interval, rule, (*caveats(row), *shared))
+        for benchmark, time, interval, row in zip(benchmarks, times, intervals, rows, strict=True)
     )
-    return Judged(comparisons, rule, tau, sum(controls))
+    return comparisons, rule
 
 
 def drift(log_ratios: Iterable[float]) -> float:
@@ -98,10 +85,12 @@ def drift(log_ratios: Iterable[float]) -> float:
     return max(DRIFT_FLOOR, math.sqrt(math.fsum(squares) / max(1, len(squares))))
 
 
-def _bands(before: Sequence[Floats], after: Sequence[Floats], level: float) -> list[Band]:
+def _intervals(
+    before: Sequence[Floats], after: Sequence[Floats], level: float
+) -> list[LogInterval]:
     lines = shifts(before, after, level).tolist()
     return [
-        Band(value, low, high, (one.size, other.size))
+        LogInterval(value, low, high, (one.size, other.size))
         for (value, low, high), one, other in zip(lines, before, after, strict=True)
     ]
 
@@ -113,16 +102,16 @@ def _times(logs: Sequence[Floats]) -> list[Estimate]:
 def _comparison(
     benchmark: Benchmark,
     times: tuple[Estimate, Estimate],
-    band: Band,
+    interval: LogInterval,
     rule: Rule,
     care: tuple[Caveat, ...],
 ) -> Comparison:
     before, after = times
     if benchmark.backend == SPEED_LIMIT:
-        ratio = band.estimate(0, rule.level)
+        ratio = interval.estimate(0, rule.level)
         return Comparison(benchmark, before, after, ratio, None, None, "", care)
-    verdict, reason, reach = judge(band, rule)
-    ratio = band.estimate(rule.drift, rule.level)
+    verdict, reason, reach = judge(interval, rule)
+    ratio = interval.estimate(rule.drift, rule.level)
     return Comparison(benchmark, before, after, ratio, reach, verdict, reason, care)
 
 

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from lnbench.errors import ExitCode
 from lnbench.judge.comparison import Comparison, judge_rows
 from lnbench.judge.ranks import row_level, smallest_units
 from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
 from lnbench.judge.verdict import Rule, Verdict
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Difference, differences
-from lnbench.record.outcome import Caveat, CaveatKind, Measured
+from lnbench.record.outcome import Caveat, CaveatKind, Failed, Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
-
-EXIT_REGRESSED, EXIT_FAILING, EXIT_UNDECIDED, EXIT_NOTHING = 1, 3, 4, 5
-"""See docs: a failure comes before a regression, a regression before what `--strict` minds."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -77,10 +75,11 @@ class Diff(msgspec.Struct, frozen=True):
     """Threshold, level, drift and unit that every row was judged by."""
     alpha: float
     """Chance, over all rows together, that any is called changed where none is."""
-    tau: float
-    """Root mean square of the control's log ratios, at least 0.02; intervals widen by it."""
-    controls: int
-    """How many rows of `copy` tell of the drift; with none, tau is a guess."""
+
+    @property
+    def controls(self) -> int:
+        """How many rows of `copy` tell of the drift; with none, the rule's drift is a guess."""
+        return sum(comparison.verdict is None for comparison in self.comparisons)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many rows have this verdict."""
@@ -115,7 +114,7 @@ def compare(
         alpha, sum(before.measured[name][0].benchmark.backend != SPEED_LIMIT for name in names)
     )
     enough = max(REPORTS_AS_UNITS, smallest_units(level))
-    judged = judge_rows(
+    comparisons, rule = judge_rows(
         [(before.measured[name], after.measured[name]) for name in names],
         threshold=threshold,
         alpha=alpha,
@@ -125,23 +124,27 @@ def compare(
     return Diff(
         baseline=describe(baseline),
         candidate=describe(candidate),
-        comparisons=judged.comparisons,
-        groups=groups(judged.comparisons),
-        newly_failing=_newly_failing(before, after),
-        still_failing=_still_failing(before, after),
-        newly_skipped=_newly_skipped(gone, after),
+        comparisons=comparisons,
+        groups=groups(comparisons),
+        newly_failing=tuple(
+            change(failed)
+            for name, failed in after.failed.items()
+            if name in before.measured and name not in before.failed
+        ),
+        still_failing=tuple(
+            change(failed) for name, failed in after.failed.items() if name in before.failed
+        ),
+        newly_skipped=tuple(change(after.skipped[name]) for name in gone if name in after.skipped),
         removed=_benchmarks(before, (name for name in gone if name not in after.skipped)),
         added=_benchmarks(after, (name for name in after.measured if name not in before.measured)),
         environment=environment,
         comparable=comparable,
-        rule=judged.rule,
+        rule=rule,
         alpha=alpha,
-        tau=judged.tau,
-        controls=judged.controls,
     )
 
 
-def exit_code(diff: Diff, *, strict: bool = False, detect: float | None = None) -> int:
+def exit_code(diff: Diff, *, strict: bool = False, detect: float | None = None) -> ExitCode:
     """Return the exit code that the diff deserves.
 
     Args:
@@ -150,14 +153,14 @@ def exit_code(diff: Diff, *, strict: bool = False, detect: float | None = None) 
         detect: with `strict`, only inconclusive rows that could not have shown this share count.
     """
     if diff.newly_failing:
-        return EXIT_FAILING
+        return ExitCode.FAILED
     if not any(comparison.verdict for comparison in diff.comparisons):
-        return EXIT_NOTHING
+        return ExitCode.NOTHING
     if diff.count(Verdict.REGRESSED):
-        return EXIT_REGRESSED
+        return ExitCode.REGRESSED
     if strict and (diff.removed or diff.newly_skipped or undecided(diff, detect)):
-        return EXIT_UNDECIDED
-    return 0
+        return ExitCode.UNDECIDED
+    return ExitCode.FINE
 
 
 def undecided(diff: Diff, detect: float | None) -> tuple[Comparison, ...]:
@@ -173,8 +176,8 @@ def undecided(diff: Diff, detect: float | None) -> tuple[Comparison, ...]:
 def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tuple[Difference, ...]:
     """Return how any report of one side differs from any of the other, the serious first."""
     # Where reports of one side differ, at least one of them differs from the other side.
-    sides = ([*dict.fromkeys(r.environment for r in side)] for side in (baseline, candidate))
-    pairs = itertools.product(*sides)
+    sides = ({repr(r.environment): r.environment for r in side} for side in (baseline, candidate))
+    pairs = itertools.product(*(side.values() for side in sides))
     named = itertools.chain(
         _indices(baseline, candidate),
         itertools.chain.from_iterable(differences(*pair) for pair in pairs),
@@ -204,23 +207,11 @@ def _devices(reports: Sequence[Report]) -> dict[str, set[str]]:
     return measured
 
 
-def _newly_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
-    """Return what failed in any report of the candidate and in none of the baseline."""
-    return tuple(
-        Change(failed.benchmark, f"{failed.stage}: {failed.error}")
-        for name, failed in after.failed.items()
-        if name in before.measured and name not in before.failed
-    )
-
-
-def _still_failing(before: Rows, after: Rows) -> tuple[Change, ...]:
-    both = (failed for name, failed in after.failed.items() if name in before.failed)
-    return tuple(Change(failed.benchmark, f"{failed.stage}: {failed.error}") for failed in both)
-
-
-def _newly_skipped(gone: Iterable[str], after: Rows) -> tuple[Change, ...]:
-    skipped = (after.skipped[name] for name in gone if name in after.skipped)
-    return tuple(Change(outcome.benchmark, outcome.reason) for outcome in skipped)
+def change(outcome: Failed | Skipped) -> Change:
+    """Return a benchmark that was not measured, with the reason why not."""
+    if isinstance(outcome, Failed):
+        return Change(outcome.benchmark, f"{outcome.stage}: {outcome.error}")
+    return Change(outcome.benchmark, outcome.reason)
 
 
 def _gone(before: Rows, after: Rows) -> list[str]:

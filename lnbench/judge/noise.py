@@ -19,7 +19,7 @@ from lnbench.judge.stats import (
 )
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import CaveatKind, Measured, SideName
-from lnbench.record.report import COMPARISON, Report
+from lnbench.record.report import ComparisonReport, Report
 
 _NORMAL_QUARTILES = 1.349  # quartiles of a normal distribution lie this many sigma apart
 _MEDIAN_VARIANCE = math.pi / 2  # of a median of n normal values: this, times sigma² ÷ n
@@ -91,13 +91,15 @@ def explain(report: Report) -> tuple[Noise, ...]:
     for outcome in measured:
         if any(outcome.times_s):
             others = [each for each in cases[_beside(outcome, report)] if each is not outcome]
-            found.append(_noise(outcome, others, paired=report.kind == COMPARISON))
+            found.append(_noise(outcome, others, paired=isinstance(report, ComparisonReport)))
     return tuple(found)
 
 
 def _beside(outcome: Measured, report: Report) -> str:
     """Return a name for the rows that ran beside this one: a case, or a pair of sides."""
-    between_backends = all(side.text.startswith("backend:") for side in report.sides)
+    between_backends = all(
+        side.text.startswith("backend:") for side in getattr(report, "sides", ())
+    )
     return outcome.benchmark.case.id if between_backends else outcome.benchmark.id
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from lnbench.errors import ReportError
 from lnbench.judge.comparison import Comparison, caveats
-from lnbench.judge.diff import Change, Diff, groups
+from lnbench.judge.diff import Change, Diff, change, groups
 from lnbench.judge.ranks import row_level
 from lnbench.judge.side import Side
 from lnbench.judge.stats import locations, paired_logs, time_estimate
-from lnbench.judge.verdict import Band, Rule, Verdict, judge
+from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.record.environment import differences
 from lnbench.record.outcome import Failed, Measured, Outcome, Skipped
-from lnbench.record.report import COMPARISON, Report
+from lnbench.record.report import ComparisonReport, Report
 
 
 def pair_rule(rows: int, looks: tuple[int, ...], threshold: float, alpha: float) -> Rule:
@@ -31,8 +31,8 @@ def decided(rule: Rule) -> Callable[[Measured, Measured], bool]:
     """Return the stop rule of a session: whether the pairs of a row show anything."""
 
     def is_decided(baseline: Measured, candidate: Measured) -> bool:
-        band = _band(baseline, candidate, rule.level)
-        return band is not None and judge(band, rule)[0] is not Verdict.INCONCLUSIVE
+        interval = _log_interval(baseline, candidate, rule.level)
+        return interval is not None and judge(interval, rule)[0] is not Verdict.INCONCLUSIVE
 
     return is_decided
 
@@ -45,7 +45,7 @@ def compare_sides(report: Report, *, threshold: float = 0.05, alpha: float = 0.0
         threshold: smallest change worth acting on, as a share.
         alpha: chance, over all rows and looks, that any is called changed where none is.
     """
-    if report.kind != COMPARISON:
+    if not isinstance(report, ComparisonReport):
         raise ReportError(
             f"a report of kind '{report.kind}' has no pairs", "lnbench show prints it"
         )
@@ -72,12 +72,10 @@ def compare_sides(report: Report, *, threshold: float = 0.05, alpha: float = 0.0
         comparable=True,
         rule=rule,
         alpha=alpha,
-        tau=0.0,
-        controls=0,
     )
 
 
-def _by_row(report: Report, side: str) -> dict[str, Outcome]:
+def _by_row(report: ComparisonReport, side: str) -> dict[str, Outcome]:
     """Return the outcomes of a side by what they share with the other's."""
     # Of two backends the case is what they share; of two environments the backend too.
     apart = {outcome.benchmark.backend for outcome in report.outcomes if outcome.side == side}
@@ -93,15 +91,15 @@ def _by_row(report: Report, side: str) -> dict[str, Outcome]:
 def _comparison(before: Outcome | None, after: Outcome | None, rule: Rule) -> Comparison | None:
     if not isinstance(before, Measured) or not isinstance(after, Measured):
         return None
-    band = _band(before, after, rule.level)
-    if band is None:
+    interval = _log_interval(before, after, rule.level)
+    if interval is None:
         return None
-    verdict, reason, reach = judge(band, rule)
+    verdict, reason, reach = judge(interval, rule)
     return Comparison(
         benchmark=after.benchmark,
         baseline=time_estimate(before.times_s),
         candidate=time_estimate(after.times_s),
-        ratio=band.estimate(0, rule.level),
+        ratio=interval.estimate(0, rule.level),
         detectable=reach,
         verdict=verdict,
         reason=reason,
@@ -109,16 +107,16 @@ def _comparison(before: Outcome | None, after: Outcome | None, rule: Rule) -> Co
     )
 
 
-def _band(baseline: Measured, candidate: Measured, level: float) -> Band | None:
+def _log_interval(baseline: Measured, candidate: Measured, level: float) -> LogInterval | None:
     """Return a row's logarithm of candidate ÷ baseline; None where no pass has both."""
     logs = paired_logs(candidate, baseline)
     if not logs.size:
         return None
     value, low, high = locations([logs], level)[0].tolist()
-    return Band(value, low, high, (logs.size, logs.size))
+    return LogInterval(value, low, high, (logs.size, logs.size))
 
 
-def _side(report: Report, index: int) -> Side:
+def _side(report: ComparisonReport, index: int) -> Side:
     side = report.sides[index]
     measured = (each for each in report.outcomes if isinstance(each, Measured))
     return Side(
@@ -135,18 +133,8 @@ def _changes(
     before: type[Measured] | type[Failed],
     after: type[Failed] | type[Skipped],
 ) -> tuple[Change, ...]:
-    found = []
-    for one, other in pairs:
-        if isinstance(one, before) and isinstance(other, after):
-            found.append(Change(other.benchmark, _words(other)))
-    return tuple(found)
-
-
-def _words(outcome: Outcome) -> str:
-    match outcome:
-        case Failed():
-            return f"{outcome.stage}: {outcome.error}"
-        case Skipped():
-            return outcome.reason
-        case _:
-            return ""
+    return tuple(
+        change(other)
+        for one, other in pairs
+        if isinstance(one, before) and isinstance(other, after)
+    )

@@ -9,7 +9,7 @@ import msgspec
 from lnbench.errors import ReportError
 from lnbench.judge.stats import Floats, locations, pass_logs
 from lnbench.record.outcome import Failed, Measured, Skipped
-from lnbench.record.report import Report
+from lnbench.record.report import ComparisonReport, Report
 
 REPORTS_AS_UNITS = 4
 """Reports a side from which on the report replicates, not the pass, since hours differ more; later
@@ -49,7 +49,7 @@ def distinct(reports: Sequence[Report]) -> tuple[Report, ...]:
     """
     kept: list[Report] = []
     for report in reports:
-        if report.kind != "benchmarks":
+        if isinstance(report, ComparisonReport):
             raise ReportError(
                 f"a report of kind '{report.kind}' has no benchmarks to compare",
                 "diff takes the reports that 'lnbench run' writes",

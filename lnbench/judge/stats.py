@@ -47,46 +47,36 @@ class Estimate(msgspec.Struct, frozen=True):
     """Share of such intervals that hold the truth, above 0 and below 1."""
 
 
-def location(values: Sequence[float], confidence: float) -> Estimate:
-    """Return the median of Walsh averages and its exact signed-rank interval."""
-    lines = locations([np.asarray(values, dtype=np.float64)], 1 - confidence)
-    value, low, high = lines[0].tolist()
-    return Estimate(value, low, high, confidence)
-
-
-def shift(baseline: Sequence[float], candidate: Sequence[float], confidence: float) -> Estimate:
-    """Return the median of the differences candidate - baseline and its exact interval.
-
-    The interval inverts the Mann–Whitney test; swapping the sides negates all of it exactly.
-    """
-    sides = [np.asarray(side, dtype=np.float64) for side in (baseline, candidate)]
-    value, low, high = shifts(sides[:1], sides[1:], 1 - confidence)[0].tolist()
-    return Estimate(value, low, high, confidence)
-
-
 def locations(rows: Sequence[Floats], level: float) -> Floats:
-    """Return `location` of many rows at once: one line a row, with value, low and high."""
+    """Return medians of Walsh averages and their exact signed-rank intervals.
 
-    def bands(sizes: tuple[int, int], chosen: list[int]) -> Floats:
+    One line a row: value, low and high.
+    """
+
+    def intervals(sizes: tuple[int, int], chosen: list[int]) -> Floats:
         first, second = np.triu_indices(sizes[0])
         values = np.stack([rows[i] for i in chosen])
         averages = (values[:, first] + values[:, second]) / 2
-        return _bands(averages, signed_rank_cut(sizes[0], level))
+        return _intervals(averages, signed_rank_cut(sizes[0], level))
 
-    return _in_groups([(row.size, row.size) for row in rows], bands)
+    return _in_groups([(row.size, row.size) for row in rows], intervals)
 
 
 def shifts(baseline: Sequence[Floats], candidate: Sequence[Floats], level: float) -> Floats:
-    """Return `shift` of many rows at once: one line a row, with value, low and high."""
+    """Return medians of the differences candidate - baseline and their exact intervals.
 
-    def bands(sizes: tuple[int, int], chosen: list[int]) -> Floats:
+    One line a row: value, low and high. The interval inverts the Mann–Whitney test; swapping the
+    sides negates all of it exactly.
+    """
+
+    def intervals(sizes: tuple[int, int], chosen: list[int]) -> Floats:
         before = np.stack([baseline[i] for i in chosen])
         after = np.stack([candidate[i] for i in chosen])
         differences = (after[:, :, None] - before[:, None, :]).reshape(len(chosen), -1)
-        return _bands(differences, rank_sum_cut(min(sizes), max(sizes), level))
+        return _intervals(differences, rank_sum_cut(min(sizes), max(sizes), level))
 
     sizes = [(row.size, other.size) for row, other in zip(baseline, candidate, strict=True)]
-    return _in_groups(sizes, bands)
+    return _in_groups(sizes, intervals)
 
 
 def estimates(logs: Floats, confidence: float) -> list[Estimate]:
@@ -132,18 +122,6 @@ def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = 
     return np.array(logs, dtype=np.float64)
 
 
-def ratio_paired(
-    numerator: Measured,
-    denominator: Measured,
-    confidence: float = SHOWN_CONFIDENCE,
-    *,
-    by_round: bool = True,
-) -> Estimate | None:
-    """Return numerator's time ÷ denominator's, paired by round; None where no pass has both."""
-    logs = paired_logs(numerator, denominator, by_round=by_round)
-    return estimates(locations([logs], 1 - confidence), confidence)[0] if logs.size else None
-
-
 def detectable(half_width: float, threshold: float, level: float, drift: float = 0.0) -> float:
     """Return the ratio that a row would have called in 80 of 100 repeats; inf where none.
 
@@ -176,7 +154,7 @@ def _log(time_s: float) -> float:
     return math.log(min(max(time_s, SHORTEST_S), LONGEST_S))
 
 
-def _bands(values: Floats, cut: int) -> Floats:
+def _intervals(values: Floats, cut: int) -> Floats:
     """Return median and interval of each line of `values`, `cut` from either end; 0 has no end."""
     values.sort(axis=1)
     count = values.shape[1]
@@ -188,9 +166,9 @@ def _bands(values: Floats, cut: int) -> Floats:
 
 
 def _in_groups(
-    sizes: Sequence[tuple[int, int]], bands: Callable[[tuple[int, int], list[int]], Floats]
+    sizes: Sequence[tuple[int, int]], intervals: Callable[[tuple[int, int], list[int]], Floats]
 ) -> Floats:
-    """Return one line a row, from `bands` of the rows that have the same numbers of values."""
+    """Return one line a row, from `intervals` of the rows that have the same numbers of values."""
     groups: dict[tuple[int, int], list[int]] = {}
     for index, size in enumerate(sizes):
         groups.setdefault(size, []).append(index)
@@ -201,5 +179,5 @@ def _in_groups(
         step = max(1, _CELLS // math.prod(size))
         for start in range(0, len(members), step):
             chosen = members[start : start + step]
-            lines[chosen] = bands(size, chosen)
+            lines[chosen] = intervals(size, chosen)
     return lines

@@ -47,7 +47,7 @@ class Rule(msgspec.Struct, frozen=True):
         return math.log1p(self.threshold)
 
 
-class Band(msgspec.Struct, frozen=True):
+class LogInterval(msgspec.Struct, frozen=True):
     """A row's logarithm of candidate ÷ baseline, before it is widened for drift."""
 
     value: float
@@ -81,11 +81,11 @@ class Band(msgspec.Struct, frozen=True):
         return Verdict.INCONCLUSIVE
 
 
-def judge(band: Band, rule: Rule) -> tuple[Verdict, str, float]:
+def judge(interval: LogInterval, rule: Rule) -> tuple[Verdict, str, float]:
     """Return a row's verdict, its next step and what it could have detected."""
-    verdict = band.verdict(rule.limit, rule.drift)
-    reach = detectable(band.half_width, rule.threshold, rule.level, rule.drift)
-    reason = _next_step(band, rule) if verdict is Verdict.INCONCLUSIVE else ""
+    verdict = interval.verdict(rule.limit, rule.drift)
+    reach = detectable(interval.half_width, rule.threshold, rule.level, rule.drift)
+    reason = _next_step(interval, rule) if verdict is Verdict.INCONCLUSIVE else ""
     return verdict, reason, reach
 
 
@@ -94,33 +94,33 @@ def percent(share: float) -> str:
     return f"{share * 100:.3g}%"
 
 
-def _next_step(band: Band, rule: Rule) -> str:
+def _next_step(interval: LogInterval, rule: Rule) -> str:
     """Return what would bring an inconclusive row to a verdict."""
     units = _UNITS[rule.unit]
     drift, threshold = percent(math.expm1(rule.drift)), percent(rule.threshold)
-    if math.isinf(band.half_width):
-        few, many = band.units
+    if math.isinf(interval.half_width):
+        few, many = interval.units
         has = f"{few}" if few == many else f"{few} and {many}"
         needed = smallest_units(rule.level, paired=rule.unit == "pair")
         return f"needs {needed} {units}, has {has}"
-    if band.low - rule.drift > 0 or band.high + rule.drift < 0:
-        word = "slower" if band.value > 0 else "faster"
+    if interval.low - rule.drift > 0 or interval.high + rule.drift < 0:
+        word = "slower" if interval.value > 0 else "faster"
         return f"{word} by less than {threshold}: lower the threshold to call it"
-    if band.verdict(rule.limit, 0) is not Verdict.INCONCLUSIVE:
+    if interval.verdict(rule.limit, 0) is not Verdict.INCONCLUSIVE:
         return f"not told from drift (±{drift}): measure both sides in one session"
-    advised = _advised_units(band, rule.limit, rule.drift)
+    advised = _advised_units(interval, rule.limit, rule.drift)
     if advised is not None:
         return f"take about {advised} {units}"
-    if _advised_units(band, rule.limit, 0) is not None:
+    if _advised_units(interval, rule.limit, 0) is not None:
         return f"noise and drift (±{drift}) hide {threshold}: measure both sides in one session"
     return f"too noisy for {threshold}: raise the threshold or quiet the machine"
 
 
-def _advised_units(band: Band, limit: float, drift: float) -> int | None:
+def _advised_units(interval: LogInterval, limit: float, drift: float) -> int | None:
     """Return about how many units a side would tell, more than there are; None where too many."""
-    size = abs(band.value)
+    size = abs(interval.value)
     # Either the interval must leave 1 behind, or it must fit within the threshold.
     room = size - drift if size > limit else limit - drift - size
-    most = max(band.units)
-    enough = (n for n in UNITS_TO_ADVISE if band.half_width <= room * math.sqrt(n / most))
+    most = max(interval.units)
+    enough = (n for n in UNITS_TO_ADVISE if interval.half_width <= room * math.sqrt(n / most))
     return next((units for units in enough if units > most), None)

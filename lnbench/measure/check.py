@@ -8,8 +8,8 @@ import msgspec
 from lnbench import registry
 from lnbench.backend import Backend, UnsupportedError
 from lnbench.measure import messages, verify
-from lnbench.measure.bench import as_good_as_torch, make_routine, wrong_text
 from lnbench.measure.messages import Finding
+from lnbench.measure.subject import as_good_as_torch, make_routine, wrong_text
 from lnbench.measure.truth import torch_errors
 from lnbench.operation import Arrays, Hostile, Operation
 
@@ -26,16 +26,16 @@ def check(request: messages.Check) -> messages.Checked:
         # Shapes and options that a backend does not take show nothing about it.
         with contextlib.suppress(UnsupportedError):
             findings.append(_finding(backend, operation, hostile, request.threads))
-    found = messages.Traits()
+    seen = messages.Traits()
     if findings[0].agreement:
-        found, wrong = traits(backend, operation, plain, request.threads)
+        seen, wrong = traits(backend, operation, plain, request.threads)
         findings += wrong
-    return messages.Checked(tuple(findings), found)
+    return messages.Checked(tuple(findings), seen)
 
 
-def _finding(backend: Backend, operation: Operation, given: Hostile, threads: int) -> Finding:
+def _finding(backend: Backend, operation: Operation, hostile: Hostile, threads: int) -> Finding:
     try:
-        routine = make_routine(backend, operation, given.case, given.inputs, threads)
+        routine = make_routine(backend, operation, hostile.case, hostile.inputs, threads)
         try:
             outputs = routine.host(routine.run())
         finally:
@@ -44,27 +44,27 @@ def _finding(backend: Backend, operation: Operation, given: Hostile, threads: in
         raise
     # A plug-in may raise anything; the other inputs still have something to say.
     except Exception as error:  # noqa: BLE001
-        return Finding(given.name, None, f"{type(error).__name__}: {error}", tolerable=False)
-    truths = backend.truth(operation, given.case, given.inputs)
+        return Finding(hostile.name, None, f"{type(error).__name__}: {error}", tolerable=False)
+    truths = backend.truth(operation, hostile.case, hostile.inputs)
     if truths is None:
-        truths = operation.reference(given.case, given.inputs)
+        truths = operation.reference(hostile.case, hostile.inputs)
     try:
-        peer = torch_errors(operation, given.case, given.inputs, truths)
+        errors = torch_errors(operation, hostile.case, hostile.inputs, truths)
     # What torch cannot do with these inputs is said of them, and hides nothing of the others.
     except Exception as error:  # noqa: BLE001
         words = f"torch's own kernels: {type(error).__name__}: {error}"
-        return Finding(given.name, None, words, tolerable=False)
-    found = verify.agreement(outputs, truths, peer)
-    if found.passed:
-        return Finding(given.name, found, "", tolerable=False)
-    known = backend.known_failings.get(given.name, "") if backend.peer else ""
-    words = f"{wrong_text(found)}{f': {known}' if known else ''}"
-    as_torch = backend.peer and as_good_as_torch(found, peer)
-    return Finding(given.name, found, words, tolerable=as_torch or bool(known))
+        return Finding(hostile.name, None, words, tolerable=False)
+    agreement = verify.agreement(outputs, truths, errors)
+    if agreement.passed:
+        return Finding(hostile.name, agreement, "", tolerable=False)
+    known = backend.known_failings.get(hostile.name, "") if backend.third_party else ""
+    words = f"{wrong_text(agreement)}{f': {known}' if known else ''}"
+    as_torch = backend.third_party and as_good_as_torch(agreement, errors)
+    return Finding(hostile.name, agreement, words, tolerable=as_torch or bool(known))
 
 
 def traits(
-    backend: Backend, operation: Operation, given: Hostile, threads: int
+    backend: Backend, operation: Operation, hostile: Hostile, threads: int
 ) -> tuple[messages.Traits, list[Finding]]:
     """Return what the bits of outputs depend on, beside the inputs, and what raised on the way."""
     wrong: list[Finding] = []
@@ -78,28 +78,28 @@ def traits(
             return None
 
     def repeated() -> bool:
-        return _same(*_outputs(backend, operation, given, threads, calls=2))
+        return _same(*_outputs(backend, operation, hostile, threads, calls=2))
 
     def with_other_threads() -> bool | None:
-        if given.case.device_type != "cpu":
+        if hostile.case.device_type != "cpu":
             return None
         counts = (threads, 1 if threads > 1 else 2)
-        return _same(*(_outputs(backend, operation, given, n, calls=1)[0] for n in counts))
+        return _same(*(_outputs(backend, operation, hostile, n, calls=1)[0] for n in counts))
 
-    found = messages.Traits(
+    bits = messages.Traits(
         repeatable=seen("a second call", repeated),
         any_threads=seen("another number of threads", with_other_threads),
-        any_batch=seen("a row alone", lambda: _any_batch(backend, operation, given, threads)),
+        any_batch=seen("a row alone", lambda: _any_batch(backend, operation, hostile, threads)),
     )
-    return found, wrong
+    return bits, wrong
 
 
 def _outputs(
-    backend: Backend, operation: Operation, given: Hostile, threads: int, *, calls: int
+    backend: Backend, operation: Operation, hostile: Hostile, threads: int, *, calls: int
 ) -> list[Arrays]:
     """Return copies of the outputs of some calls of one routine."""
     with contextlib.closing(
-        make_routine(backend, operation, given.case, given.inputs, threads)
+        make_routine(backend, operation, hostile.case, hostile.inputs, threads)
     ) as routine:
         results = (routine.host(routine.run()) for _ in range(calls))
         return [{name: array.copy() for name, array in outputs.items()} for outputs in results]
@@ -109,23 +109,25 @@ def _same(one: Arrays, other: Arrays) -> bool:
     return verify.checksum(one) == verify.checksum(other)
 
 
-def _any_batch(backend: Backend, operation: Operation, given: Hostile, threads: int) -> bool | None:
+def _any_batch(
+    backend: Backend, operation: Operation, hostile: Hostile, threads: int
+) -> bool | None:
     """Return whether a row in the middle has the same bits alone; None where there is but one."""
-    rows, columns = given.case.rows, given.case.columns
+    rows, columns = hostile.case.rows, hostile.case.columns
     place = slice(rows // 2, rows // 2 + 1)
     if (
         rows <= 1
         or not operation.rows_stand_alone
-        or backend.bulk(operation, given.case) is not None
+        or backend.bulk(operation, hostile.case) is not None
     ):
         return None
-    options = msgspec.structs.replace(given.case.options, normalized_dims=1)
-    alone = msgspec.structs.replace(given.case, shape=(1, columns), options=options)
+    options = msgspec.structs.replace(hostile.case.options, normalized_dims=1)
+    alone = msgspec.structs.replace(hostile.case, shape=(1, columns), options=options)
     inputs = {
         name: array[place] if array.shape[:1] == (rows,) and array.ndim > 1 else array
-        for name, array in given.inputs.items()
+        for name, array in hostile.inputs.items()
     }
-    (together,) = _outputs(backend, operation, given, threads, calls=1)
+    (together,) = _outputs(backend, operation, hostile, threads, calls=1)
     (outputs,) = _outputs(backend, operation, Hostile("alone", alone, inputs), threads, calls=1)
     by_row = {n: a for n, a in together.items() if a.ndim > 1 and len(a) == rows}
     if not by_row:

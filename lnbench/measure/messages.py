@@ -11,7 +11,7 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float
@@ -49,7 +49,7 @@ class MakeInputs(msgspec.Struct, frozen=True, tag=True):
 class InputsMade(msgspec.Struct, frozen=True, tag=True):
     """The arrays are there."""
 
-    peer: dict[str, float] = {}
+    torch_errors: dict[str, float] = {}
     """`max_relative` of torch in the same types, by output; empty without truth."""
 
 
@@ -60,7 +60,7 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     folder: str
     """Where `MakeInputs` put the arrays."""
     threads: int
-    peer: dict[str, float] | None
+    torch_errors: dict[str, float] | None
     """As in `InputsMade`; None where no truth is there and the checksum must do."""
     iterations: int | None
     """Calls a sample, as found by the first process; None to find out."""
@@ -89,7 +89,7 @@ class Prepared(msgspec.Struct, frozen=True, tag=True):
 class Verify(msgspec.Struct, frozen=True, tag=True):
     """Ask for a call whose outputs are compared with the truth in the folder."""
 
-    peer: dict[str, float]
+    torch_errors: dict[str, float]
 
 
 class Verified(msgspec.Struct, frozen=True, tag=True):

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lnbench.measure.launch import SESSION
 from lnbench.measure.messages import Reading
+
+SESSION = "LNBENCH_SESSION"
+"""Set to the session's process for all that it starts, so that these know each other."""
 
 RETRIES = 3
 """How often a sample is taken again while the device holds its clocks down."""

@@ -43,4 +43,5 @@ def torch_errors(
         return {}
     named = zip(operation.outputs(case), results, strict=True)
     outputs = {name: to_host(result) for name, result in named if result is not None}
-    return {each.name: each.max_relative for each in agreement(outputs, truths, {}).outputs}
+    errors = agreement(outputs, truths, {}).outputs
+    return {name: output.max_relative for name, output in errors.items()}

@@ -29,19 +29,25 @@ _LARGEST = {
 """The largest true value that the type can hold, after rounding."""
 
 
-def agreement(outputs: Arrays, truths: Mapping[str, Truth], peer: Mapping[str, float]) -> Agreement:
+class WrongResultError(Exception):
+    """A routine's outputs are not the operation's."""
+
+
+def agreement(
+    outputs: Arrays, truths: Mapping[str, Truth], torch_errors: Mapping[str, float]
+) -> Agreement:
     """Return how close outputs are to the truth.
 
     Args:
         outputs: host arrays by name; a missing or misshapen one counts as infinitely off.
         truths: the truth of every output that must be there.
-        peer: `max_relative` of torch in the same types; a missing one counts as 0.
+        torch_errors: `max_relative` of torch in the same types; a missing one counts as 0.
     """
     return Agreement(
-        tuple(
-            _output_agreement(name, outputs.get(name), truth, peer.get(name, 0.0))
+        {
+            name: _output_agreement(outputs.get(name), truth, torch_errors.get(name, 0.0))
             for name, truth in truths.items()
-        )
+        }
     )
 
 
@@ -55,24 +61,24 @@ def checksum(outputs: Arrays) -> int:
     return value
 
 
-def _output_agreement(name: str, output: Any, truth: Truth, peer: float) -> OutputAgreement:
+def _output_agreement(output: Any, truth: Truth, torch_error: float) -> OutputAgreement:
     if output is None or output.shape != truth.values.shape:
         allowed = TOLERANCES[truth.dtype or DType.FLOAT32].absolute
-        return OutputAgreement(name, np.inf, np.inf, np.inf, allowed)
+        return OutputAgreement(np.inf, np.inf, np.inf, allowed)
     dtype = dtype_of(output)
     tolerance = tolerance_of(dtype, truth)
     worst = np.zeros(3)
     for values, true, scale in _blocks(output, truth):
         worst = np.maximum(worst, _errors(values, true, scale, dtype))
-    error, relative, ulp = (float(each) for each in worst)
-    allowed = min(2 * peer + tolerance.absolute, tolerance.ceiling)
-    return OutputAgreement(name, error, relative, ulp, allowed)
+    error, relative, ulp = map(float, worst)
+    allowed = min(2 * torch_error + tolerance.absolute, tolerance.ceiling)
+    return OutputAgreement(error, relative, ulp, allowed)
 
 
 def tolerance_of(dtype: DType, truth: Truth) -> Tolerance:
     """Return the tolerance of an output of type `dtype`: that of the coarsest type on its way."""
     passed_through = [TOLERANCES[dtype]] + ([TOLERANCES[truth.dtype]] if truth.dtype else [])
-    return max(passed_through, key=lambda each: each.ceiling)
+    return max(passed_through, key=lambda tolerance: tolerance.ceiling)
 
 
 def _blocks(output: Any, truth: Truth) -> Iterator[tuple[Any, Any, Any]]:

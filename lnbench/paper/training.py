@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lnbench.paper.data import Data
-from lnbench.record.training import Point, Run
+from lnbench.paper.report import Point, Run
 
 _EVALUATIONS = 60
 """Points of a curve, closer together at its beginning."""

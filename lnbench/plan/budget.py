@@ -38,3 +38,17 @@ PRESETS = {
     "rigorous": Budget(precision=0.02, time_s=60.0, passes=40),
 }
 """The budgets behind `--fast` (for a look, not for a verdict), no flag and `--rigorous`."""
+
+LOOKS = (16, 24, 36, 54, 80)
+"""Numbers of pairs at which a comparison looks at its rows.
+
+Each half as many again: late looks cost more time than they spend of the level.
+"""
+
+AB_BUDGET = Budget(time_s=20.0, passes=LOOKS[-1])
+"""What `lnbench ab` takes where nothing is said; a row of it has two benchmarks."""
+
+
+def looks_within(passes: int) -> tuple[int, ...]:
+    """Return the looks of a session of at most that many passes; the last is its end."""
+    return (*(look for look in LOOKS if look < passes), passes)

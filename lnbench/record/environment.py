@@ -2,29 +2,14 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from importlib import metadata
+from types import MappingProxyType
 
 import msgspec
 
 from lnbench.record import machine
-from lnbench.record.machine import last_level_cache_bytes, physical_cores, usable_cpus
-from lnbench.record.revision import Revision, revision
-
-__all__ = [
-    "Cpu",
-    "Device",
-    "Difference",
-    "Environment",
-    "Revision",
-    "collect",
-    "differences",
-    "last_level_cache_bytes",
-    "physical_cores",
-    "revision",
-    "usable_cpus",
-]
 
 PACKAGES = ("lnbench", "torch", "triton", "numpy", "ml-dtypes", "msgspec")
 PLUGIN_GROUPS = ("lnbench.backends", "lnbench.operations")
@@ -99,11 +84,11 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The processor."""
     memory_bytes: int | None
     """Physical memory; None where it is unknown."""
-    packages: tuple[tuple[str, str], ...]
-    """Name and version of what takes part, plug-ins included, by name."""
-    devices: tuple[tuple[str, Device], ...]
+    packages: dict[str, str]
+    """Versions of what takes part, plug-ins included, by name."""
+    devices: dict[str, Device]
     """Accelerators by the name that a case has for them: `cuda:0`."""
-    variables: tuple[tuple[str, str], ...]
+    variables: dict[str, str]
     """Settings by name; one that holds a path is only `set`."""
     threads: int
     """Threads that a CPU routine may use."""
@@ -119,8 +104,10 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def collect(
     threads: int,
-    devices: tuple[tuple[str, Device], ...] = (),
+    devices: Mapping[str, Device] = MappingProxyType({}),
     variables: Mapping[str, str] | None = None,
+    extra_packages: Iterable[str] = (),
+    patterns: Iterable[str] = (),
 ) -> Environment:
     """Return the environment of this process.
 
@@ -128,6 +115,8 @@ def collect(
         threads: how many threads a CPU routine may use.
         devices: accelerators by name, asked for elsewhere: nothing here imports torch.
         variables: the settings that workers get; None means those of this process.
+        extra_packages: distributions that the backends compute with (`Backend.packages`).
+        patterns: names or globs of variables that they read (`Backend.variables`).
     """
     return Environment(
         python=platform.python_version(),
@@ -135,14 +124,14 @@ def collect(
         cpu=Cpu(
             machine.cpu_model(),
             platform.machine(),
-            physical_cores(),
+            machine.physical_cores(),
             machine.logical_cores(),
-            last_level_cache_bytes(),
+            machine.last_level_cache_bytes(),
         ),
         memory_bytes=machine.memory_bytes(),
-        packages=packages(),
-        devices=devices,
-        variables=_recorded(os.environ if variables is None else variables),
+        packages=packages(extra_packages),
+        devices=dict(devices),
+        variables=_recorded(os.environ if variables is None else variables, patterns),
         threads=threads,
         transparent_hugepages=machine.transparent_hugepages(),
         governor=machine.governor(),
@@ -167,12 +156,12 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def differences(baseline: Environment, candidate: Environment) -> tuple[Difference, ...]:
     """Return what differs, the serious ones first."""
     before, after = _facts(baseline), _facts(candidate)
-    found = [
+    changed = [
         Difference(name, one, other, _serious(name))
         for name in {**before, **after}
         if (one := before.get(name, "none")) != (other := after.get(name, "none"))
     ]
-    return tuple(sorted(found, key=lambda difference: not difference.serious))
+    return tuple(sorted(changed, key=lambda difference: not difference.serious))
 
 
 _SERIOUS = (
@@ -204,14 +193,14 @@ def _facts(environment: Environment) -> dict[str, str]:
         "governor": environment.governor,
         "virtual": environment.virtual,
     }
-    for name, device in environment.devices:
+    for name, device in environment.devices.items():
         facts[f"{name} name"] = device.name
         facts[f"{name} driver"] = device.driver
     texts = {name: str(fact) for name, fact in facts.items() if fact is not None}
-    return texts | dict(environment.packages) | dict(environment.variables)
+    return texts | environment.packages | environment.variables
 
 
-def packages() -> tuple[tuple[str, str], ...]:
+def packages(extra: Iterable[str] = ()) -> dict[str, str]:
     """Return the versions of what matters to times, in this interpreter, by name."""
     plugins = (
         point.dist.name
@@ -219,24 +208,25 @@ def packages() -> tuple[tuple[str, str], ...]:
         for point in metadata.entry_points(group=group)
         if point.dist
     )
-    found = {}
-    for name in dict.fromkeys((*PACKAGES, *plugins)):
+    versions = {}
+    for name in sorted({*PACKAGES, *plugins, *extra}):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return tuple(sorted(found.items()))
+    return versions
 
 
-def _recorded(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, _harmless(name, value))
+def _recorded(variables: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    globs = (*VARIABLES, *patterns)
+    return {
+        name: _without_paths(name, value)
         for name, value in sorted(variables.items())
-        if any(fnmatchcase(name, glob) for glob in VARIABLES)
-    )
+        if any(fnmatchcase(name, glob) for glob in globs)
+    }
 
 
-def _harmless(name: str, value: str) -> str:
+def _without_paths(name: str, value: str) -> str:
     """Return a value without the paths in it: reports get committed."""
     if name == "LD_PRELOAD":
         return " ".join(part.rpartition("/")[2] for part in value.replace(":", " ").split())

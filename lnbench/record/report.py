@@ -1,31 +1,94 @@
-"""Reports: read, checked and written, one file a run."""
+"""Reports: read, checked and written, one file a run; in memory as in the file."""
 
 import math
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from lnbench.errors import ReportError
 from lnbench.plan.budget import Budget
-from lnbench.record import files, wire
+from lnbench.record import files
 from lnbench.record.environment import Environment
-from lnbench.record.harmless import harmless
-from lnbench.record.layout import layout
-from lnbench.record.outcome import Measured, Outcome
-from lnbench.record.revision import Revision
-from lnbench.record.wire import Tool
-from lnbench.record.wire_environment import environment_of, environment_row
+from lnbench.record.outcome import Count, Measured, Outcome
+from lnbench.record.revision import Revision, revision
 
-SCHEMA = 1  # A reader accepts every number up to its own; docs/report-format.md has the history.
+SCHEMA: Literal[1] = (
+    1  # A reader accepts every number up to its own; docs/report-format.md has the history.
+)
 
-KIND, COMPARISON = "benchmarks", "comparison"
-"""What a report may hold: rows of one run, or pairs of two sides."""
+_FOREIGN = "the file was changed by hand or comes from elsewhere; measure again, or mend it"
 
 
-_OTHER_KINDS = {"training": "lnbench show"}
-"""Kinds that are read elsewhere → the command that shows them."""
+class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The program that made the report."""
+
+    name: str
+    """`lnbench`."""
+    version: str
+    """Its version."""
+    arguments: tuple[str, ...]
+    """Its command line, without the folders in it."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
+    """What every report begins with."""
+
+    schema: Literal[1] = SCHEMA
+    """Number of the file's form."""
+    created: Annotated[datetime, Meta(tz=True)]
+    """When the run began, with a time zone."""
+    tool: Tool
+    """The program that measured."""
+    revision: Revision | None
+    """The project in the folder of the run; None outside of a repository."""
+    environment: Environment
+    """Machine, software and settings."""
+
+    def __post_init__(self) -> None:
+        try:
+            msgspec.structs.force_setattr(self, "created", self.created.astimezone(UTC))
+        except OverflowError:
+            raise ValueError(f"created: there is no {self.created} in UTC") from None
+
+    @property
+    def kind(self) -> str:
+        """What the file calls this kind of report."""
+        return str(self.__struct_config__.tag)
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be right: where it stands, and what is wrong there."""
+        yield from ()
+
+
+class BenchmarkReport(Head, frozen=True, kw_only=True, tag="benchmarks"):
+    """What one run measured, and on what."""
+
+    suite: str
+    """The suite's name."""
+    budget: Budget
+    """How much measuring was asked for."""
+    seed: int
+    """What drew the inputs and the orders."""
+    outcomes: tuple[Outcome, ...]
+    """What came of each benchmark, in the order of the suite; of a comparison, of each side."""
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield rows that are there twice, or contradict themselves."""
+        seen: set[tuple[str, str]] = set()
+        for i, outcome in enumerate(self.outcomes):
+            name = outcome.benchmark.id
+            if (name, outcome.side) in seen:
+                yield f"outcomes[{i}]: {name} is there twice"
+            if bool(outcome.side) != isinstance(self, ComparisonReport):
+                yield f"outcomes[{i}]: a side in {self.kind}, or none"
+            seen.add((name, outcome.side))
+            if isinstance(outcome, Measured):
+                yield from (f"outcomes[{i}] ({name}): {each}" for each in _contradictions(outcome))
 
 
 class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,69 +99,112 @@ class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit: str
     """The full hash of a `git:` side, else empty."""
     slowdown: float
-    """By which share it was slowed on purpose; 0 mostly."""
+    """Fraction by which it was slowed on purpose; 0 mostly."""
     environment: Environment
     """What its workers ran on."""
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one run measured, and on what."""
+class ComparisonReport(BenchmarkReport, frozen=True, kw_only=True, tag="comparison"):
+    """What one run measured of two sides."""
 
-    schema: int = SCHEMA
-    """Number of the file's form."""
-    kind: str = KIND
-    """What the file holds: `benchmarks` or `comparison`."""
-    created: datetime
-    """When the run began, with a time zone."""
-    tool: Tool
-    """The program that measured."""
-    revision: Revision | None
-    """The project in the folder of the run; None outside of a repository."""
-    environment: Environment
-    """Machine, software and settings."""
-    suite: str
-    """The suite's name."""
-    budget: Budget
-    """How much measuring was asked for."""
-    seed: int
-    """What drew the inputs and the orders."""
-    outcomes: tuple[Outcome, ...]
-    """What came of each benchmark, in the order of the suite; of a comparison, of each side."""
-    sides: tuple[ReportSide, ...] = ()
-    """Baseline and candidate of a comparison; empty in a report of benchmarks."""
-    looks: tuple[int, ...] = ()
-    """The numbers of pairs at which a comparison was judged, ascending; else empty."""
+    sides: Annotated[tuple[ReportSide, ...], Meta(min_length=2, max_length=2)]
+    """Baseline and candidate."""
+    looks: tuple[Count, ...] = ()
+    """The numbers of pairs at which rows were judged, ascending."""
+
+
+Report: TypeAlias = BenchmarkReport | ComparisonReport
+"""A report of rows; that of training is `lnbench.paper`'s."""
+
+_OTHER_KINDS = {"training": "lnbench show"}  # read elsewhere → the command that shows them
+
+
+def head() -> dict[str, Any]:
+    """Return what a report that begins now says of itself, without its environment."""
+    from lnbench import __version__
+
+    return {
+        "created": datetime.now(UTC).replace(microsecond=0),
+        "tool": Tool("lnbench", __version__, tuple(sys.argv[1:])),
+        "revision": revision(),
+    }
 
 
 def read(path: Path) -> Report:
     """Return the report in a file; ReportError where it is none, or one that cannot be right."""
     data = files.read(path)
-    try:
-        _check_header(data, path)
-        report = _report(msgspec.json.decode(data, type=wire.ReportFile))
-    except msgspec.ValidationError as error:
-        raise ReportError(f"{path}: {sentence(error)}", _FOREIGN) from None
-    except RecursionError:
-        raise ReportError(f"{path}: nested without end", _FOREIGN) from None
-    except UnicodeDecodeError:
-        raise ReportError(f"{path} is not UTF-8 text", _FOREIGN) from None
-    except msgspec.DecodeError as error:
-        raise ReportError(f"{path} {_malformed(error, data)}", _FOREIGN) from None
-    _check(report, path, _FOREIGN)
+    kind = kind_of(data, path)
+    if kind in _OTHER_KINDS:
+        raise ReportError(
+            f"{path} is a {kind}, not a benchmark", f"`{_OTHER_KINDS[kind]}` shows it"
+        )
+    report: Report = decoded(data, path, Report, _FOREIGN)
     return report
 
 
-def write(report: Report, path: Path) -> None:
+def kind_of(data: bytes, path: Path) -> str:
+    """Return the kind of a report; ReportError where it is none, or needs a later lnbench."""
+    try:
+        header = _decode(data, path, _Header, _FOREIGN)
+    except msgspec.ValidationError:
+        raise ReportError(f"{path} is no report of lnbench", "lnbench run writes one") from None
+    if header.schema > SCHEMA:
+        raise ReportError(
+            f"{path} needs an lnbench that reads schema {header.schema}; "
+            f"this one reads up to {SCHEMA}",
+            "upgrade lnbench",
+        )
+    return str(header.kind)
+
+
+def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
+    """Return a report of one of the kinds, checked; ReportError where it cannot be right."""
+    try:
+        report = _decode(data, path, kinds, hint)
+    except msgspec.ValidationError as error:
+        raise ReportError(f"{path}: {_sentence(error)}", hint) from None
+    _check(report, path, hint)
+    return report
+
+
+def _decode(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
+    """Return what JSON says; ReportError where it is none, ValidationError where it is another."""
+    try:
+        return msgspec.json.decode(data, type=kinds)
+    except RecursionError:
+        raise ReportError(f"{path}: nested without end", hint) from None
+    except UnicodeDecodeError:
+        raise ReportError(f"{path} is not UTF-8 text", hint) from None
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError):
+            raise
+        raise ReportError(f"{path} {_malformed(error, data)}", hint) from None
+
+
+def write(report: Head, path: Path) -> None:
     """Write a report in one step: a reader finds the whole old file or the whole new one."""
     _check(report, path, "a clock or a plug-in told nonsense: please report it")
-    text = layout(msgspec.to_builtins(_file(report))) + "\n"
-    # Half a surrogate, as in an undecodable file name, has no UTF-8.
-    files.replace(path, text.encode("utf-8", "replace"))
+    fields = msgspec.to_builtins(report)
+    fields["tool"] = files.without_paths(fields["tool"])
+    for side in fields.get("sides", ()):
+        side["text"] = files.without_paths(side["text"])
+    for row in fields.get("outcomes", ()):
+        texts = row.keys() & {"reason", "error", "details", "caveats"}
+        row.update({name: files.without_paths(row[name]) for name in texts})
+    text = files.layout({"schema": fields.pop("schema"), **fields}) + "\n"
+    files.replace(path, text.encode("utf-8", "replace"))  # half a surrogate has no UTF-8
 
 
-def prepare_path(path: Path, *, force: bool = False) -> None:
-    """Make the folder and try to write there, so that a bad path fails before an hour is spent."""
-    files.prepare(path, force=force)
+def _check(report: Head, path: Path, hint: str) -> None:
+    for wrong in report.contradictions():
+        raise ReportError(f"{path}: {wrong}", hint)
+
+
+class _Header(msgspec.Struct):
+    """What every version of the file begins with."""
+
+    schema: int
+    kind: str
 
 
 def default_path(now: datetime) -> Path:
@@ -106,7 +212,7 @@ def default_path(now: datetime) -> Path:
     return Path("reports") / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.json"
 
 
-def sentence(error: msgspec.ValidationError) -> str:
+def _sentence(error: msgspec.ValidationError) -> str:
     """Return what msgspec found, with its path as users write one: `outcomes[3].times_s[0][1]`."""
     what, _, path = str(error).partition(" - at `")
     path = path.removesuffix("`").removeprefix("$").removeprefix(".").replace("[...]", "")
@@ -114,102 +220,12 @@ def sentence(error: msgspec.ValidationError) -> str:
     return f"{path}: {what}" if path else what
 
 
-def check_schema(schema: int, path: Path) -> None:
-    """Raise ReportError where a file has a form that only a later lnbench reads."""
-    if schema > SCHEMA:
-        raise ReportError(
-            f"{path} needs an lnbench that reads schema {schema}; this one reads up to {SCHEMA}",
-            "upgrade lnbench",
-        )
-
-
-_FOREIGN = "the file was changed by hand or comes from elsewhere; measure again, or mend it"
-
-
-class Header(msgspec.Struct):
-    """What every version of the file begins with."""
-
-    schema: int
-    kind: str
-
-
-def _check_header(data: bytes, path: Path) -> None:
-    try:
-        header = msgspec.json.decode(data, type=Header)
-    except msgspec.ValidationError:
-        raise ReportError(f"{path} is no report of lnbench", "lnbench run writes one") from None
-    check_schema(header.schema, path)
-    if header.kind in _OTHER_KINDS:
-        command = _OTHER_KINDS[header.kind]
-        raise ReportError(f"{path} is a {header.kind}, not a benchmark", f"`{command}` shows it")
-
-
 def _malformed(error: msgspec.DecodeError, data: bytes) -> str:
     if not data.strip():
         return "is empty"
-    if "truncated" in str(error):
+    if "truncated" in str(error) or f"invalid number (byte {len(data)})" in str(error):
         return "is cut short: its end is missing"
     return f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}"
-
-
-def _report(file: wire.ReportFile) -> Report:
-    fields = {name: getattr(file, name) for name in wire.ReportFile.__struct_fields__}
-    fields["environment"] = environment_of(file.environment)
-    fields["outcomes"] = tuple(_outcomes(file.outcomes))
-    try:
-        fields["created"] = file.created.astimezone(UTC)
-    except OverflowError:
-        raise msgspec.ValidationError("no such time in UTC - at `$.created`") from None
-    fields["sides"] = tuple(
-        ReportSide(side.text, side.commit, side.slowdown, environment_of(side.environment))
-        for side in file.sides
-    )
-    return Report(**fields)
-
-
-def _outcomes(rows: tuple[wire.Row, ...]) -> Iterator[Outcome]:
-    for i, row in enumerate(rows):
-        try:
-            yield wire.outcome_of(row)
-        except ValueError as error:
-            raise msgspec.ValidationError(f"{error} - at `$.outcomes[{i}]`") from None
-
-
-def _file(report: Report) -> wire.ReportFile:
-    fields = {name: getattr(report, name) for name in wire.ReportFile.__struct_fields__}
-    fields["tool"] = msgspec.structs.replace(
-        report.tool, arguments=tuple(map(harmless, report.tool.arguments))
-    )
-    fields["environment"] = environment_row(report.environment)
-    fields["outcomes"] = tuple(map(wire.row_of, report.outcomes))
-    fields["sides"] = tuple(
-        wire.SideRow(
-            harmless(side.text),
-            side.commit,
-            side.slowdown,
-            environment_row(side.environment),
-        )
-        for side in report.sides
-    )
-    return wire.ReportFile(**fields)
-
-
-def _check(report: Report, path: Path, hint: str) -> None:
-    two = report.kind == COMPARISON
-    if len(report.sides) != 2 * two:
-        raise ReportError(f"{path}: sides: {report.kind} with {len(report.sides)} sides", hint)
-    seen: set[tuple[str, str]] = set()
-    for i, outcome in enumerate(report.outcomes):
-        name = outcome.benchmark.id
-        if (name, outcome.side) in seen:
-            raise ReportError(f"{path}: outcomes[{i}]: {name} is there twice", hint)
-        if two != bool(outcome.side):
-            raise ReportError(f"{path}: outcomes[{i}]: a side in {report.kind}, or none", hint)
-        seen.add((name, outcome.side))
-        if isinstance(outcome, Measured):
-            wrong = next(_contradictions(outcome), None)
-            if wrong is not None:
-                raise ReportError(f"{path}: outcomes[{i}] ({name}): {wrong}", hint)
 
 
 def _contradictions(measured: Measured) -> Iterator[str]:

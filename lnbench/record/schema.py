@@ -8,7 +8,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import DEVICE_TYPES
 from lnbench.plan.grid import Grid
-from lnbench.record.wire import ReportFile
+from lnbench.record.report import Report
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -22,7 +22,7 @@ def report_schema() -> dict[str, Any]:
     return {
         "$schema": DIALECT,
         "title": "A report of lnbench, schema 1",
-        **_plain(msgspec.json.schema(ReportFile)),
+        **_plain(msgspec.json.schema(Report)),
     }
 
 

@@ -1,69 +1,32 @@
-"""What `check` found: a verdict a benchmark, the errors of its outputs, what its bits depend on."""
+"""What `check` showed: verdicts, the errors of all outputs, and what their bits depend on."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
-from lnbench.render.json import finite, json_text
-from lnbench.render.sheet import ABSENT, Column, Line, Sheet
+from lnbench.render.sheet import Column, View, objects, sheet
 from lnbench.units import significant
 
 if TYPE_CHECKING:
-    from lnbench.measure.inspection import Checked
     from lnbench.record.outcome import OutputAgreement
+    from lnbench.session.check import Checked
 
-_HEAD = ("benchmark", "verdict", "inputs right")
-_TRAITS = {True: "yes", False: "no", None: ABSENT}
+_ERRORS = ("max_error", "max_relative", "max_ulp", "allowed")
 
 
-def check_sheets(checks: "Sequence[Checked]") -> tuple[Sheet, ...]:
+def check_view(checks: "Sequence[Checked]") -> View:
     """Return the verdicts, and of what was checked the accuracy on random inputs."""
-    verdicts = Sheet(
-        "",
-        tuple(Column(name, right=False) for name in _HEAD),
-        tuple(Line(tuple(_row(each).values())) for each in checks),
-    )
-    lines = tuple(line for each in checks for line in _lines(each))
-    if not lines:
-        return (verdicts,)
-    columns = (
-        Column("benchmark", right=False),
-        Column("output", right=False),
-        Column("ulp"),
-        Column("relative"),
-        Column("absolute", wide=True),
-        Column("of allowed"),
-        Column("repeats", right=False, wide=True),
-        Column("any threads", right=False, wide=True),
-        Column("any batch", right=False, wide=True),
-    )
-    return verdicts, Sheet("largest errors against float64, random inputs", columns, lines)
-
-
-def checks_json(checks: "Sequence[Checked]") -> str:
-    """Return one object a benchmark, with the errors of every output on every set of inputs."""
-    found = [
-        {
-            **_row(each),
-            "words": "; ".join(words(each)),
-            "repeatable": each.traits.repeatable,
-            "any_threads": each.traits.any_threads,
-            "any_batch": each.traits.any_batch,
-            "findings": [
-                {
-                    "inputs": finding.inputs,
-                    "error": finding.error,
-                    "tolerable": finding.tolerable,
-                    "outputs": {
-                        output.name: _figures(output)
-                        for output in (finding.agreement.outputs if finding.agreement else ())
-                    },
-                }
-                for finding in each.findings
-            ],
-        }
-        for each in checks
+    sheets = [sheet("", _VERDICTS, checks)]
+    outputs = [
+        (checked, name, output)
+        for checked in checks
+        if checked.findings and checked.findings[0].agreement  # the case's own inputs come first
+        for name, output in checked.findings[0].agreement.outputs.items()
     ]
-    return json_text(found)
+    if outputs:
+        title = "largest errors against float64, random inputs"
+        sheets.append(sheet(title, _OUTPUTS, outputs))
+    return View((), tuple(sheets), objects(_VERDICTS, checks))
 
 
 def words(checked: "Checked") -> Iterator[str]:
@@ -74,12 +37,6 @@ def words(checked: "Checked") -> Iterator[str]:
         if finding.error:
             known = "known" if finding.tolerable else "WRONG"
             yield f"{known}: {finding.inputs}: {finding.error}"
-
-
-def _row(checked: "Checked") -> dict[str, str]:
-    good = sum(not finding.error for finding in checked.findings)
-    cells = (checked.benchmark.id, _verdict(checked), f"{good} of {len(checked.findings)}")
-    return dict(zip(_HEAD, cells, strict=True))
 
 
 def _verdict(checked: "Checked") -> str:
@@ -93,27 +50,62 @@ def _verdict(checked: "Checked") -> str:
     return "right" if right else "right, with caveats"
 
 
-def _lines(checked: "Checked") -> Iterator[Line]:
-    """Yield a line an output of the case's own inputs, which come first."""
-    found = checked.findings[0].agreement if checked.findings else None
-    traits = checked.traits
-    for place, output in enumerate(found.outputs if found else ()):
-        first = place == 0
-        seen = (traits.repeatable, traits.any_threads, traits.any_batch)
-        yield Line(
-            (
-                checked.benchmark.id if first else "",
-                output.name,
-                significant(output.max_ulp, 2),
-                f"{output.max_relative:.1e}",
-                f"{output.max_error:.1e}",
-                f"{output.max_relative / output.allowed:.0%}" if output.allowed else ABSENT,
-                *(_TRAITS[each] if first else "" for each in seen),
-            ),
-            first=first,
-        )
+def _inputs_right(checked: "Checked") -> str:
+    right = sum(not finding.error for finding in checked.findings)
+    return f"{right} of {len(checked.findings)}"
 
 
-def _figures(output: "OutputAgreement") -> dict[str, float | None]:
-    names = ("max_error", "max_relative", "max_ulp", "allowed")
-    return {name: finite(getattr(output, name)) for name in names}
+def _findings(checked: "Checked") -> list[dict[str, Any]]:
+    """Return the errors of every output on every set of inputs."""
+    return [
+        {
+            "inputs": finding.inputs,
+            "error": finding.error,
+            "tolerable": finding.tolerable,
+            "outputs": {
+                output: {name: getattr(figures, name) for name in _ERRORS}
+                for output, figures in (
+                    finding.agreement.outputs.items() if finding.agreement else ()
+                )
+            },
+        }
+        for finding in checked.findings
+    ]
+
+
+def _of_allowed(row: "tuple[Checked, str, OutputAgreement]") -> float | None:
+    *_, output = row
+    return output.max_relative / output.allowed if output.allowed else None
+
+
+def _trait(heading: str, name: str) -> Column:
+    """Return a column of what the bits of a benchmark's outputs depend on."""
+    read = attrgetter(f"traits.{name}")
+    words = {True: "yes", False: "no"}
+    return Column(
+        heading, lambda row: read(row[0]), words.__getitem__, right=False, wide=True, once=True
+    )
+
+
+_VERDICTS = (
+    Column("benchmark", attrgetter("benchmark.id"), key="benchmark", right=False),
+    Column("verdict", _verdict, key="verdict", right=False),
+    Column("inputs right", _inputs_right, key="inputs right", right=False),
+    Column(None, lambda checked: "; ".join(words(checked)), key="words"),
+    Column(None, attrgetter("traits.repeatable"), key="repeatable"),
+    Column(None, attrgetter("traits.any_threads"), key="any_threads"),
+    Column(None, attrgetter("traits.any_batch"), key="any_batch"),
+    Column(None, _findings, key="findings"),
+)
+
+_OUTPUTS = (
+    Column("benchmark", lambda row: row[0].benchmark.id, right=False, once=True),
+    Column("output", lambda row: row[1], right=False),
+    Column("ulp", lambda row: row[2].max_ulp, lambda ulp: significant(ulp, 2)),
+    Column("relative", lambda row: row[2].max_relative, "{:.1e}".format),
+    Column("absolute", lambda row: row[2].max_error, "{:.1e}".format, wide=True),
+    Column("of allowed", _of_allowed, "{:.0%}".format),
+    _trait("repeats", "repeatable"),
+    _trait("any threads", "any_threads"),
+    _trait("any batch", "any_batch"),
+)

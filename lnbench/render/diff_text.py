@@ -1,22 +1,20 @@
 """The words and the order of a diff, the same on a terminal and in Markdown."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import TypeAlias
 
 from lnbench.judge.comparison import Comparison
-from lnbench.judge.diff import Diff, undecided
+from lnbench.judge.diff import Diff, Group, undecided
 from lnbench.judge.side import Side
 from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
 from lnbench.render.rows import group_title
+from lnbench.render.sheet import ABSENT, grouped
 from lnbench.units import one_line, significant
-
-NONE = "–"
-"""What stands where a number is not known."""
 
 CONTROL = "control"
 """What stands in the place of a verdict in a row of the copy."""
@@ -44,7 +42,7 @@ def header(diff: Diff) -> list[tuple[str, str]]:
     if judged and not rule.looks:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
         widened = f"intervals widened by {percent(math.expm1(rule.drift))}"
-        lines.append(("drift", f"τ {percent(diff.tau)} · {widened} · {source}"))
+        lines.append(("drift", f"τ {percent(diff.rule.drift)} · {widened} · {source}"))
     return lines
 
 
@@ -76,14 +74,7 @@ def summary(diff: Diff) -> str:
     order = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
     counts = [f"threshold {percent(diff.rule.threshold)}"]
     counts += [f"{diff.count(verdict)} {verdict}" for verdict in order]
-    others = {
-        "newly failing": diff.newly_failing,
-        "failing on both sides": diff.still_failing,
-        "newly skipped": diff.newly_skipped,
-        "removed": diff.removed,
-        "added": diff.added,
-    }
-    counts += [f"{len(found)} {name}" for name, found in others.items() if found]
+    counts += [f"{len(lines)} {title}" for title, lines in changes(diff)]
     return " · ".join(counts)
 
 
@@ -97,52 +88,55 @@ def objection(diff: Diff, detect: float | None) -> str:
 
 def blocks(diff: Diff) -> list[Block]:
     """Return the rows by all but shape and backend, what regressed first."""
-    found: dict[str, list[Comparison]] = {}
-    for row in diff.comparisons:
-        found.setdefault(group_title(row.benchmark.case), []).append(row)
-    return sorted(found.items(), key=lambda block: _worst(block[1]))
+    return _worst_first(diff.comparisons, lambda row: group_title(row.benchmark.case))
 
 
 def shapes(rows: Iterable[Comparison]) -> list[Block]:
     """Return the rows of a block by shape, what regressed first and the control last."""
-    found: dict[str, list[Comparison]] = {}
-    for row in sorted(rows, key=_rank):
-        found.setdefault(shape_text(row.benchmark.case.shape), []).append(row)
-    return sorted(found.items(), key=lambda block: _worst(block[1]))
+    ranked = sorted(rows, key=_rank)
+    return _worst_first(ranked, lambda row: shape_text(row.benchmark.case.shape))
 
 
 def means(diff: Diff) -> list[tuple[str, str]]:
     """Return geometric means of the ratios: a title, and the backends with theirs."""
-    found: dict[str, list[str]] = {}
-    for group in diff.groups:
-        parts = (group.operation, group.direction, group.dtype, group.device_type)
-        found.setdefault(" · ".join(parts), []).append(f"{group.backend} {_number(group.ratio)}")
-    return [(title, " · ".join(texts)) for title, texts in found.items()]
+
+    def title_of(group: Group) -> str:
+        return f"{group.operation} · {group.direction} · {group.dtype} · {group.device_type}"
+
+    titles = grouped(diff.groups, title_of)
+    return [
+        (title, " · ".join(f"{group.backend} {number(group.ratio)}" for group in groups))
+        for title, groups in titles.items()
+    ]
 
 
 def changes(diff: Diff) -> list[tuple[str, list[str]]]:
     """Return what only one side measured: a title, and a line for each benchmark."""
-    found = {
-        "newly failing": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_failing],
-        "failing on both sides": [
-            f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.still_failing
-        ],
-        "newly skipped": [f"{c.benchmark.id} – {one_line(c.detail)}" for c in diff.newly_skipped],
-        "removed": [benchmark.id for benchmark in diff.removed],
-        "added": [benchmark.id for benchmark in diff.added],
+    failures = {
+        "newly failing": diff.newly_failing,
+        "failing on both sides": diff.still_failing,
+        "newly skipped": diff.newly_skipped,
     }
-    return [(title, lines) for title, lines in found.items() if lines]
+    lines = {
+        title: [f"{change.benchmark.id} – {one_line(change.detail)}" for change in members]
+        for title, members in failures.items()
+    }
+    lines["removed"] = [benchmark.id for benchmark in diff.removed]
+    lines["added"] = [benchmark.id for benchmark in diff.added]
+    return [(title, texts) for title, texts in lines.items() if texts]
 
 
 def ratio(estimate: Estimate) -> str:
     """Return a ratio with its interval: '1.15 [1.12, 1.18]'."""
-    low = _number(estimate.low) if math.isfinite(estimate.high) else NONE
-    return f"{_number(estimate.value)} [{low}, {_number(estimate.high)}]"
+    low = number(estimate.low) if math.isfinite(estimate.high) else ABSENT
+    return f"{number(estimate.value)} [{low}, {number(estimate.high)}]"
 
 
-def detects(row: Comparison) -> str:
-    """Return the smallest ratio that the row would have called."""
-    return NONE if row.detectable is None else _number(row.detectable)
+def number(value: float) -> str:
+    """Return a ratio with two decimals, or three figures where that says too little or too much."""
+    if not math.isfinite(value):
+        return ABSENT
+    return f"{value:.2f}" if _TENTH <= value < _TEN else significant(value, 3)
 
 
 def note(row: Comparison) -> str:
@@ -170,12 +164,6 @@ def _rank(row: Comparison) -> int:
     return len(_RANK) if row.verdict is None else _RANK[row.verdict]
 
 
-def _worst(rows: Sequence[Comparison]) -> int:
-    return min(map(_rank, rows))
-
-
-def _number(value: float) -> str:
-    """Return a ratio with two decimals, or three figures where that says too little or too much."""
-    if not math.isfinite(value):
-        return NONE
-    return f"{value:.2f}" if _TENTH <= value < _TEN else significant(value, 3)
+def _worst_first(rows: Iterable[Comparison], title: Callable[[Comparison], str]) -> list[Block]:
+    blocks = grouped(rows, title)
+    return sorted(blocks.items(), key=lambda block: min(map(_rank, block[1])))

@@ -1,15 +1,16 @@
-"""Where the noise of each row comes from, as sheets and as JSON."""
+"""Where the noise of each row comes from, as a view."""
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 
 from lnbench.judge.noise import Noise, Source
 from lnbench.plan.case import shape_text
+from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
-from lnbench.render.facts import interval_text
-from lnbench.render.json import json_text
-from lnbench.render.rows import group_title
-from lnbench.render.sheet import ABSENT, Column, Line, Sheet
+from lnbench.render.columns import interval_text
+from lnbench.render.rows import group_title, head_lines
+from lnbench.render.sheet import Column, Sheet, View, grouped, objects, said_once, sheet
 from lnbench.units import format_percent, significant
 
 MANY = 200
@@ -32,80 +33,71 @@ _WORDS = {
 }
 
 
-def noise_sheets(rows: Sequence[Noise], precision: float) -> tuple[Sheet, ...]:
+def noise_view(report: Report, rows: Sequence[Noise]) -> View:
     """Return one sheet for each operation, direction, type, device and set of options.
 
     Args:
-        rows: the rows of a run, or of two sides.
-        precision: the half-width, as a share, that the last column speaks of.
+        report: of a run, or of two sides.
+        rows: where the noise of its rows comes from.
     """
-    groups: dict[str, list[Noise]] = {}
-    for row in rows:
-        groups.setdefault(group_title(row.benchmark.case), []).append(row)
-    return tuple(_sheet(title, members, precision) for title, members in groups.items())
-
-
-def noise_json(rows: Sequence[Noise], precision: float) -> str:
-    """Return one object a row; scatter in logarithms, so that 0.02 is 2 %."""
-    found = [
-        {
-            "id": row.benchmark.id,
-            "side": row.side or None,
-            "samples": row.samples,
-            "rounds": row.rounds,
-            "processes": row.processes,
-            "passes": row.passes,
-            "drift": row.drift,
-            "half_width": row.half_width if math.isfinite(row.half_width) else None,
-            "units": row.units,
-            "source": row.source,
-            "precision": precision,
-            "units_for_precision": row.units_for(precision),
-        }
-        for row in rows
-    ]
-    return json_text(found)
+    precision = report.budget.precision
+    titles = grouped(rows, lambda row: group_title(row.benchmark.case))
+    sheets = tuple(_sheet(title, members, precision) for title, members in titles.items())
+    return View(head_lines(report), sheets, objects(_columns(precision, sided=False), rows))
 
 
 def _sheet(title: str, rows: Sequence[Noise], precision: float) -> Sheet:
-    sided = any(row.side for row in rows)
-    columns = (
-        Column("shape", right=False),
-        Column("backend", right=False),
-        *((Column("side", right=False),) if sided else ()),
-        Column("samples"),
-        Column("rounds", wide=True),
-        Column("processes"),
-        Column("passes", wide=sided),
-        Column("drift", wide=True),
-        Column("± ratio" if sided else "±"),
-        Column("pairs" if sided else "from", wide=True),
-        Column(f"for ±{format_percent(precision)}"),
+    columns = _columns(precision, sided=any(row.side for row in rows))
+    return sheet(
+        title,
+        columns,
+        rows,
+        said_once(
+            (
+                _WORDS[row.source],
+                f"{row.benchmark.backend} {row.side}".strip(),
+                shape_text(row.benchmark.case.shape),
+            )
+            for row in rows
+            if row.source is not None
+        ),
+        dim=lambda row: row.benchmark.backend == SPEED_LIMIT,
     )
-    lines, last = [], None
-    for row in rows:
-        shape = row.benchmark.case.shape
-        lines.append(_line(row, precision, sided=sided, first=shape != last))
-        last = shape
-    return Sheet(title, columns, tuple(lines), _notes(rows))
 
 
-def _line(row: Noise, precision: float, *, sided: bool, first: bool) -> Line:
-    cells = (
-        shape_text(row.benchmark.case.shape) if first else "",
-        row.benchmark.backend,
-        *((row.side,) if sided else ()),
-        *map(_share, (row.samples, row.rounds, row.processes, row.passes)),
-        ABSENT if row.drift is None else f"{math.expm1(row.drift):+.1%}",
-        interval_text(row.interval),
-        str(row.units),
-        _wanted(row, precision),
+def _columns(precision: float, *, sided: bool) -> tuple[Column, ...]:
+    """Return what is said of every row; scatter in logarithms, so that 0.02 is 2 %.
+
+    Args:
+        precision: the half-width, as a share, that the last columns speak of.
+        sided: whether the rows are of two sides.
+    """
+    return (
+        Column(None, attrgetter("benchmark.id"), key="id"),
+        Column("shape", lambda row: shape_text(row.benchmark.case.shape), right=False, once=True),
+        Column("backend", attrgetter("benchmark.backend"), right=False),
+        Column("side" if sided else None, lambda row: row.side or None, key="side", right=False),
+        Column("samples", attrgetter("samples"), _share, key="samples"),
+        Column("rounds", attrgetter("rounds"), _share, key="rounds", wide=True),
+        Column("processes", attrgetter("processes"), _share, key="processes"),
+        Column("passes", attrgetter("passes"), _share, key="passes", wide=sided),
+        Column("drift", attrgetter("drift"), _signed_share, key="drift", wide=True),
+        Column("± ratio" if sided else "±", attrgetter("interval"), interval_text),
+        Column(None, attrgetter("half_width"), key="half_width"),
+        Column("pairs" if sided else "from", attrgetter("units"), key="units", wide=True),
+        Column(None, attrgetter("source"), key="source"),
+        Column(None, lambda _: precision, key="precision"),
+        Column(f"for ±{format_percent(precision)}", lambda row: _wanted(row, precision)),
+        Column(None, lambda row: row.units_for(precision), key="units_for_precision"),
     )
-    return Line(cells, dim=row.benchmark.backend == SPEED_LIMIT, first=first)
 
 
-def _share(scale: float | None) -> str:
-    return ABSENT if scale is None else f"{significant(math.expm1(scale) * 100, 2)}%"
+def _share(scale: float) -> str:
+    return f"{significant(math.expm1(scale) * 100, 2)}%"
+
+
+def _signed_share(log_ratio: float) -> str:
+    return f"{math.expm1(log_ratio):+.1%}"
 
 
 def _wanted(row: Noise, precision: float) -> str:
@@ -116,18 +108,3 @@ def _wanted(row: Noise, precision: float) -> str:
     if units == row.units:
         return "enough"
     return f"about {units}" if units <= MANY else f"over {MANY}"
-
-
-def _notes(rows: Sequence[Noise]) -> tuple[str, ...]:
-    """Return, for each source, the rows that it makes noisy and what would narrow it."""
-    found: dict[Source, dict[str, list[str]]] = {}
-    for row in rows:
-        if row.source is not None:
-            name = f"{row.benchmark.backend} {row.side}".strip()
-            shapes = found.setdefault(row.source, {}).setdefault(name, [])
-            shapes.append(shape_text(row.benchmark.case.shape))
-    return tuple(
-        "; ".join(f"{name} {', '.join(dict.fromkeys(shapes))}" for name, shapes in who.items())
-        + f": {_WORDS[source]}"
-        for source, who in found.items()
-    )

@@ -1,22 +1,32 @@
-"""Rows of a run as sheets: the fastest of each shape first, with what must be said of them."""
+"""A run as a view: the fastest of each shape first, or one metric with an axis in the columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 
 from lnbench.judge.summary import Row
 from lnbench.plan.case import Case, shape_text
-from lnbench.record.outcome import Failed, Measured, Skipped
+from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
-from lnbench.render.facts import Fact, fact_text, facts_of
-from lnbench.render.sheet import BEST, Column, Line, Sheet
+from lnbench.render.columns import COLUMNS, METRICS, no_time, row_notes
+from lnbench.render.sheet import BEST, Column, Sheet, View, grouped, objects, said_once, sheet
+
+AXES = ("backend", "shape", "dtype")
+"""What can stand in the columns of a table of one metric."""
 
 
-def report_sheets(rows: Sequence[Row]) -> tuple[Sheet, ...]:
-    """Return one sheet for each operation, direction, type, device and set of options."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(group_title(row.benchmark.case), []).append(row)
-    return tuple(_sheet(title, members) for title, members in groups.items())
+def report_view(report: Report, rows: Sequence[Row], by: str = "", metric: str = "time") -> View:
+    """Return the tables of a run, or those of one metric.
+
+    Args:
+        report: the run.
+        rows: what it says about each row.
+        by: the axis in the columns; empty for that of the metric, if there is one but time.
+        metric: what stands in the cells of such a table.
+    """
+    axis = by or ("backend" if metric != "time" else "")
+    sheets = _pivots(rows, axis, metric) if axis else _tables(rows)
+    return View(head_lines(report), sheets, objects(COLUMNS, rows))
 
 
 def group_title(case: Case) -> str:
@@ -29,16 +39,16 @@ def group_title(case: Case) -> str:
 def head_lines(report: Report) -> tuple[str, ...]:
     """Return what was measured where, in two lines."""
     environment, revision = report.environment, report.revision
-    packages = dict(environment.packages)
+    packages = environment.packages
     torch = f" · torch {packages['torch']}" if "torch" in packages else ""
     commit = ""
     if revision is not None:
         commit = f" · {revision.commit[:9]}{' (dirty)' if revision.dirty else ''}"
-    devices = ", ".join(device.name for _, device in environment.devices)
+    devices = ", ".join(device.name for device in environment.devices.values())
     threads = f"{environment.threads} thread{'s' if environment.threads != 1 else ''}"
     machine = f"{environment.cpu.model}, {threads}"
-    measured = (each for each in report.outcomes if isinstance(each, Measured))
-    passes = max((len(each.times_s) for each in measured), default=0)
+    measured = (outcome for outcome in report.outcomes if isinstance(outcome, Measured))
+    passes = max((len(outcome.times_s) for outcome in measured), default=0)
     tool = f"lnbench {report.tool.version}{torch}"
     return (
         f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · {tool}",
@@ -46,58 +56,83 @@ def head_lines(report: Report) -> tuple[str, ...]:
     )
 
 
-def _sheet(title: str, rows: Sequence[Row]) -> Sheet:
-    facts = facts_of(rows)
-    names = (Column("shape", right=False), Column("backend", right=False))
-    lines: list[Line] = []
-    shapes: dict[tuple[int, ...], list[Row]] = {}
-    for row in rows:
-        shapes.setdefault(row.benchmark.case.shape, []).append(row)
-    for shape, members in shapes.items():
-        for place, row in enumerate(sorted(members, key=_order)):
-            text = shape_text(shape) if place == 0 else ""
-            lines.append(_line(text, row, facts, first=place == 0))
-    return Sheet(title, (*names, *(fact.column for fact in facts)), tuple(lines), notes(rows))
-
-
-def _order(row: Row) -> tuple[int, float]:
-    """Sort the speed limit first, then the fastest, then what was not measured."""
-    if row.time is None:
-        return (2, 0.0)
-    return (0 if row.benchmark.backend == SPEED_LIMIT else 1, row.time.value)
-
-
-def _line(shape: str, row: Row, facts: Sequence[Fact], *, first: bool) -> Line:
-    name = row.benchmark.backend
-    texts = [fact_text(fact, row) for fact in facts]
-    skipped = isinstance(row.outcome, Skipped)
-    if row.time is None:
-        texts[0] = "skipped" if skipped else "failed"
-    cells = (shape, f"{name} {BEST}" if row.best else name, *texts)
-    return Line(cells, best=row.best, dim=skipped or name == SPEED_LIMIT, first=first)
-
-
-def row_notes(row: Row) -> Iterable[str]:
-    """Yield what must be said of a row: why it is missing, what to do about it, its caveats."""
-    if isinstance(row.outcome, Skipped):
-        yield f"skipped: {row.outcome.reason}"
-    elif isinstance(row.outcome, Failed):
-        yield f"failed ({row.outcome.stage}): {row.outcome.error}"
-    if row.regime and row.regime.advice:
-        yield f"{row.regime}: {row.regime.advice}"
-    for caveat in row.caveats:
-        yield f"{caveat.kind}: {caveat.detail}" if caveat.detail else str(caveat.kind)
-
-
-def notes(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return each thing that must be said once, with the backends and shapes that it is about."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        shape = shape_text(row.benchmark.case.shape)
-        for note in row_notes(row):
-            found.setdefault(note, {}).setdefault(row.benchmark.backend, []).append(shape)
+def _tables(rows: Sequence[Row]) -> tuple[Sheet, ...]:
+    """Return one sheet for each operation, direction, type, device and set of options."""
+    titles = grouped(rows, lambda row: group_title(row.benchmark.case))
     return tuple(
-        "; ".join(f"{name} {', '.join(dict.fromkeys(shapes))}" for name, shapes in who.items())
-        + f": {note}"
-        for note, who in found.items()
+        sheet(title, COLUMNS, _ordered(members), _notes(members), best=_is_best, dim=_is_dim)
+        for title, members in titles.items()
     )
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """Return rows by shape: the speed limit first, then the fastest, then what has no time."""
+
+    def rank(row: Row) -> tuple[int, float]:
+        if row.time is None:
+            return (2, 0.0)
+        return (0 if row.benchmark.backend == SPEED_LIMIT else 1, row.time.value)
+
+    shapes = grouped(rows, lambda row: shape_text(row.benchmark.case.shape))
+    return [row for members in shapes.values() for row in sorted(members, key=rank)]
+
+
+def _is_best(row: Row) -> bool:
+    return row.best
+
+
+def _is_dim(row: Row) -> bool:
+    return isinstance(row.outcome, Skipped) or row.benchmark.backend == SPEED_LIMIT
+
+
+def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    return said_once(
+        (note, row.benchmark.backend, shape_text(row.benchmark.case.shape))
+        for row in rows
+        for note in row_notes(row)
+    )
+
+
+def _pivots(rows: Sequence[Row], by: str, metric: str) -> tuple[Sheet, ...]:
+    """Return sheets with the values of axis `by` in the columns, and `metric` in the cells."""
+
+    def title(row: Row) -> str:
+        case = row.benchmark.case
+        parts = (case.operation, case.direction, case.device_type, case.suffix.lstrip(";"), metric)
+        return " · ".join(part for part in parts if part)
+
+    return tuple(
+        _pivot(name, by, metric, members) for name, members in grouped(rows, title).items()
+    )
+
+
+def _pivot(title: str, by: str, metric: str, rows: Sequence[Row]) -> Sheet:
+    beside = tuple(axis for axis in AXES if axis != by)
+    lines: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in rows:
+        lines.setdefault(tuple(_value(row, axis) for axis in beside), {})[_value(row, by)] = row
+    heads = tuple(dict.fromkeys(_value(row, by) for row in rows))
+    texts = [
+        (*front, *(_cell(cells.get(head), metric) for head in heads))
+        for front, cells in lines.items()
+    ]
+    columns = [
+        Column(name, itemgetter(place), right=place >= len(beside))
+        for place, name in enumerate((*beside, *heads))
+    ]
+    return sheet(title, columns, texts, _notes([row for c in lines.values() for row in c.values()]))
+
+
+def _value(row: Row, axis: str) -> str:
+    case = row.benchmark.case
+    if axis == "backend":
+        return row.benchmark.backend
+    return shape_text(case.shape) if axis == "shape" else str(case.dtype)
+
+
+def _cell(row: Row | None, metric: str) -> str | None:
+    if row is None:
+        return None
+    column = METRICS[metric]
+    text = no_time(row) if row.time is None else column.cell(row) + column.unit
+    return f"{text} {BEST}" if row.best and metric == "time" else text

@@ -1,4 +1,8 @@
-"""Text in columns: what a terminal, Markdown and a person have in common."""
+"""The table engine: columns that say a row as text and as data, sheets of them, views of sheets."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -6,17 +10,39 @@ BEST = "★"
 """Marks every backend that is not shown to be slower than the fastest."""
 
 ABSENT = "–"
+"""What stands in a table where something is not known."""
+
+T = TypeVar("T")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column of a sheet."""
+    """One thing that is said of every row, in tables and in JSON."""
 
-    name: str
-    """Its heading."""
+    name: str | None
+    """Its heading; None where only JSON has it."""
+    value: Callable[[Any], Any] = str
+    """What it is for a row; None where that is not known."""
+    text: Callable[[Any], str] = str
+    """A value as a table shows it."""
+    key: str = ""
+    """Its name in JSON, with the unit; empty where only tables have it."""
     right: bool = True
     """Whether its cells are aligned to the right."""
     wide: bool = False
     """Whether it is left out where the screen is narrow."""
+    once: bool = False
+    """Whether only the first line of a group has it; a group is where all such cells are equal."""
+    if_known: bool = False
+    """Whether a table that knows it of no row does without it."""
+    metric: str = ""
+    """What a table of this alone is called; empty where there is none."""
+    unit: str = ""
+    """What follows its text in such a table, where the heading does not say it."""
+
+    def cell(self, row: object) -> str:
+        """Return what a table says of a row."""
+        value = self.value(row)
+        return ABSENT if value is None else self.text(value)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -39,3 +65,86 @@ class Sheet(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a command shows, whatever its form."""
+
+    head: tuple[str, ...]
+    """Lines above the tables."""
+    sheets: tuple[Sheet, ...]
+    """The tables."""
+    data: object
+    """The same for scripts: what JSON is made of."""
+
+
+def sheet(
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Any],
+    notes: Sequence[str] = (),
+    *,
+    best: Callable[[Any], bool] = lambda _: False,
+    dim: Callable[[Any], bool] = lambda _: False,
+) -> Sheet:
+    """Return rows as a table.
+
+    Args:
+        title: what stands above it; empty for none.
+        columns: what is said of every row.
+        rows: one entry a line.
+        notes: what must be said below it.
+        best: whether to bring a row out.
+        dim: whether a row is no contestant.
+    """
+    named = [
+        (column, list(map(column.cell, rows))) for column in columns if column.name is not None
+    ]
+    shown = [pair for pair in named if not pair[0].if_known or set(pair[1]) - {ABSENT}]
+    lines: list[Line] = []
+    above: list[str] | None = None
+    for place, row in enumerate(rows):
+        group = [cells[place] for column, cells in shown if column.once]
+        first = group != above
+        texts = ("" if column.once and not first else cells[place] for column, cells in shown)
+        lines.append(Line(tuple(texts), best(row), dim(row), first))
+        above = group
+    return Sheet(title, tuple(column for column, _ in shown), tuple(lines), tuple(notes))
+
+
+def objects(columns: Sequence[Column], rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return one object a row for JSON, keys in the order of the columns."""
+    keyed = [column for column in columns if column.key]
+    return [{column.key: column.value(row) for column in keyed} for row in rows]
+
+
+def plain_view(head: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
+    """Return texts under headings, which are their names in JSON too."""
+    columns = [Column(name, itemgetter(i), key=name, right=False) for i, name in enumerate(head)]
+    return View((), (sheet("", columns, rows),), objects(columns, rows))
+
+
+def grouped(rows: Iterable[T], name: Callable[[T], str]) -> dict[str, list[T]]:
+    """Return rows by name, names and rows in the order in which they are met."""
+    groups: dict[str, list[T]] = {}
+    for row in rows:
+        groups.setdefault(name(row), []).append(row)
+    return groups
+
+
+def said_once(notes: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Return each note once, behind those that it is about: `triton 8x16, 128x768: skipped`.
+
+    Args:
+        notes: a text, and the backend and the shape that it is about.
+    """
+    about: dict[str, dict[str, list[str]]] = {}
+    for text, backend, shape in notes:
+        about.setdefault(text, {}).setdefault(backend, []).append(shape)
+    return tuple(f"{_names(backends)}: {text}" for text, backends in about.items())
+
+
+def _names(backends: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(
+        f"{name} {', '.join(dict.fromkeys(shapes))}" for name, shapes in backends.items()
+    )

@@ -1,53 +1,63 @@
-"""Sheets on a terminal, by rich."""
+"""Views on a terminal, by rich."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lnbench.render.sheet import Line, Sheet
+from lnbench.render.sheet import Line, Sheet, View
 from lnbench.units import one_line
 
 _WIDE = 136
 """Columns from which on a screen takes the columns that are nice to have."""
 
 
-def print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
-    """Print sheets one below the other, each with its notes."""
-    for sheet in sheets:
-        console.print()
-        if sheet.title:
-            console.print(Text(one_line(sheet.title), style="bold"))
-        console.print(sheet_table(sheet, wide=console.width >= _WIDE))
-        for note in sheet.notes:
-            console.print(Padding(Text(one_line(note), style="dim"), (0, 0, 0, 1)))
+class Screen:
+    """Parts one below the other, laid out for the width of the screen that they come to."""
+
+    def __init__(self, parts: Callable[[int], Iterable[RenderableType]]) -> None:
+        self._parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the parts."""
+        yield from self._parts(options.max_width)
 
 
-def sheet_table(sheet: Sheet, *, wide: bool) -> Table:
+def view_table(view: View) -> Screen:
+    """Return a view for a terminal."""
+
+    def parts(width: int) -> Iterator[RenderableType]:
+        yield from (Text(one_line(line)) for line in view.head)
+        for sheet in view.sheets:
+            yield Text()
+            if sheet.title:
+                yield Text(one_line(sheet.title), style="bold")
+            yield _table(sheet, wide=width >= _WIDE)
+            for note in sheet.notes:
+                yield Padding(Text(one_line(note), style="dim"), (0, 0, 0, 1))
+
+    return Screen(parts)
+
+
+def _table(sheet: Sheet, *, wide: bool) -> Table:
     """Return a sheet as a table; narrow screens do without the wide columns."""
     shown = [i for i, column in enumerate(sheet.columns) if wide or not column.wide]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i in shown:
         column = sheet.columns[i]
         table.add_column(
-            column.name,
+            column.name or "",
             justify="right" if column.right else "left",
             no_wrap=column.right,
             overflow="fold",
         )
-    for place, line in enumerate(sheet.lines):
-        following = sheet.lines[place + 1] if place + 1 < len(sheet.lines) else None
-        ends = following is not None and following.first
-        table.add_row(
-            *(Text(one_line(line.cells[i])) for i in shown), style=_style(line), end_section=ends
-        )
+    firsts = [line.first for line in sheet.lines[1:]] + [False]
+    for line, ends in zip(sheet.lines, firsts, strict=True):
+        cells = (Text(one_line(line.cells[i])) for i in shown)
+        table.add_row(*cells, style=_style(line), end_section=ends)
     return table
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lnbench import registry
-from lnbench.operations.layernorm import rows
+from lnbench.operations.rowwise import rows
 from lnbench.plan.case import Case, Direction, DType, Options, Output
 
 SHAPE = (16384, 1024)

@@ -5,7 +5,7 @@ import pytest
 
 from lnbench import registry
 from lnbench.backends.copy import Copy
-from lnbench.measure.bench import work
+from lnbench.measure.subject import work
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
 

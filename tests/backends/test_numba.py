@@ -19,13 +19,11 @@ import numba
 
 from lnbench import registry
 from lnbench.backends.numba import Numba
+from lnbench.host_backend import pool_of
 from lnbench.operations.layernorm import numba as kernels
-from lnbench.operations.layernorm import numba_halves as halves
-from lnbench.operations.layernorm import numba_kernels as loops
-from lnbench.operations.layernorm import numba_lines as lines
+from lnbench.operations.rowwise.numba import halves, lines, loops
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
-from lnbench.threads import pool_of
 
 LAYERNORM = registry.operation("layernorm")
 
@@ -242,7 +240,7 @@ def compiled_loops(folder):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
     command = [sys.executable, "-P", "-c", RUN_LOOPS]  # the installed package, not this folder's
     subprocess.run(command, env=environment, check=True, timeout=300)
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("numba_kernels.*.nbc")}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("loops.*.nbc")}
 
 
 def test_a_second_process_finds_every_loop_compiled(tmp_path):
@@ -255,7 +253,7 @@ def test_a_second_process_finds_every_loop_compiled(tmp_path):
 def test_loops_older_than_a_file_they_are_compiled_from_are_compiled_anew(tmp_path):
     """Numba itself looks at the file of the loop alone, not at those whose functions it calls."""
     first = compiled_loops(tmp_path)
-    edited = max(path.stat().st_mtime for path in Path(loops.__file__).parent.glob("numba_*.py"))
+    edited = max(path.stat().st_mtime for path in Path(loops.__file__).parent.glob("[!_]*.py"))
     for path in tmp_path.rglob("*.nb?"):
         os.utime(path, (edited - 1, edited - 1))
     second = compiled_loops(tmp_path)

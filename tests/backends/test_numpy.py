@@ -8,9 +8,9 @@ import pytest
 
 from lnbench import registry
 from lnbench.backends.numpy import NumPy
+from lnbench.host_backend import pool_of
 from lnbench.plan.case import Cache, Case, Direction, DType, Options, Output
 from lnbench.testing import BackendContract
-from lnbench.threads import pool_of
 
 LAYERNORM = registry.operation("layernorm")
 

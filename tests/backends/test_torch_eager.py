@@ -1,4 +1,4 @@
-"""PyTorch eager, a peer: where it exceeds the ceiling it is no worse than itself."""
+"""PyTorch eager, of a third party: where it exceeds the ceiling it is no worse than itself."""
 
 from lnbench import registry
 from lnbench.backends.torch_eager import TorchEager
@@ -24,5 +24,5 @@ def test_threads_are_those_that_were_asked_for():
         torch.set_num_threads(before)
 
 
-def test_it_is_a_peer():
-    assert TorchEager.peer
+def test_it_is_of_a_third_party():
+    assert TorchEager.third_party

@@ -8,14 +8,13 @@ import pytest
 from factories import PLUGINS, invented
 from typer.testing import CliRunner
 
-from lnbench.cli import selection
 from lnbench.cli.app import app
-from lnbench.measure import session
-from lnbench.measure.launch import variables
-from lnbench.measure.probe import Found, Machine
 from lnbench.plan.case import numbered
-from lnbench.record.environment import usable_cpus
+from lnbench.record.machine import usable_cpus
 from lnbench.record.outcome import Skipped
+from lnbench.session import selection, session
+from lnbench.workers.probe import Answer, Machine
+from lnbench.workers.variables import variables
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def fake(monkeypatch, tmp_path):
         made.probed += 1
         named = [device if device != "auto" else "cpu" for device in devices]
         found = [
-            Found(
+            Answer(
                 name,
                 numbered(device),
                 name not in made.unavailable,
@@ -36,11 +35,17 @@ def fake(monkeypatch, tmp_path):
             for device in named
             for name in backends
         ]
-        return Machine("cpu", (), tuple(found), "3.11", ())
+        return Machine("cpu", {}, tuple(found), "3.11", {})
 
-    def run(benchmarks, setting, stop, *, spawn=False, unable=(), resume=()):
+    def run(groups, interpreters, setting, stopping, *, spawn=False, unable=(), resume=()):
+        benchmarks = [row.benchmark for group in groups for row in group]
         made.session = SimpleNamespace(
-            benchmarks=benchmarks, setting=setting, spawn=spawn, unable=unable, resume=resume
+            benchmarks=benchmarks,
+            interpreters=interpreters,
+            setting=setting,
+            spawn=spawn,
+            unable=unable,
+            resume=resume,
         )
         known = {outcome.benchmark: outcome for outcome in unable}
         outcomes = tuple(known.get(each) or made.outcome(each) for each in benchmarks)

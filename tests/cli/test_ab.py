@@ -232,7 +232,7 @@ def test_ctrl_c_leaves_a_whole_report_that_goes_on_and_no_process(environment, t
     assert process.returncode == 130, errors
     assert reports.read(path).outcomes
     left = subprocess.run(
-        ["pgrep", "-f", "lnbench.measure.nursery.*plain"], capture_output=True, check=False
+        ["pgrep", "-f", "lnbench.workers.nursery.*plain"], capture_output=True, check=False
     )
     assert left.stdout == b""
     assert "go on with: lnbench ab … --resume ab.json" in errors.decode()

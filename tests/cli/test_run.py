@@ -133,8 +133,8 @@ def test_a_run_without_arguments_takes_the_suite_quick(fake):
 def test_threads_reach_the_variables_of_the_workers(fake):
     fake.call(*SMALL, "--threads", "2")
 
-    assert fake.session.setting.ground.environment["OMP_NUM_THREADS"] == "2"
-    assert fake.session.setting.ground.environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert fake.session.interpreters[""].environment["OMP_NUM_THREADS"] == "2"
+    assert fake.session.interpreters[""].environment["OPENBLAS_NUM_THREADS"] == "1"
 
 
 # What a user can get wrong

@@ -114,7 +114,7 @@ def test_a_step_is_measured_by_every_backend(lnbench, tmp_path):
     for name, outcome in outcomes_of(tmp_path / "r.json").items():
         assert isinstance(outcome, Measured), outcome
         assert outcome.benchmark.case.direction is Direction.STEP
-        names = {each.name for each in outcome.agreement.outputs}
+        names = set(outcome.agreement.outputs)
         assert names == ({"y", "dx", "dw", "db"} if name != "copy" else {"moved0", "moved1"})
 
 

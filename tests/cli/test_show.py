@@ -22,8 +22,8 @@ def rows(direction, shape, dtype, time_s):
     case = f"layernorm/{direction}/{shape}/{dtype}/cpu"
 
     def one(name, factor, ulp, **fields):
-        found = OutputAgreement("y", 1e-6, 1e-7, ulp, 4e-6)
-        fields = {"noise": 0.004, "agreement": Agreement((found,))} | fields
+        found = OutputAgreement(1e-6, 1e-7, ulp, 4e-6)
+        fields = {"noise": 0.004, "agreement": Agreement({"y": found})} | fields
         return measured(f"{case}/{name}", factor * time_s, **fields)
 
     rough = (Caveat(CaveatKind.PEER_INACCURATE, "y off by 0.2"),)
@@ -105,7 +105,7 @@ def test_only_failures_still_show_with_their_words(folder):
 @pytest.fixture
 def on_cuda(folder):
     """A row of a GPU, whose clock and profiler have said what the host does for a call."""
-    seen = (("clock", "cuda events"), ("launch_s", 7.25e-6), ("kernels", 2))
+    seen = {"clock": "cuda events", "launch_s": 7.25e-6, "kernels": 2}
     name = "layernorm/backward/4096x1024/float32/cuda/triton"
     made = report(measured(name, 1e-5, page_faults=None, details=seen))
     reports.write(made, Path("cuda.json"))
@@ -278,7 +278,7 @@ def damaged(text):
     yield "PK\x03\x04", "is no JSON"
     yield "{}", "is no report of lnbench"
     yield "[1, 2]", "is no report of lnbench"
-    yield text.replace('"benchmarks"', '"comparison"', 1), "comparison with 0 sides"
+    yield text.replace('"benchmarks"', '"comparison"', 1), "required field 'sides'"
     yield '{"schema": 1, "kind": "training"}', "object missing required field"
     yield '{"schema": 2, "kind": "training"}', "needs an lnbench that reads schema 2"
     yield '{"schema": 1, "kind": "training", "runs": ' + "[" * 100_000, "nested without end"

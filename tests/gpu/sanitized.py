@@ -9,8 +9,8 @@ import torch
 
 from lnbench.operations.add_layernorm import triton as add_layernorm
 from lnbench.operations.layernorm import triton as layernorm
-from lnbench.operations.layernorm.triton_tiers import Configuration
 from lnbench.operations.rmsnorm import triton as rmsnorm
+from lnbench.operations.rowwise.triton.tiers import Configuration
 
 FORWARD = [
     None,

@@ -2,7 +2,7 @@
 
     python tests/gpu/sweep.py [--output FILE] [--dtype float32 …] [--table] [COLUMNS …]
 
-The variants are those of `variants.py`, beside what the table of `triton_tiers.py` takes. They are
+The variants are those of `variants.py`, beside what the table of `triton/tiers.py` takes. They are
 compiled by a pool of processes first. Each result is held against float64 before it is timed; a
 round takes every contestant once, in random order, each call behind a flush of the L2 cache.
 """
@@ -31,7 +31,7 @@ from lnbench.measure.telemetry import Telemetry
 from lnbench.operations.layernorm import torch as eager
 from lnbench.operations.layernorm import triton as kernels
 from lnbench.operations.layernorm.spec import LayerNorm
-from lnbench.operations.layernorm.triton_tiers import Configuration
+from lnbench.operations.rowwise.triton.tiers import Configuration
 from lnbench.plan.case import Case, Direction, DType
 
 DEVICE = "cuda:0"

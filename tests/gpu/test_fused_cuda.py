@@ -1,4 +1,4 @@
-"""RMSNorm, add-layernorm and the peers on a CUDA device, against float64."""
+"""RMSNorm, add-layernorm and third parties on a CUDA device, against float64."""
 
 import inspect
 
@@ -9,7 +9,7 @@ pytest.importorskip("triton")
 
 from lnbench import registry  # noqa: E402
 from lnbench.backend import Unavailable  # noqa: E402
-from lnbench.measure.bench import as_good_as_torch, make_routine  # noqa: E402
+from lnbench.measure.subject import as_good_as_torch, make_routine  # noqa: E402
 from lnbench.measure.truth import torch_errors  # noqa: E402
 from lnbench.measure.verify import agreement  # noqa: E402
 from lnbench.plan.case import Case, Direction, DType  # noqa: E402
@@ -31,9 +31,9 @@ def verify(backend, operation, direction, dtype, shape):
     truths = mathematics.reference(case, inputs)
     routine = make_routine(made, mathematics, case, inputs, threads=1)
     outputs = routine.host(routine.run())
-    peer = torch_errors(mathematics, case, inputs, truths)
-    found = agreement(outputs, truths, peer)
-    assert found.passed or (made.peer and as_good_as_torch(found, peer)), found
+    errors = torch_errors(mathematics, case, inputs, truths)
+    found = agreement(outputs, truths, errors)
+    assert found.passed or (made.third_party and as_good_as_torch(found, errors)), found
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -50,7 +50,7 @@ def test_the_fused_operations_are_right(backend, operation, direction, dtype, sh
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("operation", ["layernorm", "rmsnorm"])
 @pytest.mark.parametrize("backend", ["liger", "quack", "torch-compile-max"])
-def test_the_peers_are_right(backend, operation, direction, dtype, shape):
+def test_third_parties_are_right(backend, operation, direction, dtype, shape):
     verify(backend, operation, direction, dtype, shape)
 
 

@@ -11,17 +11,12 @@ from lnbench.arrays import to_host, to_torch  # noqa: E402
 from lnbench.measure.verify import agreement  # noqa: E402
 from lnbench.operations.layernorm import torch as eager  # noqa: E402
 from lnbench.operations.layernorm import triton as kernels  # noqa: E402
-from lnbench.operations.layernorm import (  # noqa: E402
-    triton_backward,
-    triton_forward,
-    triton_launch_backward,
-    triton_parts,
-    triton_separate,
-    triton_split,
-    triton_twice,
-)
 from lnbench.operations.layernorm.spec import LayerNorm as Specification  # noqa: E402
-from lnbench.operations.layernorm.triton_tiers import Configuration, bucket  # noqa: E402
+from lnbench.operations.rowwise.triton import backward as triton_backward  # noqa: E402
+from lnbench.operations.rowwise.triton import forward as triton_forward  # noqa: E402
+from lnbench.operations.rowwise.triton import launch_backward as triton_launch_backward  # noqa: E402
+from lnbench.operations.rowwise.triton import two_pass as triton_two_pass  # noqa: E402
+from lnbench.operations.rowwise.triton.tiers import Configuration, bucket  # noqa: E402
 from lnbench.plan.case import Case, Direction, DType, Options  # noqa: E402
 
 pytestmark = [
@@ -32,12 +27,9 @@ pytestmark = [
 OPERATION = Specification()
 
 JITTED = {
-    triton_forward: ("forward_rows", "forward_looped"),
-    triton_split: ("split_moments", "split_normalize"),
-    triton_backward: ("backward_sums", "backward_tiles"),
-    triton_twice: ("backward_twice",),
-    triton_separate: ("backward_slope",),
-    triton_parts: ("sum_parts",),
+    triton_forward: ("forward_rows", "forward_looped", "split_moments", "split_normalize"),
+    triton_backward: ("backward_sums", "backward_tiles", "sum_parts"),
+    triton_two_pass: ("backward_two_pass", "backward_slope"),
 }
 
 
@@ -77,10 +69,11 @@ def problems(case, inputs, module=kernels):
     results = OPERATION.bind(module, case, arrays, None)()
     named = zip(OPERATION.outputs(case), results, strict=True)
     outputs = {name: to_host(result) for name, result in named if result is not None}
+    truths = OPERATION.reference(case, inputs)
     return [
-        f"{each.name} is {each.max_relative:.1e} off, allowed are {each.allowed:.1e}"
-        for each in agreement(outputs, OPERATION.reference(case, inputs), {}).outputs
-        if not each.passed
+        f"{name} is {output.max_relative:.1e} off, allowed are {output.allowed:.1e}"
+        for name, output in agreement(outputs, truths, {}).outputs.items()
+        if not output.passed
     ]
 
 

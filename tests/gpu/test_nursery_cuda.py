@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lnbench.measure.launch import variables  # noqa: E402
+from lnbench.workers.variables import variables  # noqa: E402
 
 pytestmark = [
     pytest.mark.gpu,
@@ -16,7 +16,7 @@ pytestmark = [
 
 PRELOAD = """
 from lnbench import registry
-from lnbench.measure import nursery
+from lnbench.workers import nursery
 nursery.preload(list(registry.backend_names()))
 print(nursery.obstacle())
 """

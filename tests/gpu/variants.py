@@ -3,7 +3,7 @@
 import torch
 import triton
 
-from lnbench.operations.layernorm.triton_tiers import Configuration, Rows, candidates, heuristic
+from lnbench.operations.rowwise.triton.tiers import Configuration, Rows, candidates, heuristic
 from lnbench.plan.case import Direction
 
 MOST = 12

@@ -9,7 +9,7 @@ from factories import measured, report, skipped
 
 from lnbench.judge.noise import Source, explain
 from lnbench.record.outcome import Caveat, CaveatKind
-from lnbench.record.report import COMPARISON, ReportSide
+from lnbench.record.report import ReportSide
 
 PASSES, ROUNDS = 200, 10
 PLANTED = 0.05
@@ -106,7 +106,7 @@ def sided(rows, texts=("backend:numpy", "backend:torch-eager")):
     names = ("baseline", "candidate")
     outcomes = (msgspec.structs.replace(row, side=n) for row, n in zip(rows, names, strict=False))
     sides = tuple(ReportSide(text, "", 0.0, plain.environment) for text in texts)
-    return msgspec.structs.replace(plain, kind=COMPARISON, outcomes=tuple(outcomes), sides=sides)
+    return report(*outcomes, sides=sides)
 
 
 @pytest.mark.parametrize("source", SHARED)

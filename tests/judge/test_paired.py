@@ -13,8 +13,8 @@ from lnbench.errors import ReportError
 from lnbench.judge.diff import exit_code
 from lnbench.judge.paired import compare_sides, decided, pair_rule
 from lnbench.judge.verdict import Verdict
-from lnbench.plan.looks import LOOKS, looks_within
-from lnbench.record.report import COMPARISON, ReportSide
+from lnbench.plan.budget import LOOKS, looks_within
+from lnbench.record.report import ReportSide
 
 MIRROR = {
     Verdict.REGRESSED: Verdict.IMPROVED,
@@ -35,9 +35,7 @@ def sided(*pairs, texts=("git:a", "git:b"), looks=LOOKS):
         if outcome is not None
     ]
     sides = tuple(ReportSide(text, "", 0.0, plain.environment) for text in texts)
-    return msgspec.structs.replace(
-        plain, kind=COMPARISON, outcomes=tuple(outcomes), sides=sides, looks=looks
-    )
+    return report(*outcomes, sides=sides, looks=looks)
 
 
 def timed(logs, name="triton"):

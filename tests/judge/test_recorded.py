@@ -8,7 +8,7 @@ import pytest
 
 from lnbench.judge.paired import pair_rule
 from lnbench.judge.verdict import Verdict
-from lnbench.plan.looks import LOOKS
+from lnbench.plan.budget import LOOKS
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
 CHANGED = (Verdict.REGRESSED, Verdict.IMPROVED)

@@ -25,7 +25,7 @@ def found(
     direction="forward",
     **fields,
 ):
-    environment = factories.environment(devices=(("cuda:0", GPU),))
+    environment = factories.environment(devices={"cuda:0": GPU})
     name = f"layernorm/{direction}/{shape}/float32/{device}/triton{options}"
     row = factories.measured(name, time_s, **fields)
     return regime(row, time_s, None if of_copy is None else share(of_copy), environment)
@@ -78,7 +78,7 @@ def test_a_row_without_work_fits_no_cache():
 
 
 def test_the_cache_is_that_of_the_device():
-    environment = factories.environment(devices=(("cuda:0", GPU), ("cuda:1", Device("other"))))
+    environment = factories.environment(devices={"cuda:0": GPU, "cuda:1": Device("other")})
 
     def of(device):
         return cache_bytes(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from lnbench.measure import messages
-from lnbench.measure.home import Ground, Nursery
-from lnbench.measure.launch import variables
 from lnbench.plan.case import Benchmark, Case, Direction, DType
-from lnbench.record.environment import usable_cpus
+from lnbench.record.machine import usable_cpus
+from lnbench.workers.launcher import Interpreter, Nursery
+from lnbench.workers.variables import variables
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's affinity"),
@@ -24,7 +24,7 @@ CASE = Case("layernorm", Direction.FORWARD, (2048, 512), DType.FLOAT32, "cpu")
 def place(request, tmp_path_factory):
     """How workers are started, on two threads: variables and the nursery, which knows torch."""
     environment = variables(2, usable_cpus(), tmp_path_factory.mktemp("inductor"))
-    ground = Ground(environment)
+    ground = Interpreter(environment)
     home = Nursery(("torch-eager", "numpy"), ground) if request.param == "fork" else ground
     yield home
     if isinstance(home, Nursery):

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from lnbench.measure import telemetry
-from lnbench.measure.launch import SESSION
 from lnbench.measure.messages import Reading
-from lnbench.measure.telemetry import RETRIES, Telemetry
+from lnbench.measure.telemetry import RETRIES, SESSION, Telemetry
 
 POWER_CAP, IDLE, SET_CLOCKS, HOT = 0x04, 0x01, 0x02, 0x40
 

@@ -24,7 +24,7 @@ def compared(output, true, peer=0.0, dtype=np.float32):
     """Return the agreement of one output; a list of values is a truth without scales."""
     true = true if isinstance(true, Truth) else truth(true)
     output = None if output is None else np.asarray(output, dtype)
-    (found,) = agreement({"y": output}, {"y": true}, {"y": peer}).outputs
+    (found,) = agreement({"y": output}, {"y": true}, {"y": peer}).outputs.values()
     return found
 
 
@@ -102,7 +102,8 @@ def test_a_missing_output_or_one_of_another_shape_is_infinitely_off(output):
 def test_every_output_of_the_truth_must_be_there_and_others_do_not_matter():
     found = agreement({"y": np.ones(2), "z": np.ones(3)}, {"x": truth([1]), "y": truth([1, 1])}, {})
 
-    assert [(each.name, each.passed) for each in found.outputs] == [("x", False), ("y", True)]
+    passed = [(name, output.passed) for name, output in found.outputs.items()]
+    assert passed == [("x", False), ("y", True)]
     assert not found.passed
 
 
@@ -212,7 +213,7 @@ def test_twice_the_peers_error_and_a_little_is_allowed_up_to_the_ceiling(dtype):
 
 
 def test_a_peer_that_is_not_known_allows_nothing():
-    (found,) = agreement({"y": np.ones(1)}, {"y": truth([1.0])}, {"x": 1.0}).outputs
+    (found,) = agreement({"y": np.ones(1)}, {"y": truth([1.0])}, {"x": 1.0}).outputs.values()
 
     assert found.allowed == TOLERANCES[DType.FLOAT64].absolute
 

@@ -66,12 +66,14 @@ def test_every_output_agrees_with_float64(name, dtype, direction, backend):
             inputs = operation.inputs(case, seed=1)
             truths = operation.reference(case, inputs)
             routine = made.routine(operation, case, inputs, threads=1)
-            peer = torch_errors(operation, case, inputs, truths) if made.peer else {}
-            found = agreement(routine.host(routine.run()), truths, peer)
+            errors = torch_errors(operation, case, inputs, truths) if made.third_party else {}
+            found = agreement(routine.host(routine.run()), truths, errors)
             wrong = [
-                each
-                for each in found.outputs
-                if not (each.passed or (made.peer and each.max_relative <= 2 * peer[each.name]))
+                (name, output)
+                for name, output in found.outputs.items()
+                if not (
+                    output.passed or (made.third_party and output.max_relative <= 2 * errors[name])
+                )
             ]
             assert wrong == [], (shape, options)
 
@@ -95,4 +97,4 @@ def test_where_torch_refuses_to_train_on_one_row_the_others_are_still_judged():
     truths = operation.reference(case, inputs)
     assert torch_errors(operation, case, inputs, truths) == {}
     routine = registry.backend("numpy").routine(operation, case, inputs, threads=1)
-    assert all(each.passed for each in agreement(routine.host(routine.run()), truths, {}).outputs)
+    assert agreement(routine.host(routine.run()), truths, {}).passed

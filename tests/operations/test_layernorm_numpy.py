@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 import lnbench.operations.layernorm.numpy as kernels
 from lnbench.arrays import numpy_dtype, to_host
 from lnbench.measure.verify import agreement, checksum
-from lnbench.operations.layernorm import rows as rows_module
-from lnbench.operations.layernorm.halves import narrow, widen
 from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rowwise import rows as rows_module
+from lnbench.operations.rowwise.halves import narrow, widen
 from lnbench.plan.case import Case, Direction, DType, Options
 
 OPERATION = LayerNorm()
@@ -51,7 +51,7 @@ def problems(case, inputs):
     named = zip(OPERATION.outputs(case), OPERATION.bind(kernels, case, inputs, None)(), strict=True)
     outputs = {name: result for name, result in named if result is not None}
     found = agreement(outputs, OPERATION.reference(case, inputs), {})
-    return [each for each in found.outputs if not each.passed]
+    return [name for name, output in found.outputs.items() if not output.passed]
 
 
 def drawn(rows, columns, dtype=np.float32, seed=0):

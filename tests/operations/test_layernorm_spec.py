@@ -115,7 +115,7 @@ class TestReference:
         case = case_of(Direction.STEP, shape=(50, 7))
         inputs = OPERATION.inputs(case, seed=4)
         whole = truth_of(case, inputs)
-        monkeypatch.setattr("lnbench.operations.layernorm.spec._BLOCK", 20)
+        monkeypatch.setattr("lnbench.operations.rowwise.truth._BLOCK", 20)
         for name, values in truth_of(case, inputs).items():
             np.testing.assert_allclose(values, whole[name], rtol=1e-13, atol=1e-13)
 
@@ -253,7 +253,7 @@ def wrong_outputs(kernels, case, inputs):
     named = zip(OPERATION.outputs(case), results, strict=True)
     outputs = {name: each for name, each in named if each is not None}
     found = agreement(outputs, OPERATION.reference(case, inputs), {})
-    return {each.name for each in found.outputs if not each.passed}
+    return {name for name, output in found.outputs.items() if not output.passed}
 
 
 class TestVerification:

@@ -88,7 +88,9 @@ def test_any_problem_is_solved(framework, problem):
     outputs = {name: result for name, result in named if result is not None}
     found = agreement(outputs, OPERATION.reference(case, inputs), {})
     wrong = {
-        each.name: (each.max_relative, each.allowed) for each in found.outputs if not each.passed
+        name: (output.max_relative, output.allowed)
+        for name, output in found.outputs.items()
+        if not output.passed
     }
     assert wrong == {}
     for name, array in inputs.items():

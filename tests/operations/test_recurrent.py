@@ -178,11 +178,11 @@ def problems(backend, name, direction, dtype, **options):
     routine = made.routine(operation, case, inputs, threads=1)
     outputs = routine.host(routine.run())
     assert tuple(outputs) == operation.outputs(case)
-    peer = torch_errors(operation, case, inputs, truths) if made.peer else {}
+    errors = torch_errors(operation, case, inputs, truths) if made.third_party else {}
     return [
-        (each.name, each.max_relative, each.allowed)
-        for each in agreement(outputs, truths, peer).outputs
-        if not (each.passed or (made.peer and each.max_relative <= 2 * peer[each.name]))
+        (name, output.max_relative, output.allowed)
+        for name, output in agreement(outputs, truths, errors).outputs.items()
+        if not (output.passed or (made.third_party and output.max_relative <= 2 * errors[name]))
     ]
 
 

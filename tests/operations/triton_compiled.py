@@ -19,16 +19,11 @@ from triton.runtime.jit import JITFunction
 
 from lnbench.operations.add_layernorm import triton as fused
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import (
-    triton_backward,
-    triton_choice,
-    triton_forward,
-    triton_parts,
-    triton_separate,
-    triton_split,
-    triton_twice,
-)
-from lnbench.operations.layernorm.triton_tiers import (
+from lnbench.operations.rowwise.triton import backward as triton_backward
+from lnbench.operations.rowwise.triton import choice as triton_choice
+from lnbench.operations.rowwise.triton import forward as triton_forward
+from lnbench.operations.rowwise.triton import two_pass as triton_two_pass
+from lnbench.operations.rowwise.triton.tiers import (
     Configuration,
     Rows,
     bucket,
@@ -44,13 +39,13 @@ DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 KERNELS = {
     "forward_rows": triton_forward,
     "forward_looped": triton_forward,
-    "split_moments": triton_split,
-    "split_normalize": triton_split,
+    "split_moments": triton_forward,
+    "split_normalize": triton_forward,
     "backward_sums": triton_backward,
     "backward_tiles": triton_backward,
-    "backward_twice": triton_twice,
-    "backward_slope": triton_separate,
-    "sum_parts": triton_parts,
+    "backward_two_pass": triton_two_pass,
+    "backward_slope": triton_two_pass,
+    "sum_parts": triton_backward,
 }
 """Where each kernel is."""
 
@@ -160,7 +155,7 @@ def test_the_last_launch_starts_early_where_the_device_can(compiled, monkeypatch
     waits = {each.name for each in compiled if "griddepcontrol.wait" in each.ptx}
     lets = {each.name for each in compiled if "griddepcontrol.launch_dependents" in each.ptx}
     assert waits == ({"sum_parts"} if hopper else set())
-    assert lets == ({"backward_tiles", "backward_twice"} if hopper else set())
+    assert lets == ({"backward_tiles", "backward_two_pass"} if hopper else set())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -60,7 +60,7 @@ def problems(operation, case, inputs, module):
     named = zip(operation.outputs(case), results, strict=True)
     outputs = {name: to_host(result) for name, result in named if result is not None}
     found = agreement(outputs, operation.reference(case, inputs), {}).outputs
-    return {each.name: each.max_relative for each in found if not each.passed}
+    return {name: output.max_relative for name, output in found.items() if not output.passed}
 
 
 def hostile_problems(operation, case, module):

@@ -17,15 +17,12 @@ from lnbench.arrays import to_host, to_torch
 from lnbench.backend import Available
 from lnbench.measure.verify import agreement
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import (
-    triton_backward,
-    triton_choice,
-    triton_launch_backward,
-    triton_parts,
-    triton_tiles,
-)
 from lnbench.operations.layernorm.spec import LayerNorm as Specification
-from lnbench.operations.layernorm.triton_tiers import Configuration
+from lnbench.operations.rowwise.triton import backward as triton_backward
+from lnbench.operations.rowwise.triton import choice as triton_choice
+from lnbench.operations.rowwise.triton import launch_backward as triton_launch_backward
+from lnbench.operations.rowwise.triton import tiles as triton_tiles
+from lnbench.operations.rowwise.triton.tiers import Configuration
 from lnbench.plan.case import Case, Direction, DType, Options, Output
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")  # NaN and inf are meant
@@ -65,9 +62,9 @@ def problems(case, inputs, module=kernels):
     truths = OPERATION.reference(case, inputs)
     assert set(truths) <= set(outputs)
     return [
-        f"{each.name} is {each.max_relative:.1e} off, allowed are {each.allowed:.1e}"
-        for each in agreement(outputs, truths, {}).outputs
-        if not each.passed
+        f"{name} is {output.max_relative:.1e} off, allowed are {output.allowed:.1e}"
+        for name, output in agreement(outputs, truths, {}).outputs.items()
+        if not output.passed
     ]
 
 
@@ -230,14 +227,14 @@ class TestTiers:
 
     @pytest.mark.parametrize(("rows", "launches"), [(1, 0), (4, 0), (65, 1)])
     def test_few_rows_are_added_up_in_the_same_launch(self, rows, launches, monkeypatch):
-        kernel, asked = triton_parts.sum_parts, []
+        kernel, asked = triton_backward.sum_parts, []
 
         class Counted:
             def __getitem__(self, grid):
                 asked.append(grid)
                 return kernel[grid]
 
-        monkeypatch.setattr(triton_parts, "sum_parts", Counted())
+        monkeypatch.setattr(triton_backward, "sum_parts", Counted())
         case = case_of(Direction.BACKWARD, DType.BFLOAT16, shape=(rows, 40))
         assert problems(case, OPERATION.inputs(case, seed=6)) == []
         assert len(asked) == launches
@@ -405,7 +402,7 @@ class TestBackend:
         assert dict(routine.details()) == {**kernels.details(case), "interpreted": True}
         outputs = routine.host(routine.run())
         truths = OPERATION.reference(case, inputs)
-        assert all(each.passed for each in agreement(outputs, truths, {}).outputs)
+        assert agreement(outputs, truths, {}).passed
 
     def test_absent_outputs_have_no_host_array(self):
         case = case_of(Direction.STEP, DType.BFLOAT16, shape=(5, 6), weight=False, bias=False)

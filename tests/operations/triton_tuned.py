@@ -8,8 +8,9 @@ import torch
 from triton.runtime import errors
 
 from lnbench.operations.layernorm import triton as kernels
-from lnbench.operations.layernorm import triton_choice, triton_tuning
-from lnbench.operations.layernorm.triton_tiers import Configuration, heuristic
+from lnbench.operations.rowwise.triton import choice as triton_choice
+from lnbench.operations.rowwise.triton import tuning as triton_tuning
+from lnbench.operations.rowwise.triton.tiers import Configuration, heuristic
 from lnbench.plan.case import Case, Direction, DType
 
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnbench.errors import ReportError
-from lnbench.judge.training import groups, reached
 from lnbench.paper import models
+from lnbench.paper import report as record
 from lnbench.paper.data import Data
+from lnbench.paper.report import Point, Run, TrainingReport
+from lnbench.paper.summary import groups, reached
 from lnbench.paper.training import train
-from lnbench.record import training as record
-from lnbench.record.training import Point, Run, Training
-from lnbench.record.wire import Tool
+from lnbench.record.report import Tool
 
 STEPS = 40
 
@@ -95,7 +95,7 @@ def test_seconds_and_steps_ascend():
 
 
 def report(*runs, target=0.5):
-    return Training(
+    return TrainingReport(
         created=datetime(2026, 11, 25, 12, 0, tzinfo=UTC),
         tool=Tool("lnbench", "0.1.0", ("paper", "train")),
         revision=None,

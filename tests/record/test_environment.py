@@ -18,9 +18,9 @@ HERE = Environment(
     os="Linux 6.1",
     cpu=CPU,
     memory_bytes=2**33,
-    packages=(("numpy", "2.4"), ("torch", "2.13.0"), ("msgspec", "0.22")),
-    devices=(("cuda:0", Device("H200", "575")),),
-    variables=(("OMP_NUM_THREADS", "2"),),
+    packages={"numpy": "2.4", "torch": "2.13.0", "msgspec": "0.22"},
+    devices={"cuda:0": Device("H200", "575")},
+    variables={"OMP_NUM_THREADS": "2"},
     threads=2,
     transparent_hugepages="madvise",
     governor=None,
@@ -59,24 +59,32 @@ def test_variables_that_decide_are_recorded_and_others_are_not():
         "SECRET_TOKEN": "hunter2",
         "PATH": "/usr/bin",
     }
-    assert collect(2, variables=said).variables == (
-        ("LD_PRELOAD", "libjemalloc.so.2 liby.so"),
-        ("MALLOC_ARENA_MAX", "1"),
-        ("OMP_NUM_THREADS", "2"),
-        ("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"),
-        ("TRITON_CACHE_DIR", "set"),
-    )
+    assert collect(2, variables=said).variables == {
+        "LD_PRELOAD": "libjemalloc.so.2 liby.so",
+        "MALLOC_ARENA_MAX": "1",
+        "OMP_NUM_THREADS": "2",
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+        "TRITON_CACHE_DIR": "set",
+    }
 
 
 def test_packages_that_take_part_are_recorded_with_their_plugins():
-    packages = dict(collect(2).packages)
+    packages = collect(2).packages
     assert {"lnbench", "torch", "numpy", "msgspec"} <= packages.keys()
     assert all(packages.values())
     assert "pytest" not in packages
 
 
+def test_a_backend_brings_packages_and_variables_to_record():
+    settings = {"XLA_FLAGS": "--fast", "JAX_DEBUG": "1", "SECRET_TOKEN": "hunter2"}
+    plain = collect(2, variables=settings)
+    made = collect(2, variables=settings, extra_packages=("pytest", "jax-x"), patterns=("XLA_*",))
+    assert made.variables == {"XLA_FLAGS": "--fast"}
+    assert made.packages == plain.packages | {"pytest": pytest.__version__}
+
+
 def test_devices_and_threads_are_what_the_caller_says():
-    devices = (("cuda:0", Device("H200", "575", "9.0", 2**37)),)
+    devices = {"cuda:0": Device("H200", "575", "9.0", 2**37)}
     environment = collect(7, devices, {})
     assert (environment.threads, environment.devices) == (7, devices)
 
@@ -107,27 +115,27 @@ def test_an_environment_does_not_differ_from_itself():
             ("cpu", "Zen 5", "Zen 4", True),
         ),
         (
-            {"packages": (("numpy", "2.4"), ("torch", "2.12.0"), ("msgspec", "0.22"))},
+            {"packages": {"numpy": "2.4", "torch": "2.12.0", "msgspec": "0.22"}},
             ("torch", "2.13.0", "2.12.0", True),
         ),
         (
-            {"packages": (("torch", "2.13.0"), ("msgspec", "0.22"))},
+            {"packages": {"torch": "2.13.0", "msgspec": "0.22"}},
             ("numpy", "2.4", "none", True),
         ),
         (
-            {"packages": (("numpy", "2.4"), ("torch", "2.13.0"), ("msgspec", "0.21"))},
+            {"packages": {"numpy": "2.4", "torch": "2.13.0", "msgspec": "0.21"}},
             ("msgspec", "0.22", "0.21", False),
         ),
         (
-            {"devices": (("cuda:0", Device("H200", "580")),)},
+            {"devices": {"cuda:0": Device("H200", "580")}},
             ("cuda:0 driver", "575", "580", True),
         ),
         (
-            {"variables": (("OMP_NUM_THREADS", "4"),)},
+            {"variables": {"OMP_NUM_THREADS": "4"}},
             ("OMP_NUM_THREADS", "2", "4", False),
         ),
         (
-            {"variables": (("OMP_NUM_THREADS", "2"), ("MALLOC_TOP_PAD_", "9"))},
+            {"variables": {"OMP_NUM_THREADS": "2", "MALLOC_TOP_PAD_": "9"}},
             ("MALLOC_TOP_PAD_", "none", "9", True),
         ),
     ],
@@ -137,11 +145,11 @@ def test_a_difference_is_named_and_weighed(fields, difference):
 
 
 def test_a_device_that_is_gone_is_serious():
-    assert ("cuda:0 name", "H200", "none", True) in found(changed(devices=()))
+    assert ("cuda:0 name", "H200", "none", True) in found(changed(devices={}))
 
 
 def test_swapping_the_sides_swaps_the_values():
-    other = changed(threads=1, python="3.12", devices=())
+    other = changed(threads=1, python="3.12", devices={})
     swapped = {(d.name, d.candidate, d.baseline, d.serious) for d in differences(other, HERE)}
     assert swapped == found(other)
 

@@ -10,8 +10,8 @@ import torch
 from cuda_device import state
 
 from lnbench import registry
-from lnbench.measure.bench import make_routine
 from lnbench.measure.stream import CudaStream
+from lnbench.measure.subject import make_routine
 from lnbench.plan.case import Case, Direction, DType
 
 
@@ -192,12 +192,12 @@ def test_autograd_stays_on_its_device(device):
 
 
 def test_triton_reads_no_memory_of_the_host_or_of_another_device():
-    from lnbench.operations.layernorm import triton_parts
+    from lnbench.operations.rowwise.triton import backward as triton_backward
 
     def launch(device):
         parts, dw = torch.ones(4, 2, 8, device=device), torch.empty(8, device=device)
         args = (parts[:, 0], None, dw, None, 4, 8, 16, 128, 16, False)
-        triton_parts.sum_parts[(1, 1)](*args, num_warps=4)
+        triton_backward.sum_parts[(1, 1)](*args, num_warps=4)
         return dw
 
     assert (launch("cuda:0").cpu() == 4).all()

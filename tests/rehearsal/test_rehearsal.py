@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from lnbench.measure.launch import variables
+from lnbench.workers.variables import variables
 
 CASE = ("--shape", "8x64", "--dtype", "float32", "--device")
 CONTEXT_S = 0.8
@@ -129,7 +129,7 @@ from pathlib import Path
 import torch
 import cuda_device
 from lnbench import registry
-from lnbench.measure import nursery
+from lnbench.workers import nursery
 assert torch.version.cuda
 print(nursery.preload(list(registry.backend_names())))
 print(sorted(set(cuda_device.calls)))

@@ -17,9 +17,9 @@ MENDS = {
     "1": ("plan/case.py", 'return f"{device}:0" if device in _NUMBERED else', "return"),
     "1 case": ("plan/case.py", '"device", numbered(self.device)', '"device", self.device'),
     "2": ("backends/torch_compile.py", "if torch.version.cuda is not None or", "if False and"),
-    "2 look": ("measure/nursery.py", "startswith(_GPUS)", 'startswith("no such path")'),
+    "2 look": ("workers/nursery.py", "startswith(_GPUS)", 'startswith("no such path")'),
     "4": (
-        *("measure/visit.py", "__enter__(self) -> None: ...\n"),
+        *("session/block.py", "__enter__(self) -> None: ...\n"),
         *(f"__enter__(self) -> None:\n{SINCE}", EXIT, COUNTED + EXIT),
     ),
     "12 graph": (
@@ -27,7 +27,11 @@ MENDS = {
         "replay = self._stream.capture(turn, count)\n            replay()\n",
         "self._stream.capture(turn, count)()\n",
     ),
-    "12 buffer": ("measure/bench.py", "if len(before) == len(after) == len(outputs):", "if False:"),
+    "12 buffer": (
+        "measure/subject.py",
+        "if len(before) == len(after) == len(outputs):",
+        "if False:",
+    ),
     "12 cards": ("judge/diff.py", "        _indices(baseline, candidate),\n", ""),
 }
 

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from lnbench.judge.diff import compare
 from lnbench.record.outcome import Caveat, CaveatKind
-from lnbench.render.diff import diff_json, diff_markdown, diff_table
+from lnbench.render.diff import diff_json, diff_markdown
+from lnbench.render.diff_table import diff_table
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

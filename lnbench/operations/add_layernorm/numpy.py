@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lnbench.operations.layernorm import numpy as layernorm
-from lnbench.operations.layernorm.rows import Part, load, share, split, store, target, work_type
+from lnbench.operations.rowwise.rows import Part, load, share, split, store, target, work_type
 
 
 def forward(

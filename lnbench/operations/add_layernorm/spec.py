@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lnbench.operation import TOLERANCES, Arrays, Bulk, Hostile, Operation, Truth
-from lnbench.operations.layernorm.hostile import hostile_inputs
+from lnbench.operation import TOLERANCES, Arrays, CopyTraffic, Hostile, Operation, Truth
 from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rowwise.hostile import hostile_inputs
 from lnbench.plan.case import Case, Direction, Work
 
 _LAYERNORM = LayerNorm()
@@ -82,10 +82,10 @@ class AddLayerNorm(Operation):
             alone.flops + additions * elements,
         )
 
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return copies of x and residual forward, the sum of dy and dz backward."""
         forward, backward = (("x",), ("residual",)), (("dy", "dz"),)
-        return Bulk(
+        return CopyTraffic(
             {
                 Direction.FORWARD: forward,
                 Direction.BACKWARD: backward,
@@ -115,10 +115,10 @@ class AddLayerNorm(Operation):
 
     def hostile(self, case: Case, seed: int) -> Iterator[Hostile]:
         """Yield LayerNorm's hostile inputs as sums, and a residual that takes all of x away."""
-        for given in hostile_inputs(self, case, seed):
-            arrays = dict(given.inputs)
+        for hostile in hostile_inputs(self, case, seed):
+            arrays = dict(hostile.inputs)
             arrays["residual"] = np.zeros_like(arrays["x"])
-            yield Hostile(given.name, given.case, arrays)
+            yield Hostile(hostile.name, hostile.case, arrays)
         options = msgspec.structs.replace(case.options, normalized_dims=1)
         small = msgspec.structs.replace(case, shape=(8, 301), options=options)
         arrays = dict(self.inputs(small, seed))

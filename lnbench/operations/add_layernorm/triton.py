@@ -6,14 +6,14 @@ from typing import Any
 import torch
 
 from lnbench.operations.add_layernorm.torch import step as step_through_autograd
-from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import (
+from lnbench.operations.rowwise.triton.choice import details
+from lnbench.operations.rowwise.triton.launch import (
     accumulator,
     check_contiguous,
     run_backward,
     run_forward,
 )
-from lnbench.operations.layernorm.triton_tiers import Configuration
+from lnbench.operations.rowwise.triton.tiers import Configuration
 
 __all__ = ["add_layer_norm", "backward", "details", "forward", "step"]
 
@@ -36,7 +36,7 @@ def forward(
         bias: (N,) or None.
         eps: added to the variance.
         out: ready (y, z, mean, rstd), the last two contiguous, or None to allocate; z may be x.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     if residual.shape != x.shape or residual.dtype != x.dtype:
         raise ValueError(
@@ -75,7 +75,7 @@ def backward(
         weight: (N,) or None.
         has_bias: whether db is wanted.
         out: ready (dx, dw, db), None where not wanted, the last two contiguous; None allocates.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     if out is None:
         like = z if weight is None else weight

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm.rows import column_sums, widened
+from lnbench.operations.rowwise.rows import column_sums, widened
 
 
 def forward(

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
-from lnbench.operation import Arrays, Bulk, Operation, Truth
-from lnbench.operations.layernorm.spec import LayerNorm, output_dtype
+from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
+from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rowwise.truth import output_dtype
 from lnbench.plan.case import Case, Direction, Work
 
 _LAYERNORM = LayerNorm()
@@ -97,7 +98,7 @@ class BatchNorm(Operation):
         size = 2 * passes * case.dtype.accumulator.itemsize
         return Work(found.bytes_moved + size * (case.columns - case.rows), found.flops)
 
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return what LayerNorm moves."""
         return _LAYERNORM.bulk(case)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm import numba_kernels as kernels
-from lnbench.operations.layernorm.numba_halves import as_numbers
-from lnbench.operations.layernorm.rows import (
+from lnbench.operations.rowwise.numba import loops as kernels
+from lnbench.operations.rowwise.numba.halves import as_numbers
+from lnbench.operations.rowwise.rows import (
     must_fit,
     part_count,
     row_vector,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lnbench.arrays import to_host
-from lnbench.operations.layernorm.rows import (
+from lnbench.operations.rowwise.rows import (
     Part,
     column_sums,
     load,

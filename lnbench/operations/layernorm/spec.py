@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
-from lnbench.operation import TOLERANCES, Arrays, Bulk, Hostile, Operation, Truth
-from lnbench.operations.layernorm.hostile import hostile_inputs
+from lnbench.operation import TOLERANCES, Arrays, CopyTraffic, Hostile, Operation, Truth
+from lnbench.operations.rowwise.hostile import hostile_inputs
+from lnbench.operations.rowwise.truth import (
+    blocks,
+    column_sums,
+    output_dtype,
+    row_mean,
+    wide_vector,
+)
 from lnbench.plan.case import Case, Direction, DType, Work
-
-_BLOCK = 1 << 20  # elements of float64 that one step of the reference holds: 8 MiB an array
 
 
 class LayerNorm(Operation):
@@ -85,10 +90,10 @@ class LayerNorm(Operation):
             return backward
         return forward + backward
 
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return a copy of x forward, the sum of x and dy backward, both for a step."""
         forward, backward = ("x",), ("x", "dy")
-        return Bulk(
+        return CopyTraffic(
             {
                 Direction.FORWARD: (forward,),
                 Direction.BACKWARD: (backward,),
@@ -121,13 +126,6 @@ class LayerNorm(Operation):
         yield from hostile_inputs(self, case, seed)
 
 
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Yield slices of rows of which the reference holds one at a time."""
-    height = max(1, _BLOCK // max(1, columns))
-    for start in range(0, rows, height):
-        yield slice(start, min(start + height, rows))
-
-
 def _centred(x: Any, eps: float) -> tuple[Any, Any, Any]:
     """Return x - mean, mean and rstd of rows in float64.
 
@@ -152,17 +150,6 @@ def _row_factor(case: Case, mean: Any, rstd: Any) -> Any:
     """Return 1 + κu/ceiling with κ = |mean|·rstd: what rounding the mean itself costs a row."""
     roundoff = 2.0**-53 if case.dtype is DType.FLOAT64 else 2.0**-24
     return 1 + np.abs(mean) * rstd * roundoff / TOLERANCES[case.dtype].ceiling
-
-
-def wide_vector(inputs: Arrays, name: str, columns: int, absent: float) -> Any:
-    """Return weight or bias in float64, a constant where there is none."""
-    vector = inputs.get(name)
-    return np.full(columns, absent) if vector is None else vector.astype(np.float64)
-
-
-def output_dtype(case: Case, dtype: DType) -> DType:
-    """Return the coarser of the input's type and `dtype`: both round on the way."""
-    return max((case.dtype, dtype), key=lambda each: TOLERANCES[each].ceiling)
 
 
 @np.errstate(all="ignore")
@@ -213,15 +200,3 @@ def _backward_truth(case: Case, inputs: Arrays) -> dict[str, Truth]:
     if case.options.bias:
         truths["db"] = Truth(db, (np.sqrt(db_square),), vector)
     return truths
-
-
-def column_sums(values: Any) -> Any:
-    """Return the sums over the rows, pairwise: NumPy adds up one after the other along axis 0."""
-    return np.ascontiguousarray(values.T).sum(axis=1)
-
-
-def row_mean(values: Any) -> Any:
-    """Return the mean of each row, (R, 1), 0 where there are no columns."""
-    if values.shape[1] == 0:
-        return np.zeros((values.shape[0], 1))
-    return values.mean(axis=1, keepdims=True)

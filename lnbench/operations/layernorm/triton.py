@@ -1,8 +1,8 @@
 """LayerNorm in Triton: rows in registers where they fit, in chunks where they do not.
 
-Forward's cut depends on the width and type of a row alone, up to 65536 columns, so that a row's
-result does not depend on the batch around it. Backward adds up dw and db without atomics: each
-program sums its rows, then one launch sums the programs in a fixed order.
+Forward's configuration depends on the width and type of a row alone, up to 65536 columns, so that
+a row's result does not depend on the batch around it. Backward adds up dw and db without atomics:
+each program sums its rows, then one launch sums the programs in a fixed order.
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from lnbench.operations.layernorm.torch import step as step_through_autograd
-from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import (
+from lnbench.operations.rowwise.triton.choice import details
+from lnbench.operations.rowwise.triton.launch import (
     accumulator,
     check_contiguous,
     run_backward,
     run_forward,
 )
-from lnbench.operations.layernorm.triton_tiers import Configuration
+from lnbench.operations.rowwise.triton.tiers import Configuration
 
 __all__ = ["LayerNorm", "backward", "details", "forward", "layer_norm", "step"]
 
@@ -42,7 +42,7 @@ def forward(
         bias: (N,) or None.
         eps: added to the variance.
         out: ready (y, mean, rstd), the last two contiguous, or None to allocate.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     if out is None:
         exact, rows = accumulator(x.dtype), x.shape[0]
@@ -75,7 +75,7 @@ def backward(
         weight: (N,) or None.
         has_bias: whether db is wanted.
         out: ready (dx, dw, db), None where not wanted, the last two contiguous; None allocates.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     if out is None:
         like = x if weight is None else weight

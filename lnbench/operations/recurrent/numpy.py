@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm.rows import widened
 from lnbench.operations.recurrent import equations
 from lnbench.operations.recurrent.equations import Norm
+from lnbench.operations.rowwise.rows import widened
 
 
 def forward(

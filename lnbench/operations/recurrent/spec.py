@@ -12,7 +12,7 @@ import numpy as np
 
 from lnbench.arrays import numpy_dtype
 from lnbench.errors import ConfigError
-from lnbench.operation import Arrays, Bulk, Operation, Truth
+from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
 from lnbench.operations.recurrent import equations
 from lnbench.plan.case import Case, Direction, DType, Work
 
@@ -97,10 +97,10 @@ class Recurrent(Operation):
             return backward
         return forward + backward
 
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return a copy of x forward, the sum of x and dh backward, both for a step."""
         forward, backward = ("x",), ("x", "dh")
-        return Bulk(
+        return CopyTraffic(
             {
                 Direction.FORWARD: (forward,),
                 Direction.BACKWARD: (backward,),

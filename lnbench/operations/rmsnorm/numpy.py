@@ -1,4 +1,4 @@
-"""RMSNorm in NumPy alone, in the blocks and with the sums of `layernorm/rows.py`.
+"""RMSNorm in NumPy alone, in the blocks and with the sums of `rowwise/rows.py`.
 
 All results have the same bits for every number of threads, and a row's y and dx whatever rows
 stand around it. Source: Zhang and Sennrich 2019 (arXiv 1910.07467), eq. 4.
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operations.layernorm.rows import (
+from lnbench.operations.rowwise.rows import (
     Part,
     column_sums,
     load,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.operation import Arrays, Bulk, Hostile, Operation, Truth
-from lnbench.operations.layernorm.hostile import hostile_inputs
-from lnbench.operations.layernorm.spec import (
-    LayerNorm,
+from lnbench.operation import Arrays, CopyTraffic, Hostile, Operation, Truth
+from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rowwise.hostile import hostile_inputs
+from lnbench.operations.rowwise.truth import (
     blocks,
     column_sums,
     output_dtype,
@@ -74,7 +74,7 @@ class RMSNorm(Operation):
             return backward
         return forward + backward
 
-    def bulk(self, case: Case) -> Bulk:
+    def bulk(self, case: Case) -> CopyTraffic:
         """Return a copy of x forward, the sum of x and dy backward, both for a step."""
         return _LAYERNORM.bulk(case)
 

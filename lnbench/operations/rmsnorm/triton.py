@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 
-from lnbench.operations.layernorm.triton_choice import details
-from lnbench.operations.layernorm.triton_launch import (
+from lnbench.operations.rmsnorm.torch import step as step_through_autograd
+from lnbench.operations.rowwise.triton.choice import details
+from lnbench.operations.rowwise.triton.launch import (
     accumulator,
     check_contiguous,
     run_backward,
     run_forward,
 )
-from lnbench.operations.layernorm.triton_tiers import Configuration
-from lnbench.operations.rmsnorm.torch import step as step_through_autograd
+from lnbench.operations.rowwise.triton.tiers import Configuration
 
 __all__ = ["backward", "details", "forward", "rms_norm", "step"]
 
@@ -32,7 +32,7 @@ def forward(
         weight: (N,) or None.
         eps: added to the mean square.
         out: ready (y, rstd), the last contiguous, or None to allocate.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     y, rstd = out or (x.new_empty(x.shape), x.new_empty(len(x), dtype=accumulator(x.dtype)))
     check_contiguous(rstd)
@@ -58,7 +58,7 @@ def backward(
         rstd: (M,), as returned by `forward`.
         weight: (N,) or None.
         out: ready (dx, dw), None where not wanted, dw contiguous; None allocates.
-        configuration: how to cut the matrix, or None for what suits it.
+        configuration: the launch configuration, or None for what suits it.
     """
     if out is None:
         out = (x.new_empty(x.shape), None if weight is None else torch.empty_like(weight))

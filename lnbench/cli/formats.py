@@ -1,0 +1,103 @@
+"""What commands print: data to stdout in the format asked for, everything else to stderr."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from lnbench.errors import UnknownNameError
+from lnbench.render.forms import FORMS
+
+if TYPE_CHECKING:
+    from lnbench.record.report import Report
+    from lnbench.render.forms import Form
+    from lnbench.render.sheet import View
+    from lnbench.session.check import Checked
+    from lnbench.session.selection import Selection
+
+
+def check_format(name: str) -> str:
+    """Return the format if it is one; UnknownNameError with the near name where not."""
+    if name not in FORMS:
+        raise UnknownNameError("format", name, FORMS, "--format")
+    return name
+
+
+def show_view(view: "View", format_: str) -> None:
+    """Print a view in one of its forms."""
+    write(FORMS[format_](view))
+
+
+def write(form: "Form") -> None:
+    """Print text as it is, and what a terminal lays out by rich."""
+    if isinstance(form, str):
+        typer.echo(form, nl=False)
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(form)
+
+
+def show(
+    report: "Report",
+    format_: str,
+    *,
+    relative_to: str | None = None,
+    by: str = "",
+    metric: str = "time",
+) -> None:
+    """Print the tables of a report."""
+    from lnbench.judge import summary
+    from lnbench.render.rows import report_view
+
+    rows = summary.rows(report, relative_to or _usual(report)) if report.outcomes else ()
+    if not rows:
+        typer.echo("the report holds no outcome yet", err=True)
+    elif relative_to is not None and all(row.speedup is None for row in rows):
+        typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
+    if rows or format_ == "json":
+        show_view(report_view(report, rows, by, metric), format_)
+
+
+def _usual(report: "Report") -> str | None:
+    """Return what speedups are against where nobody says: eager, where it was measured."""
+    names = {outcome.benchmark.backend for outcome in report.outcomes}
+    return "torch-eager" if "torch-eager" in names else None
+
+
+def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
+    """Print verdicts and errors, and to stderr what was wrong on which inputs."""
+    from lnbench.render.checks import check_view, words
+
+    show_view(check_view(checks), format_)
+    for check in checks:
+        for text in words(check):
+            typer.echo(f"{check.benchmark.id}: {text}", err=True)
+
+
+def dry_run(selected: "Selection") -> None:
+    """Print what would run, to stdout, and about how long, to stderr."""
+    from lnbench.units import format_duration, one_line
+
+    unable = {outcome.benchmark for outcome in selected.unable}
+    able = [group for group in selected.groups if not any(row.benchmark in unable for row in group)]
+    budget = selected.setting.budget
+    longest_s = budget.max_time_s or float("inf")
+    if selected.sides:
+        for group in selected.groups:
+            typer.echo(" against ".join(dict.fromkeys(row.benchmark.id for row in group)))
+        count, total = len(able), len(selected.groups)
+        time = f"at most about {format_duration(min(count * budget.time_s, longest_s))}"
+    else:
+        rows = [benchmark for benchmark in selected.benchmarks if benchmark not in unable]
+        for benchmark in rows:
+            typer.echo(benchmark.id)
+        for outcome in selected.unable:
+            why = getattr(outcome, "reason", "") or getattr(outcome, "error", "")
+            typer.echo(f"cannot run here: {outcome.benchmark.id}: {one_line(why)}", err=True)
+        count, total = len(rows), len(selected.benchmarks)
+        # A small row takes its forks and ten samples; a large one its time, which is of samples.
+        least_s, most_s = count * budget.passes * 0.15, count * budget.time_s
+        longest = format_duration(min(max(least_s, most_s), longest_s))
+        time = f"between {format_duration(min(least_s, most_s))} and about {longest}"
+    typer.echo(f"{count} of {total} rows can run here; {time}", err=True)

@@ -1,0 +1,1 @@
+"""Rows in loops that Numba compiles: LayerNorm, line by line and past the cache."""

@@ -1,0 +1,120 @@
+"""What a user says on the command line, one struct a command; `cli.options` words it."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class SuiteFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """Which benchmarks: a suite, and what is said in its place."""
+
+    suite: str = "quick"
+    """A suite of benchmarks.yaml."""
+    config: Path | None = None
+    """The file of suites; None for ./benchmarks.yaml, or else lnbench's own."""
+    operation: list[str] = []
+    direction: list[str] = []
+    shape: list[str] = []
+    dtype: list[str] = []
+    device: list[str] = []
+    backend: list[str] = []
+    cache: list[str] = []
+    output: list[str] = []
+    filter: list[str] = []
+    """Globs over benchmark ids."""
+
+
+class WorkerFlags(SuiteFlags, frozen=True, kw_only=True):
+    """How the workers of a session run."""
+
+    timeout: float | None = None
+    """Seconds after which a silent worker counts as hung."""
+    threads: int | None = None
+    """Threads of every CPU backend; None for the physical cores."""
+    seed: int = 0
+    start_method: str | None = None
+
+
+class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
+    """How much a session measures, and where its report goes."""
+
+    autotune: bool = False
+    """Whether lnbench's Triton kernels try their launch configurations on the device."""
+    time: float | None = None
+    max_time: float | None = None
+    passes: int | None = None
+    report: Path | None = None
+    format: str = "table"
+    force: bool = False
+    quiet: bool = False
+    resume: Path | None = None
+    dry_run: bool = False
+
+
+class CheckFlags(WorkerFlags, frozen=True, kw_only=True):
+    """What `lnbench check` is asked for."""
+
+    format: str = "table"
+    quiet: bool = False
+
+
+class RunFlags(SessionFlags, frozen=True, kw_only=True):
+    """What `lnbench run` is asked for."""
+
+    fast: bool = False
+    rigorous: bool = False
+    precision: str | None = None
+    relative_to: str | None = None
+
+
+class AbFlags(SessionFlags, frozen=True, kw_only=True):
+    """What `lnbench ab` is asked for."""
+
+    baseline: str
+    """The side to compare with."""
+    candidate: str
+    """The side that is judged."""
+    suite: str = "ci"
+    threshold: str = "5%"
+    alpha: str = "0.01"
+    detect: str | None = None
+    strict: bool = False
+
+
+class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench diff` is asked for."""
+
+    baseline: str
+    """Reports of the side to compare with."""
+    candidate: str
+    """Reports of the side that is judged."""
+    threshold: str = "5%"
+    alpha: str = "0.01"
+    detect: str | None = None
+    strict: bool = False
+    any_environment: bool = False
+    format: str = "table"
+
+
+class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench paper train` is asked for; lists have commas."""
+
+    model: str = "mlp"
+    normalization: str = "none,batch,layer,rms"
+    batch_size: str = "128,4"
+    learning_rate: str = "1e-3"
+    seeds: int = 5
+    """Runs of each combination."""
+    steps: int | None = None
+    epochs: int | None = None
+    target_loss: float = 0.2
+    sweep: str | None = None
+    data: Path | None = None
+    """A folder of MNIST; None for scikit-learn's digits."""
+    plot: Path | None = None
+    threads: int | None = None
+    report: Path | None = None
+    format: str = "table"
+    force: bool = False
+    quiet: bool = False
+    resume: Path | None = None

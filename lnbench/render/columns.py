@@ -1,0 +1,121 @@
+"""What is said of every row of a run, in tables and in JSON: a new column is one entry here."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from lnbench.judge.regime import Regime
+from lnbench.judge.stats import Estimate
+from lnbench.judge.summary import Row
+from lnbench.plan.case import shape_text
+from lnbench.record.outcome import Failed, Measured, Skipped
+from lnbench.render.sheet import BEST, Column
+from lnbench.units import format_bytes, format_percent, format_time, significant
+
+_BOUND_BY = {
+    Regime.PAGE_FAULTS: "page faults",
+    Regime.CALLS: "calls",
+    Regime.LAUNCHES: "launches",
+    Regime.LATENCY: "latency",
+    Regime.CACHE: "cache",
+    Regime.BANDWIDTH: "memory",
+}
+
+
+def kind(row: Row) -> str:
+    """Return what came of a row, in a word."""
+    if isinstance(row.outcome, Skipped):
+        return "skipped"
+    return "failed" if isinstance(row.outcome, Failed) else "measured"
+
+
+def no_time(row: Row) -> str:
+    """Return what stands where a row has no time."""
+    return "skipped" if isinstance(row.outcome, Skipped) else "failed"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Return the half-width of an interval as a percentage: `±2.1%`."""
+    if not (0 < estimate.low <= estimate.high < float("inf")):
+        return "±?"
+    return f"±{significant(((estimate.high / estimate.low) ** 0.5 - 1) * 100, 2)}%"
+
+
+def row_notes(row: Row) -> Iterator[str]:
+    """Yield what must be said of a row: why it is missing, what to do about it, its caveats."""
+    if isinstance(row.outcome, Skipped):
+        yield f"skipped: {row.outcome.reason}"
+    elif isinstance(row.outcome, Failed):
+        yield f"failed ({row.outcome.stage}): {row.outcome.error}"
+    if row.regime and row.regime.advice:
+        yield f"{row.regime}: {row.regime.advice}"
+    for caveat in row.caveats:
+        yield f"{caveat.kind}: {caveat.detail}" if caveat.detail else str(caveat.kind)
+
+
+def _backend(row: Row) -> str:
+    return f"{row.benchmark.backend} {BEST}" if row.best else row.benchmark.backend
+
+
+def _time(row: Row) -> str:
+    return no_time(row) if row.time is None else format_time(row.time.value)
+
+
+def _measured(name: str) -> Callable[[Row], Any]:
+    """Return what reads an attribute of an outcome that was measured."""
+    read = attrgetter(name)
+    return lambda row: read(row.outcome) if isinstance(row.outcome, Measured) else None
+
+
+def _launch_s(row: Row) -> float | None:
+    launch_s = _detail(row, "launch_s")
+    return launch_s if isinstance(launch_s, float) else None
+
+
+def _detail(row: Row, name: str) -> Any:
+    return row.outcome.details.get(name) if isinstance(row.outcome, Measured) else None
+
+
+def _bandwidth(row: Row) -> float | None:
+    return None if row.bandwidth is None else row.bandwidth / 1e9
+
+
+def _factor(speedup: Estimate) -> str:
+    return f"{speedup.value:.2f}×"
+
+
+def _share(share: Estimate) -> str:
+    return format_percent(share.value)
+
+
+_max_ulp, _memory = _measured("agreement.max_ulp"), _measured("peak_extra_bytes")
+_two, _three = partial(significant, digits=2), partial(significant, digits=3)
+
+COLUMNS = (
+    Column(None, attrgetter("benchmark.id"), key="id"),
+    Column("shape", lambda row: shape_text(row.benchmark.case.shape), right=False, once=True),
+    Column("backend", _backend, right=False),
+    Column(None, attrgetter("benchmark.backend"), key="backend"),
+    Column(None, kind, key="kind"),
+    Column("time", _time, metric="time"),
+    Column("±", attrgetter("time"), interval_text, key="time_s"),
+    Column("speedup", attrgetter("speedup"), _factor, "speedup", if_known=True, metric="speedup"),
+    Column("GB/s", _bandwidth, _three, metric="bandwidth", unit=" GB/s"),
+    Column(None, attrgetter("bandwidth"), key="bandwidth_bytes_per_s"),
+    Column("% of copy", attrgetter("share_of_copy"), _share, "share_of_copy", metric="copy"),
+    Column(None, attrgetter("best"), key="best"),
+    Column(None, attrgetter("regime"), key="regime"),
+    Column("ulp", _max_ulp, _two, "max_ulp", wide=True, metric="error", unit=" ulp"),
+    Column("memory", _memory, format_bytes, "peak_extra_bytes", wide=True, metric="memory"),
+    Column("faults", _measured("page_faults"), _three, "page_faults", wide=True, if_known=True),
+    Column("launch", _launch_s, format_time, wide=True, if_known=True),
+    Column("kernels", lambda row: _detail(row, "kernels"), wide=True, if_known=True),
+    Column("first call", _measured("first_call_s"), format_time, key="first_call_s", wide=True),
+    Column("bound by", lambda row: _BOUND_BY.get(row.regime), right=False, wide=True),
+    Column(None, lambda row: list(row_notes(row)), key="notes"),
+)
+"""In the order of the tables and of JSON's keys."""
+
+METRICS = {column.metric: column for column in COLUMNS if column.metric}
+"""The columns that a table of one metric can be made of."""

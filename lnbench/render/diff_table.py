@@ -1,0 +1,119 @@
+"""A diff on a terminal, by rich."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lnbench.judge.comparison import Comparison
+from lnbench.judge.diff import Diff
+from lnbench.judge.verdict import Verdict
+from lnbench.plan.case import shape_text
+from lnbench.render import diff_text as words
+from lnbench.render.diff import NUMBERS
+from lnbench.render.table import Screen
+
+_STYLES = {
+    Verdict.REGRESSED: "bold red",
+    Verdict.IMPROVED: "bold green",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.UNCHANGED: "",
+    None: "dim",
+}
+_WIDTHS = {"baseline": 8, "candidate": 9, "ratio": 17, "detects": 7}
+"""Least widths, which keep blocks in line with each other."""
+_VERDICT_WIDTH = 14
+_NOTES_BESIDE = 120
+"""Columns from which on a note stands beside its row, not below the tables."""
+_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def diff_table(diff: Diff) -> Screen:
+    """Return header, tables, notes, means, what only one side has, and the counts."""
+
+    def parts(width: int) -> Iterator[RenderableType]:
+        beside = width >= _NOTES_BESIDE
+        notes = {} if beside else _numbered(diff)
+        yield _header(diff)
+        blocks = words.blocks(diff)
+        labels = [(shape_text(r.benchmark.case.shape), _backend(r)) for r in diff.comparisons]
+        label_width = max((cell_len(text) for pair in labels for text in pair), default=0)
+        for i, (title, rows) in enumerate(blocks):
+            yield Text(f"\n{title}", style="bold")
+            table = _table(rows, label_width, notes, beside=beside)
+            table.show_header = i == 0
+            yield table
+        if notes:
+            yield Text()
+            yield _pairs((mark, note) for note, mark in notes.items())
+        if means := words.means(diff):
+            yield Text("\ngeometric means, for orientation", style="bold")
+            yield _pairs(means)
+        for title, lines in words.changes(diff):
+            yield Text(f"\n{title}", style="bold red" if title == "newly failing" else "bold")
+            yield from (Text(f"  {line}") for line in lines)
+        yield Text()
+        if refusal := words.refusal(diff):
+            yield Text(refusal, style="bold yellow")
+        yield Text(words.summary(diff), style="bold")
+
+    return Screen(parts)
+
+
+def _header(diff: Diff) -> Table:
+    grid = _pairs(words.header(diff))
+    for i, (text, serious) in enumerate(words.environment(diff)):
+        grid.add_row(
+            Text("" if i else "environment", style="dim"),
+            Text(text, style="bold yellow" if serious else ""),
+        )
+    return grid
+
+
+def _pairs(lines: Iterable[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for name, text in lines:
+        grid.add_row(Text(name, style="dim"), Text(text))
+    return grid
+
+
+def _backend(row: Comparison) -> str:
+    return f"  {row.benchmark.backend}"
+
+
+def _numbered(diff: Diff) -> dict[str, str]:
+    """Return each note with its mark, numbered in the order in which they are met."""
+    ordered = (
+        words.note(row)
+        for _, rows in words.blocks(diff)
+        for _, members in words.shapes(rows)
+        for row in members
+    )
+    notes = dict.fromkeys(filter(None, ordered))
+    return {note: str(i).translate(_DIGITS) for i, note in enumerate(notes, 1)}
+
+
+def _table(
+    rows: Sequence[Comparison], label_width: int, notes: Mapping[str, str], *, beside: bool
+) -> Table:
+    """Return the rows of one block."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("", min_width=label_width, overflow="fold")
+    for column in NUMBERS:
+        name = column.name or ""
+        table.add_column(name, min_width=_WIDTHS.get(name), justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=_VERDICT_WIDTH, no_wrap=True)
+    if beside:
+        table.add_column("next step and caveats", overflow="fold")
+    for shape, members in words.shapes(rows):
+        table.add_row(Text(shape))
+        for row in members:
+            note = words.note(row)
+            verdict = Text(row.verdict or words.CONTROL, style=_STYLES[row.verdict])
+            verdict.append(f" {notes[note]}" if note in notes else "")
+            cells = (_backend(row), *(column.cell(row) for column in NUMBERS))
+            texts = (Text(text, style="dim" if row.verdict is None else "") for text in cells)
+            table.add_row(*texts, verdict, *([Text(note, style="dim")] if beside else []))
+    return table

@@ -1,0 +1,61 @@
+"""The forms that a view takes: a new one is a function here and its name in FORMS."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+import msgspec
+
+from lnbench.render.sheet import Sheet, View
+from lnbench.units import one_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Form: TypeAlias = Union[str, "RenderableType"]
+"""Text as it is to be written, or what a terminal lays out."""
+
+
+def table(view: View) -> Form:
+    """Return a view for a terminal."""
+    from lnbench.render.table import view_table
+
+    return view_table(view)
+
+
+def markdown(view: View) -> str:
+    """Return a view as GitHub's Markdown: tables under headings, notes as lists."""
+    head = "  \n".join(map(one_line, view.head))
+    sheets = "\n\n".join("\n".join(_sheet_markdown(sheet)) for sheet in view.sheets)
+    return f"{head}\n\n{sheets}\n" if head else f"\n{sheets}\n"
+
+
+def json(view: View) -> str:
+    """Return what a view is made of as JSON."""
+    return json_text(view.data)
+
+
+FORMS: Mapping[str, Callable[[View], Form]] = {"table": table, "markdown": markdown, "json": json}
+"""Every form by the name that `--format` has for it."""
+
+
+def json_text(data: object) -> str:
+    """Return data as JSON that people can read; null stands for a number that is not finite."""
+    # msgspec writes that null, and a struct as an object.
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+
+
+def _sheet_markdown(sheet: Sheet) -> Iterator[str]:
+    if sheet.title:
+        yield from (f"### {sheet.title}", "")
+    yield _markdown_row(column.name or "" for column in sheet.columns)
+    yield _markdown_row("--:" if column.right else ":--" for column in sheet.columns)
+    for line in sheet.lines:
+        yield _markdown_row(f"**{cell}**" if line.best and cell else cell for cell in line.cells)
+    if sheet.notes:
+        yield ""
+        yield from (f"- {one_line(note)}" for note in sheet.notes)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    escaped = (one_line(cell).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

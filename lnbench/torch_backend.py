@@ -1,0 +1,94 @@
+"""What backends on torch's tensors share: torch's devices, its threads and its streams' clock."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+
+from lnbench import registry
+from lnbench.arrays import to_host, to_torch
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Details,
+    Routine,
+    Timer,
+    Unavailable,
+    UnsupportedError,
+    bound_call,
+    missing_module,
+)
+from lnbench.measure.timing import device_timer
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case
+
+
+class TorchBackend(Backend):
+    """Calls an operation's kernels on tensors, on every device that torch can use."""
+
+    torch_threads = True
+
+    modules: ClassVar[Mapping[str, str]] = {}
+    """Module that must be installed → the reason shown where it is not."""
+
+    def availability(self, device: str) -> Availability:
+        """Return what `device_problem` says."""
+        problem = self.device_problem(device)
+        return Available() if problem is None else Unavailable(problem)
+
+    def device_problem(self, device: str) -> str | None:
+        """Return why the backend does not run on a device, or None where it does."""
+        return device_problem(device) or missing_module(self.modules)
+
+    def case_problem(self, case: Case) -> str | None:
+        """Return why the backend does not compute a case, or None where it does."""
+        return None
+
+    def kernels_for(self, operation: Operation, case: Case) -> Any:
+        """Return the kernels of a case; UnsupportedError where there are none."""
+        kernels = registry.kernels(self, operation)
+        if (problem := self.case_problem(case)) is not None:
+            raise UnsupportedError(problem)
+        return kernels
+
+    def tensors(self, case: Case, inputs: Arrays) -> dict[str, Any]:
+        """Return the inputs on the case's device, in memory of torch's own allocator."""
+        return {name: to_torch(array, case.device) for name, array in inputs.items()}
+
+    def details(self, kernels: Any, case: Case) -> Details:
+        """Return scalars worth recording; asked for after the first call."""
+        return {}
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return a call of the kernels on tensors."""
+        kernels = self.kernels_for(operation, case)
+        torch.set_num_threads(threads)
+        arrays = self.tensors(case, inputs)
+        call = bound_call(operation, kernels, case, arrays, torch.empty_like)
+        details = partial(self.details, kernels, case)
+        return BoundRoutine(call, operation.outputs(case), to_host, details)
+
+    def timer(self, case: Case) -> Timer:
+        """Return the device's clock."""
+        return device_timer(case)
+
+
+def device_problem(device: str) -> str | None:
+    """Return why torch cannot use a device, or None where it can."""
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return None
+    if kind == "cuda":
+        if torch.version.cuda is None and torch.version.hip is None:
+            return "this torch is built for the CPU only: install torch with CUDA"
+        count = torch.cuda.device_count()
+    else:
+        accelerator = torch.accelerator.current_accelerator()
+        is_there = accelerator is not None and accelerator.type == kind
+        count = torch.accelerator.device_count() if is_there else 0
+    if count == 0:
+        return f"no {kind} device was found"
+    return f"there is no {device}, only {count} device(s)" if int(index or 0) >= count else None

@@ -1,0 +1,1 @@
+"""Processes: what workers run under, who starts them, and who ends them."""

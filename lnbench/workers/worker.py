@@ -1,0 +1,156 @@
+"""The child process: it owns the arrays and answers the session's messages, one at a time."""
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import os
+import resource
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lnbench.backend import UnsupportedError
+from lnbench.measure import messages
+from lnbench.measure.messages import Reply, Request
+from lnbench.record.outcome import Stage
+from lnbench.workers import overlay
+
+if TYPE_CHECKING:
+    from lnbench.measure.subject import Subject
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Worker:
+    """Answers requests until the session hangs up."""
+
+    def __init__(self) -> None:
+        self._stage = Stage.PREPARE
+        self._subject: Subject | None = None
+
+    def serve(self, connection: Connection) -> None:
+        """Answer every request; a failure is an answer too."""
+        while True:
+            try:
+                request = messages.decode_request(connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            connection.send_bytes(messages.encode(self._answer(request)))
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return self._dispatch(request)
+        # Whatever a plug-in raises, SystemExit too, becomes its row's last words.
+        except BaseException as error:  # noqa: BLE001
+            if isinstance(error, UnsupportedError):
+                return messages.Refused(self._stage, str(error), unsupported=True)
+            return messages.Refused(self._stage, _last_words(error))
+
+    def _dispatch(self, request: Request) -> Reply:
+        from lnbench.measure.check import check
+        from lnbench.measure.truth import make_inputs
+
+        match request:
+            case messages.MakeInputs():
+                self._stage = Stage.PREPARE
+                return make_inputs(request)
+            case messages.Prepare():
+                return self._prepare(request)
+            case messages.Verify(torch_errors):
+                self._stage = Stage.VERIFY
+                return self._prepared.verify(torch_errors)
+            case messages.TakeSample(iterations):
+                self._stage = Stage.MEASURE
+                return self._prepared.sample(iterations)
+            case messages.Finish(count_kernels):
+                self._stage = Stage.MEASURE
+                return self._prepared.finish(count_kernels=count_kernels)
+            case messages.Rest():
+                return self._rest()
+            case messages.Check():
+                self._stage = Stage.PREPARE
+                _limit_memory(request.memory_bytes)
+                return check(request)
+
+    def _prepare(self, request: messages.Prepare) -> messages.Prepared:
+        from lnbench.measure.subject import Subject
+
+        self._stage = Stage.PREPARE
+        _limit_memory(request.memory_bytes)
+        self._subject = Subject(request)
+        self._subject.first_call()
+        self._stage = Stage.VERIFY
+        return self._subject.ready(request)
+
+    def _rest(self) -> messages.Rested:
+        """Let go of the arrays, in torch's own stock of device memory too."""
+        from lnbench.arrays import release_device_memory
+
+        if self._subject is not None:
+            self._subject.close()
+        self._subject = None
+        gc.collect()
+        release_device_memory()
+        return messages.Rested()
+
+    @property
+    def _prepared(self) -> "Subject":
+        if self._subject is None:
+            raise RuntimeError("asked to measure before it was asked to prepare")
+        return self._subject
+
+
+def run(descriptor: int, log: str, parent: int) -> NoReturn:
+    """Be a worker on an inherited descriptor, and exit at once at the end."""
+    status = 1
+    try:
+        _isolate(log, parent)
+        Worker().serve(Connection(descriptor))
+        status = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A plug-in's exit handlers and threads are none of the session's business.
+        os._exit(status)
+
+
+def _isolate(log: str, parent: int) -> None:
+    """Send what a plug-in prints to a log, leave Ctrl-C to the session, and die with the parent."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    faulthandler.enable(all_threads=False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(parent)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # the first that the kernel kills
+
+
+def die_with_parent(parent: int) -> None:
+    """Have Linux kill this process when its parent dies; elsewhere only the session does."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+
+def _limit_memory(size: int | None) -> None:
+    """Let an allocation beyond the limit fail, before the machine starts to swap or kill."""
+    if size is not None and sys.platform.startswith("linux"):
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _last_words(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:400]}"
+
+
+if __name__ == "__main__":
+    overlay.enter()
+    run(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
