@@ -1,6 +1,5 @@
 """Host arrays as torch's tensors and back; memory is shared where that is possible."""
 
-import sys
 import warnings
 from typing import Any
 
@@ -88,15 +87,3 @@ def _bounds(tensor: Any) -> tuple[int, int]:
         return start, start
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return start, start + (last + 1) * tensor.element_size()
-
-
-def release_device_memory() -> None:
-    """Give back what torch keeps of the device's memory for itself.
-
-    Raises:
-        RuntimeError: the device failed; it goes on failing, and a later call would be blamed.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()

@@ -106,7 +106,7 @@ def collect(
     threads: int,
     devices: Mapping[str, Device] = MappingProxyType({}),
     variables: Mapping[str, str] | None = None,
-    extra_packages: Iterable[str] = (),
+    versions: Mapping[str, str] | None = None,
     patterns: Iterable[str] = (),
 ) -> Environment:
     """Return the environment of this process.
@@ -115,7 +115,7 @@ def collect(
         threads: how many threads a CPU routine may use.
         devices: accelerators by name, asked for elsewhere: nothing here imports torch.
         variables: the settings that workers get; None means those of this process.
-        extra_packages: distributions that the backends compute with (`Backend.packages`).
+        versions: versions of what takes part; None for `packages` of this process.
         patterns: names or globs of variables that they read (`Backend.variables`).
     """
     return Environment(
@@ -129,7 +129,7 @@ def collect(
             machine.last_level_cache_bytes(),
         ),
         memory_bytes=machine.memory_bytes(),
-        packages=packages(extra_packages),
+        packages=packages() if versions is None else dict(versions),
         devices=dict(devices),
         variables=_recorded(os.environ if variables is None else variables, patterns),
         threads=threads,
@@ -200,16 +200,21 @@ def _facts(environment: Environment) -> dict[str, str]:
     return texts | environment.packages | environment.variables
 
 
-def packages(extra: Iterable[str] = ()) -> dict[str, str]:
-    """Return the versions of what matters to times, in this interpreter, by name."""
+def packages() -> dict[str, str]:
+    """Return the versions of what matters to any time, in this interpreter, by name."""
     plugins = (
         point.dist.name
         for group in PLUGIN_GROUPS
         for point in metadata.entry_points(group=group)
         if point.dist
     )
+    return installed({*PACKAGES, *plugins})
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the distributions that this interpreter has, by name."""
     versions = {}
-    for name in sorted({*PACKAGES, *plugins, *extra}):
+    for name in sorted(names):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -148,7 +148,7 @@ class Block:
         """Compare one more call with what was verified; a result that drifted fails the row."""
         with _Guard(row, Stage.VERIFY):
             limit = self._setting.budget.timeout_s
-            unknown = self._case.device_type == "cuda" and "kernels" not in row.details
+            unknown = self._case.device_type != "cpu" and "kernels" not in row.details
             request = messages.Finish(count_kernels=unknown)
             finished = worker.ask(request, messages.Finished, limit)
             if finished.kernels is not None:

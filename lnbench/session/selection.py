@@ -99,7 +99,9 @@ def select(flags: WorkerFlags) -> Iterator[Selection]:
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
                 "see what there is: lnbench list benchmarks",
             )
-        environment = collect(threads, machines[0].devices, settings)
+        environment = collect(
+            threads, machines[0].devices, settings, machines[0].packages, machines[0].variables
+        )
         yield Selection(
             suite=suite,
             groups=groups,

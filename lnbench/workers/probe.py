@@ -3,7 +3,6 @@
 The child asks CUDA, imports every plug-in and survives none of their crashes; its parent does.
 """
 
-import contextlib
 import os
 import platform
 import signal
@@ -18,8 +17,9 @@ import msgspec
 from lnbench import registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError
+from lnbench.measure.devices import accelerators
 from lnbench.plan.case import numbered
-from lnbench.record.environment import Device, packages
+from lnbench.record.environment import Device, installed, packages
 from lnbench.workers import overlay
 from lnbench.workers.launcher import Interpreter
 
@@ -37,6 +37,10 @@ class Answer(msgspec.Struct, frozen=True):
     """The note of an available backend, the reason of another."""
     broken: bool = False
     """Whether the plug-in itself is at fault: it cannot be loaded, or raised where it must not."""
+    packages: dict[str, str] = {}
+    """Versions of what an available backend computes with, by name (`Backend.packages`)."""
+    variables: tuple[str, ...] = ()
+    """Variables that it reads, by name or glob (`Backend.variables`)."""
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -51,9 +55,11 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     """Version of the interpreter that answered."""
     packages: dict[str, str]
-    """Versions of what matters to times, by name."""
+    """Versions of what matters to times, by name; those of its backends too."""
     free_bytes: dict[str, int] = {}
     """Memory that is free on each accelerator asked for, by name."""
+    variables: tuple[str, ...] = ()
+    """Variables that its backends read, by name or glob."""
 
     def find(self, backend: str, device: str) -> Answer:
         """Return the answer for a pair."""
@@ -88,11 +94,27 @@ def probe(backends: Sequence[str], devices: Iterable[str], interpreter: Interpre
         news = msgspec.json.decode(answers[0], type=_Devices)
         known += [msgspec.json.decode(answer, type=Answer) for answer in answers[1:]]
         if len(known) == len(pairs):
-            return Machine(backends=tuple(known), **msgspec.structs.asdict(news))
+            return _machine(news, tuple(known))
         backend, device = pairs[len(known)]  # the child died over this one
         text = f"its plug-in ended the process that loaded it ({end})"
         device = news.auto if device == "auto" else device
         known.append(Answer(backend, device, available=False, text=text, broken=True))
+
+
+def _machine(news: _Devices, answers: tuple[Answer, ...]) -> Machine:
+    versions, variables = dict(news.packages), dict[str, None]()
+    for answer in answers:
+        versions |= answer.packages
+        variables |= dict.fromkeys(answer.variables)
+    return Machine(
+        auto=news.auto,
+        devices=news.devices,
+        backends=answers,
+        python=news.python,
+        packages=dict(sorted(versions.items())),
+        free_bytes=news.free_bytes,
+        variables=tuple(variables),
+    )
 
 
 def _ask(
@@ -119,49 +141,30 @@ def _ask(
 
 
 def _devices(used: Sequence[str]) -> _Devices:
-    """Return torch's accelerators, and what is free on those used; asked in the child only."""
-    import torch
-
-    devices: dict[str, Device] = {}
-    free: dict[str, int] = {}
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            devices[f"cuda:{index}"] = Device(
-                name=properties.name,
-                driver=_driver(),
-                capability=f"{properties.major}.{properties.minor}",
-                memory_bytes=properties.total_memory,
-                cache_bytes=properties.L2_cache_size,
-                processors=properties.multi_processor_count,
-            )
-            # To be asked, a device gets a context: those that are not used are left alone.
-            if f"cuda:{index}" in used or (index == 0 and "auto" in used):
-                with contextlib.suppress(RuntimeError):  # another has it for himself
-                    free[f"cuda:{index}"] = torch.cuda.mem_get_info(index)[0]
-    auto, python = "cuda:0" if devices else "cpu", platform.python_version()
-    return _Devices(auto, devices, python, packages(), free)
-
-
-def _driver() -> str:
-    """Return the version of NVIDIA's kernel driver, or what can be said without it."""
-    try:
-        with open("/proc/driver/nvidia/version", encoding="utf-8") as file:  # noqa: PTH123
-            return file.readline().split("Kernel Module")[-1].split()[0]
-    except (OSError, IndexError):
-        return "unknown"
+    """Return what this interpreter has; asked in the child only."""
+    devices, free_bytes = accelerators(used)
+    auto = next(iter(devices), "cpu")
+    return _Devices(auto, devices, platform.python_version(), packages(), free_bytes)
 
 
 def _backend(name: str, device: str) -> Answer:
     try:
         backend = registry.backend(name)
         answer: object = backend.availability(device)
+        versions, variables = installed(backend.packages), tuple(backend.variables)
     # A plug-in may raise anything here; the table says what.
     except Exception as error:  # noqa: BLE001
         text = getattr(error, "message", f"{type(error).__name__}: {error}")
         return Answer(name, device, available=False, text=text, broken=True)
     if isinstance(answer, Available):
-        return Answer(name, device, available=True, text=answer.note)
+        return Answer(
+            name,
+            device,
+            available=True,
+            text=answer.note,
+            packages=versions,
+            variables=variables,
+        )
     if isinstance(answer, Unavailable):
         return Answer(name, device, available=False, text=answer.reason)
     text = f"availability() returned {type(answer).__name__}"

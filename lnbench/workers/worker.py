@@ -87,13 +87,13 @@ class Worker:
 
     def _rest(self) -> messages.Rested:
         """Let go of the arrays, in torch's own stock of device memory too."""
-        from lnbench.arrays import release_device_memory
+        from lnbench.measure.devices import release_memory
 
         if self._subject is not None:
             self._subject.close()
         self._subject = None
         gc.collect()
-        release_device_memory()
+        release_memory()
         return messages.Rested()
 
     @property

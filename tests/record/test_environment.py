@@ -10,7 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lnbench.record.environment import Cpu, Device, Environment, collect, differences
+from lnbench.record.environment import (
+    Cpu,
+    Device,
+    Environment,
+    collect,
+    differences,
+    installed,
+    packages,
+)
 
 CPU = Cpu("Zen 5", "x86_64", 2, 4, 32 * 2**20)
 HERE = Environment(
@@ -69,16 +77,17 @@ def test_variables_that_decide_are_recorded_and_others_are_not():
 
 
 def test_packages_that_take_part_are_recorded_with_their_plugins():
-    packages = collect(2).packages
-    assert {"lnbench", "torch", "numpy", "msgspec"} <= packages.keys()
-    assert all(packages.values())
-    assert "pytest" not in packages
+    versions = collect(2).packages
+    assert {"lnbench", "torch", "numpy", "msgspec"} <= versions.keys()
+    assert all(versions.values())
+    assert "pytest" not in versions
 
 
 def test_a_backend_brings_packages_and_variables_to_record():
     settings = {"XLA_FLAGS": "--fast", "JAX_DEBUG": "1", "SECRET_TOKEN": "hunter2"}
     plain = collect(2, variables=settings)
-    made = collect(2, variables=settings, extra_packages=("pytest", "jax-x"), patterns=("XLA_*",))
+    versions = packages() | installed(("pytest", "jax-x"))
+    made = collect(2, variables=settings, versions=versions, patterns=("XLA_*",))
     assert made.variables == {"XLA_FLAGS": "--fast"}
     assert made.packages == plain.packages | {"pytest": pytest.__version__}
 

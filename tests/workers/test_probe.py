@@ -1,6 +1,6 @@
 """What this machine can run: asked in a child, whose crashes are answers too."""
 
-import sys
+from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +8,6 @@ import pytest
 from lnbench import registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError, PluginError
-from lnbench.record.environment import Device
 from lnbench.workers import probe
 from lnbench.workers.launcher import Interpreter
 from lnbench.workers.probe import Answer, Machine
@@ -100,7 +99,7 @@ def test_whatever_a_plug_in_says_is_an_answer(monkeypatch, answer, available, br
             raise answer
         return answer
 
-    made = SimpleNamespace(availability=availability)
+    made = SimpleNamespace(availability=availability, packages=(), variables=())
     monkeypatch.setattr(registry, "backend", lambda name: made)
 
     assert probe._backend("mine", "cpu") == Answer("mine", "cpu", available, text, broken)
@@ -116,68 +115,15 @@ def test_an_unknown_backend_is_broken_and_not_a_crash():
 # Devices
 
 
-@pytest.fixture
-def torch(monkeypatch):
-    """A torch that knows two devices."""
-    properties = SimpleNamespace(
-        name="H200",
-        major=9,
-        minor=0,
-        total_memory=150 << 30,
-        L2_cache_size=50 << 20,
-        multi_processor_count=132,
-    )
-    cuda = SimpleNamespace(
-        is_available=lambda: True,
-        device_count=lambda: 2,
-        get_device_properties=lambda index: properties,
-        mem_get_info=lambda index: ((100 + index) << 30, 150 << 30),
-    )
-    made = SimpleNamespace(cuda=cuda)
-    monkeypatch.setitem(sys.modules, "torch", made)
-    return made
+def test_what_an_available_backend_computes_with_is_recorded_by_the_machine(no_gpu):
+    pytest.importorskip("numba")
+    machine = probe.probe(("numpy", "numba"), ["cpu", "xpu"], Interpreter(no_gpu))
 
-
-def test_auto_is_cuda_where_there_is_one(torch, monkeypatch):
-    monkeypatch.setattr(probe, "_driver", lambda: "595.1")
-
-    found = probe._devices(["auto"])
-
-    device = Device("H200", "595.1", "9.0", 150 << 30, 50 << 20, 132)
-    assert found.auto == "cuda:0"
-    assert found.devices == {"cuda:0": device, "cuda:1": device}
-
-
-@pytest.mark.parametrize(
-    ("used", "asked"),
-    [
-        ("auto", {0}),
-        ("cuda:0", {0}),
-        ("cuda:1", {1}),
-        ("cpu,cuda:1,cuda:0", {0, 1}),
-        ("cpu", set()),
-    ],
-)
-def test_only_devices_that_are_used_are_asked_what_is_free(torch, used, asked):
-    found = probe._devices(used.split(","))
-    assert found.free_bytes == {f"cuda:{i}": (100 + i) << 30 for i in asked}
-
-
-def test_a_device_that_another_has_for_himself_is_found_all_the_same(torch):
-    def busy(index):
-        raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
-
-    torch.cuda.mem_get_info = busy
-    found = probe._devices(["cuda:0"])
-    assert found.free_bytes == {}
-    assert len(found.devices) == 2
-
-
-def test_auto_is_cpu_where_there_is_none(torch):
-    torch.cuda.is_available = lambda: False
-
-    assert probe._devices(["auto"]).auto == "cpu"
-    assert probe._devices(["auto"]).devices == {}
+    assert machine.packages["llvmlite"] == metadata.version("llvmlite")
+    assert machine.variables == ("NUMBA_*",)
+    plain = probe.probe(("numpy",), ["cpu"], Interpreter(no_gpu))
+    assert "llvmlite" not in plain.packages
+    assert plain.variables == ()
 
 
 def test_a_machine_is_asked_by_name():

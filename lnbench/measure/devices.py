@@ -1,0 +1,56 @@
+"""Accelerators, asked through the framework that knows them; only in a process that may load it."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+
+from lnbench.record.environment import Device
+
+
+def accelerators(used: Sequence[str]) -> tuple[dict[str, Device], dict[str, int]]:
+    """Return torch's accelerators by name, and the bytes that are free on those used.
+
+    Args:
+        used: devices as users name them, `auto` too. To be asked what is free a device gets a
+            context: those that are not used are left alone.
+    """
+    import torch
+
+    devices: dict[str, Device] = {}
+    free: dict[str, int] = {}
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            devices[f"cuda:{index}"] = Device(
+                name=properties.name,
+                driver=_driver(),
+                capability=f"{properties.major}.{properties.minor}",
+                memory_bytes=properties.total_memory,
+                cache_bytes=properties.L2_cache_size,
+                processors=properties.multi_processor_count,
+            )
+            if f"cuda:{index}" in used or (index == 0 and "auto" in used):
+                with contextlib.suppress(RuntimeError):  # another process has it for itself
+                    free[f"cuda:{index}"] = torch.cuda.mem_get_info(index)[0]
+    return devices, free
+
+
+def release_memory() -> None:
+    """Give back what a framework keeps of a device's memory for itself.
+
+    Raises:
+        RuntimeError: the device failed; it goes on failing, and a later call would be blamed.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+
+
+def _driver() -> str:
+    """Return the version of NVIDIA's kernel driver, or what can be said without it."""
+    try:
+        with open("/proc/driver/nvidia/version", encoding="utf-8") as file:  # noqa: PTH123
+            return file.readline().split("Kernel Module")[-1].split()[0]
+    except (OSError, IndexError):
+        return "unknown"
