@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""
     from lnbench.cli import formats, progress
-    from lnbench.judge.paired import compare_sides, decided, pair_rule
+    from lnbench.judge.paired import Decided, compare_sides
     from lnbench.session import resume, selection
     from lnbench.session.stopping import PairStopping
 
@@ -29,8 +29,9 @@ def ab_command(flags: AbFlags) -> None:
         if flags.dry_run:
             formats.dry_run(selected)
             return
-        rule = pair_rule(len(selected.groups), selected.looks, levels.threshold, levels.alpha)
-        stopping = PairStopping(decided(rule), selected.looks, selected.setting.budget)
+        rows = [candidate.benchmark for _, candidate in selected.groups]
+        decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
+        stopping = PairStopping(decided, selected.looks, selected.setting.budget)
         again = "interrupted; judged is what was measured by then; go on with: lnbench ab …"
         report, path, interrupted = progress.follow(selected, stopping, begun, flags, again)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)

@@ -1,22 +1,31 @@
-"""The rows that both sides measured: ratios, the drift that the control saw, verdicts, caveats."""
+"""The rows that both sides measured: ratios, verdicts, caveats; and their groups."""
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from lnbench.judge.ranks import row_level
-from lnbench.judge.side import units
+from lnbench.judge.control import Layout
+from lnbench.judge.drift import DRIFT_FLOOR, Drift, drift
+from lnbench.judge.groups import (
+    Group,
+    alphas,
+    described,
+    group_key,
+    judged_groups,
+    read_sides,
+    rows_level,
+)
+from lnbench.judge.regime import memory_level
+from lnbench.judge.side import known, units
 from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, Floats, estimates, locations, shifts
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
+from lnbench.record.environment import Environment
 from lnbench.record.outcome import Caveat, CaveatKind, Measured
 from lnbench.registry import SPEED_LIMIT
-
-DRIFT_FLOOR = 0.02
-"""Drift assumed even where the control shows less: it follows kernels at about half their size."""
 
 Pair: TypeAlias = tuple[tuple[Measured, ...], tuple[Measured, ...]]
 """What the reports of the baseline and of the candidate measured of one benchmark."""
@@ -41,48 +50,102 @@ class Comparison(msgspec.Struct, frozen=True):
     """The next step where the row is inconclusive, else empty."""
     caveats: tuple[Caveat, ...] = ()
     """Reasons for care, of either side or of both together."""
+    unproven: bool = False
+    """Whether each unit of one side lies beyond the threshold of each of the other, and yet no
+    verdict is to be had: too few units, or too much drift."""
 
 
-def judge_rows(
+class Judged(msgspec.Struct, frozen=True):
+    """All rows and groups of two sides, and how they were judged."""
+
+    comparisons: tuple[Comparison, ...]
+    """One a row."""
+    groups: tuple[Group, ...]
+    """The backends over their shapes."""
+    rule: Rule
+    """The rule of the rows; its drift is the largest of all regimes."""
+    drift: Drift
+    """What the copy shows, by regime."""
+
+
+def judge_sides(
     rows: Sequence[Pair],
+    environment: Environment,
     *,
     threshold: float,
     alpha: float,
     by_report: bool,
     shared: tuple[Caveat, ...] = (),
-) -> tuple[tuple[Comparison, ...], Rule]:
-    """Return every row's ratio and verdict, and the one rule that they were judged by.
+) -> Judged:
+    """Return the ratio and verdict of every row and group.
 
     Args:
         rows: at least one measured outcome a side, each with times.
+        environment: the machine of the baseline.
         threshold: smallest change worth acting on, as a share.
-        alpha: chance, over all rows together, that any is called changed where none is.
+        alpha: chance, over all rows and groups together, that any is called changed where none is.
         by_report: whether the report replicates, not the pass.
         shared: caveats of every row.
     """
     benchmarks = [before[0].benchmark for before, _ in rows]
+    regimes = [memory_level(before[0], environment) for before, _ in rows]
     controls = [benchmark.backend == SPEED_LIMIT for benchmark in benchmarks]
-    level = row_level(alpha, controls.count(False))
-    before = units([row[0] for row in rows], by_report=by_report)
-    after = units([row[1] for row in rows], by_report=by_report)
+    level = rows_level(alpha, benchmarks)
+    sides = (
+        units([before for before, _ in rows], by_report=by_report),
+        units([after for _, after in rows], by_report=by_report),
+    )
+    before, after = map(known, sides)
     intervals = _intervals(before, after, level)
-    tau = drift(interval.value for interval in itertools.compress(intervals, controls))
-    if tau > DRIFT_FLOOR:
-        shared = (*shared, Caveat(CaveatKind.DRIFT, f"the copy moved by {math.expm1(tau):.0%}"))
-    rule = Rule(threshold, level, tau, "report" if by_report else "pass")
+    moved = drift(
+        [interval.value for interval in itertools.compress(intervals, controls)],
+        list(itertools.compress(regimes, controls)),
+    )
+    rule = Rule(threshold, level, moved.largest, "report" if by_report else "pass")
     times = zip(_times(before), _times(after), strict=True)
     comparisons = tuple(
-        _comparison(benchmark, time, interval, rule, (*caveats(row), *shared))
-        for benchmark, time, interval, row in zip(benchmarks, times, intervals, rows, strict=True)
+        _comparison(
+            benchmark,
+            time,
+            interval,
+            msgspec.structs.replace(rule, drift=moved.of(regime)),
+            (*caveats(row), *shared, *_drifted(moved.of(regime))),
+        )
+        for benchmark, time, interval, regime, row in zip(
+            benchmarks, times, intervals, regimes, rows, strict=True
+        )
     )
-    return comparisons, rule
+    comparisons = tuple(map(_marked, comparisons, before, after, itertools.repeat(rule)))
+    readings = read_sides(
+        sides,
+        layout(benchmarks, regimes),
+        judged_groups(benchmarks),
+        rule,
+        alphas(alpha, benchmarks)[1],
+    )
+    logs = [interval.value for interval in intervals]
+    return Judged(comparisons, described(benchmarks, logs, *readings), rule, moved)
 
 
-def drift(log_ratios: Iterable[float]) -> float:
-    """Return τ, by which two reports of different hours may differ without a change."""
-    squares = [value * value for value in log_ratios]
-    # fsum is exact, so that the order of the rows cannot matter.
-    return max(DRIFT_FLOOR, math.sqrt(math.fsum(squares) / max(1, len(squares))))
+def layout(benchmarks: Sequence[Benchmark], regimes: Sequence[str]) -> Layout:
+    """Return which rows are of one case, of one group and of one regime."""
+    return Layout(
+        cases=_numbers(benchmark.case.id for benchmark in benchmarks),
+        groups=_numbers(map(group_key, benchmarks)),
+        regimes=_numbers(regimes),
+    )
+
+
+def _numbers(names: Iterable[Hashable]) -> tuple[int, ...]:
+    """Return the number of each name, in the order in which they are first met."""
+    numbers: dict[Hashable, int] = {}
+    return tuple(numbers.setdefault(name, len(numbers)) for name in names)
+
+
+def _drifted(tau: float) -> tuple[Caveat, ...]:
+    if tau <= DRIFT_FLOOR:
+        return ()
+    return (Caveat(CaveatKind.DRIFT, f"the copy moved by {math.expm1(tau):.0%}"),)
 
 
 def _intervals(
@@ -113,6 +176,14 @@ def _comparison(
     verdict, reason, reach = judge(interval, rule)
     ratio = interval.estimate(rule.drift, rule.level)
     return Comparison(benchmark, before, after, ratio, reach, verdict, reason, care)
+
+
+def _marked(row: Comparison, before: Floats, after: Floats, rule: Rule) -> Comparison:
+    """Return a row with a mark where all of it moved and yet nothing is proven."""
+    if row.verdict is not Verdict.INCONCLUSIVE:
+        return row
+    apart = max(after.min() - before.max(), before.min() - after.max())
+    return msgspec.structs.replace(row, unproven=bool(apart > rule.limit))
 
 
 def caveats(row: Pair) -> tuple[Caveat, ...]:

@@ -1,21 +1,21 @@
 """Two sides in, what changed out: one verdict a benchmark, and what only one side has."""
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from lnbench.errors import ExitCode
-from lnbench.judge.comparison import Comparison, judge_rows
-from lnbench.judge.ranks import row_level, smallest_units
+from lnbench.judge.comparison import Comparison, judge_sides
+from lnbench.judge.drift import Drift
+from lnbench.judge.groups import Group, rows_level
+from lnbench.judge.ranks import smallest_units
 from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
 from lnbench.judge.verdict import Rule, Verdict
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Difference, differences
 from lnbench.record.outcome import Caveat, CaveatKind, Failed, Measured, Skipped
 from lnbench.record.report import Report
-from lnbench.registry import SPEED_LIMIT
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -25,25 +25,6 @@ class Change(msgspec.Struct, frozen=True):
     """What the baseline measured."""
     detail: str
     """Why the candidate did not: its error or its reason."""
-
-
-class Group(msgspec.Struct, frozen=True):
-    """The rows of one backend over shapes and options: for orientation, without a verdict."""
-
-    operation: str
-    """Name of the operation."""
-    direction: str
-    """Forward, backward or step."""
-    dtype: str
-    """Element type of the input."""
-    device_type: str
-    """The device without its index."""
-    backend: str
-    """Name of the backend."""
-    ratio: float
-    """Geometric mean of candidate ÷ baseline."""
-    rows: int
-    """How many rows are in it; at least 1."""
 
 
 class Diff(msgspec.Struct, frozen=True):
@@ -56,7 +37,7 @@ class Diff(msgspec.Struct, frozen=True):
     comparisons: tuple[Comparison, ...]
     """What both measured, `copy` with it, in the baseline's order; empty where not comparable."""
     groups: tuple[Group, ...]
-    """Geometric means over shapes, in the order of the rows."""
+    """The backends over their shapes, in the order of the rows."""
     newly_failing: tuple[Change, ...]
     """What the baseline measured, without a failure, and the candidate failed."""
     still_failing: tuple[Change, ...]
@@ -74,7 +55,9 @@ class Diff(msgspec.Struct, frozen=True):
     rule: Rule
     """Threshold, level, drift and unit that every row was judged by."""
     alpha: float
-    """Chance, over all rows together, that any is called changed where none is."""
+    """Chance, over all rows and groups, that any is called changed where none is."""
+    drift: Drift | None = None
+    """What the copy shows; None between the sides of one session."""
 
     @property
     def controls(self) -> int:
@@ -84,6 +67,11 @@ class Diff(msgspec.Struct, frozen=True):
     def count(self, verdict: Verdict) -> int:
         """Return how many rows have this verdict."""
         return sum(comparison.verdict is verdict for comparison in self.comparisons)
+
+    def shows(self, verdict: Verdict) -> bool:
+        """Return whether any row or group has this verdict."""
+        groups = (group.verdict for group in self.groups)
+        return self.count(verdict) > 0 or verdict in groups
 
 
 def compare(
@@ -100,7 +88,7 @@ def compare(
         baseline: at least one report.
         candidate: at least one report.
         threshold: smallest change worth acting on, as a share.
-        alpha: chance, over all rows together, that any is called changed where none is.
+        alpha: chance, over all rows and groups, that any is called changed where none is.
         any_environment: whether to judge across machines, devices and versions.
     """
     baseline, candidate = distinct(baseline), distinct(candidate)
@@ -110,12 +98,11 @@ def compare(
     serious = any(difference.serious for difference in environment)
     comparable = any_environment or not serious
     names = [name for name in before.measured if comparable and name in after.measured]
-    level = row_level(
-        alpha, sum(before.measured[name][0].benchmark.backend != SPEED_LIMIT for name in names)
-    )
+    level = rows_level(alpha, _benchmarks(before, names))
     enough = max(REPORTS_AS_UNITS, smallest_units(level))
-    comparisons, rule = judge_rows(
+    judged = judge_sides(
         [(before.measured[name], after.measured[name]) for name in names],
+        baseline[0].environment,
         threshold=threshold,
         alpha=alpha,
         by_report=min(len(baseline), len(candidate)) >= enough,
@@ -124,8 +111,8 @@ def compare(
     return Diff(
         baseline=describe(baseline),
         candidate=describe(candidate),
-        comparisons=comparisons,
-        groups=groups(comparisons),
+        comparisons=judged.comparisons,
+        groups=judged.groups,
         newly_failing=tuple(
             change(failed)
             for name, failed in after.failed.items()
@@ -139,7 +126,8 @@ def compare(
         added=_benchmarks(after, (name for name in after.measured if name not in before.measured)),
         environment=environment,
         comparable=comparable,
-        rule=rule,
+        rule=judged.rule,
+        drift=judged.drift,
         alpha=alpha,
     )
 
@@ -156,7 +144,7 @@ def exit_code(diff: Diff, *, strict: bool = False, detect: float | None = None) 
         return ExitCode.FAILED
     if not any(comparison.verdict for comparison in diff.comparisons):
         return ExitCode.NOTHING
-    if diff.count(Verdict.REGRESSED):
+    if diff.shows(Verdict.REGRESSED):
         return ExitCode.REGRESSED
     if strict and (diff.removed or diff.newly_skipped or undecided(diff, detect)):
         return ExitCode.UNDECIDED
@@ -221,16 +209,3 @@ def _gone(before: Rows, after: Rows) -> list[str]:
 
 def _benchmarks(rows: Rows, names: Iterable[str]) -> tuple[Benchmark, ...]:
     return tuple(rows.measured[name][0].benchmark for name in names)
-
-
-def groups(comparisons: Sequence[Comparison]) -> tuple[Group, ...]:
-    """Return the geometric mean of each backend's ratios over shapes and options."""
-    logs: dict[tuple[str, str, str, str, str], list[float]] = {}
-    for row in comparisons:
-        case = row.benchmark.case
-        key = (case.operation, case.direction, case.dtype, case.device_type, row.benchmark.backend)
-        logs.setdefault(key, []).append(math.log(row.ratio.value))
-    return tuple(
-        Group(*key, ratio=math.exp(math.fsum(values) / len(values)), rows=len(values))
-        for key, values in logs.items()
-    )

@@ -1,14 +1,28 @@
 """Two sides of one session: pairs of processes in, one verdict a row out."""
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 
 from lnbench.errors import ReportError
 from lnbench.judge.comparison import Comparison, caveats
-from lnbench.judge.diff import Change, Diff, change, groups
+from lnbench.judge.diff import Change, Diff, change
+from lnbench.judge.groups import (
+    Group,
+    alphas,
+    described,
+    group_key,
+    judged_groups,
+    read_pairs,
+)
 from lnbench.judge.ranks import row_level
 from lnbench.judge.side import Side
-from lnbench.judge.stats import locations, paired_logs, time_estimate
+from lnbench.judge.stats import Floats, locations, paired_passes, time_estimate
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
+from lnbench.plan.case import Benchmark
 from lnbench.record.environment import differences
 from lnbench.record.outcome import Failed, Measured, Outcome, Skipped
 from lnbench.record.report import ComparisonReport, Report
@@ -27,14 +41,48 @@ def pair_rule(rows: int, looks: tuple[int, ...], threshold: float, alpha: float)
     return Rule(threshold, level, drift=0.0, unit="pair", looks=looks)
 
 
-def decided(rule: Rule) -> Callable[[Measured, Measured], bool]:
-    """Return the stop rule of a session: whether the pairs of a row show anything."""
+class Decided:
+    """The stop rule of a session: whether a row shows anything, or will not.
 
-    def is_decided(baseline: Measured, candidate: Measured) -> bool:
-        interval = _log_interval(baseline, candidate, rule.level)
-        return interval is not None and judge(interval, rule)[0] is not Verdict.INCONCLUSIVE
+    A row is done when it is judged; also when its group is shown to be unchanged and the row itself
+    lies well within the threshold. That ends rows which only time could prove unchanged, and can
+    call none changed.
 
-    return is_decided
+    Args:
+        benchmarks: the rows of the session, one each.
+        looks: the numbers of pairs at which it looks.
+        threshold: smallest change worth acting on, as a share.
+        alpha: chance, over all rows, groups and looks, that any is called changed where none is.
+    """
+
+    def __init__(
+        self,
+        benchmarks: Sequence[Benchmark],
+        looks: tuple[int, ...],
+        threshold: float = 0.05,
+        alpha: float = 0.01,
+    ) -> None:
+        for_rows, self._alpha = alphas(alpha, benchmarks)
+        self._rule = pair_rule(len(benchmarks), looks, threshold, for_rows)
+        self._groups = judged_groups(benchmarks)
+        self._places = {benchmark: i for i, benchmark in enumerate(benchmarks)}
+        self._logs: list[Floats] = [np.empty(0) for _ in benchmarks]
+
+    def __call__(self, baseline: Measured, candidate: Measured) -> bool:
+        """Return whether the pairs of a row are enough."""
+        logs = paired_passes(candidate, baseline)
+        place = self._places[candidate.benchmark]
+        self._logs[place] = logs
+        interval = _log_interval(logs, self._rule.level)
+        if interval is None:
+            return False
+        if judge(interval, self._rule)[0] is not Verdict.INCONCLUSIVE:
+            return True
+        key = group_key(candidate.benchmark)
+        if key not in self._groups or abs(interval.value) > self._rule.limit / 2:
+            return False
+        readings = read_pairs(_table(self._logs), self._groups, self._rule, self._alpha)
+        return key in readings and readings[key].verdict is Verdict.UNCHANGED
 
 
 def compare_sides(report: Report, *, threshold: float = 0.05, alpha: float = 0.01) -> Diff:
@@ -51,16 +99,21 @@ def compare_sides(report: Report, *, threshold: float = 0.05, alpha: float = 0.0
         )
     before, after = (_by_row(report, name) for name in ("baseline", "candidate"))
     names = list(dict.fromkeys((*before, *after)))
-    rule = pair_rule(len(names), report.looks, threshold, alpha)
-    found = (_comparison(before.get(name), after.get(name), rule) for name in names)
-    comparisons = tuple(row for row in found if row is not None)
-    sides = report.sides
+    benchmarks = [(after.get(name) or before[name]).benchmark for name in names]
+    for_rows, for_groups = alphas(alpha, benchmarks)
+    rule = pair_rule(len(names), report.looks, threshold, for_rows)
     pairs = [(before.get(name), after.get(name)) for name in names]
+    logs = [_logs(*pair) for pair in pairs]
+    rows = zip(pairs, logs, strict=True)
+    comparisons = tuple(row for row in itertools.starmap(partial(_comparison, rule), rows) if row)
+    sides = report.sides
     return Diff(
         baseline=_side(report, 0),
         candidate=_side(report, 1),
         comparisons=comparisons,
-        groups=groups(comparisons),
+        groups=_groups(
+            comparisons, [line for line in logs if np.isfinite(line).any()], rule, for_groups
+        ),
         newly_failing=_changes(pairs, Measured, Failed),
         still_failing=_changes(pairs, Failed, Failed),
         newly_skipped=_changes(pairs, Measured, Skipped),
@@ -88,13 +141,23 @@ def _by_row(report: ComparisonReport, side: str) -> dict[str, Outcome]:
     }
 
 
-def _comparison(before: Outcome | None, after: Outcome | None, rule: Rule) -> Comparison | None:
+def _logs(before: Outcome | None, after: Outcome | None) -> Floats:
+    """Return a row's logarithms of candidate ÷ baseline by pair; none where a side has none."""
     if not isinstance(before, Measured) or not isinstance(after, Measured):
-        return None
-    interval = _log_interval(before, after, rule.level)
-    if interval is None:
+        return np.empty(0)
+    return paired_passes(after, before)
+
+
+def _comparison(
+    rule: Rule, row: tuple[Outcome | None, Outcome | None], logs: Floats
+) -> Comparison | None:
+    before, after = row
+    interval = _log_interval(logs, rule.level)
+    if interval is None or not isinstance(before, Measured) or not isinstance(after, Measured):
         return None
     verdict, reason, reach = judge(interval, rule)
+    pairs = logs[np.isfinite(logs)]
+    apart = max(pairs.min(), -pairs.max())
     return Comparison(
         benchmark=after.benchmark,
         baseline=time_estimate(before.times_s),
@@ -104,16 +167,31 @@ def _comparison(before: Outcome | None, after: Outcome | None, rule: Rule) -> Co
         verdict=verdict,
         reason=reason,
         caveats=caveats(((before,), (after,))),
+        unproven=verdict is Verdict.INCONCLUSIVE and bool(apart > rule.limit),
     )
 
 
-def _log_interval(baseline: Measured, candidate: Measured, level: float) -> LogInterval | None:
+def _groups(
+    comparisons: Sequence[Comparison], logs: Sequence[Floats], rule: Rule, alpha: float
+) -> tuple[Group, ...]:
+    benchmarks = [row.benchmark for row in comparisons]
+    groups = judged_groups(benchmarks)
+    readings = read_pairs(_table(logs), groups, rule, alpha)
+    return described(benchmarks, [math.log(row.ratio.value) for row in comparisons], readings)
+
+
+def _table(lines: Sequence[Floats]) -> Floats:
+    """Return lines of different lengths as one table, with NaN where they end."""
+    return np.array(list(itertools.zip_longest(*lines, fillvalue=np.nan)), np.float64).T
+
+
+def _log_interval(logs: Floats, level: float) -> LogInterval | None:
     """Return a row's logarithm of candidate ÷ baseline; None where no pass has both."""
-    logs = paired_logs(candidate, baseline)
-    if not logs.size:
+    pairs = logs[np.isfinite(logs)]
+    if not pairs.size:
         return None
-    value, low, high = locations([logs], level)[0].tolist()
-    return LogInterval(value, low, high, (logs.size, logs.size))
+    value, low, high = locations([pairs], level)[0].tolist()
+    return LogInterval(value, low, high, (pairs.size, pairs.size))
 
 
 def _side(report: ComparisonReport, index: int) -> Side:

@@ -103,6 +103,18 @@ def regime(
     return Regime.BANDWIDTH if speed >= BANDWIDTH_SHARE else None
 
 
+def memory_level(row: Measured, environment: Environment) -> str:
+    """Return where a row's operands are between calls: `cpu cache`, `cpu memory`, `cuda memory`.
+
+    Rows of one level feel what disturbs a machine alike.
+    """
+    case = row.benchmark.case
+    cached = case.options.cache is Cache.HOT and row.work.bytes_moved <= cache_bytes(
+        row, environment
+    )
+    return f"{case.device_type} {'cache' if cached else 'memory'}"
+
+
 def cache_bytes(row: Measured, environment: Environment) -> int:
     """Return the size of the last-level cache of the device that a row was measured on."""
     case = row.benchmark.case

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import islice, zip_longest
 
 import msgspec
+import numpy as np
 
 from lnbench.errors import ReportError
 from lnbench.judge.stats import Floats, locations, pass_logs
@@ -90,12 +91,32 @@ def gather(reports: Sequence[Report]) -> Rows:
     return rows
 
 
-def units(rows: Sequence[tuple[Measured, ...]], *, by_report: bool) -> list[Floats]:
-    """Return the logarithms of time that replicate, one array a row: of passes or of reports."""
-    import numpy as np
+def units(rows: Sequence[tuple[Measured, ...]], *, by_report: bool) -> Floats:
+    """Return the logarithms of time that replicate, rows × units: of passes or of reports.
 
-    logs = pass_logs([outcome.times_s for row in rows for outcome in row])
+    NaN where a pass was lost, or was not taken. What stands in one column ran in one pass, as long
+    as the rows have the same reports.
+    """
+    logs = iter(pass_logs([outcome.times_s for row in rows for outcome in row]))
     if by_report:
-        logs = [line[:1] for line in locations(logs, level=0.5)]
-    remaining = iter(logs)
-    return [np.concatenate(list(islice(remaining, len(row)))) for row in rows]
+        lines = iter(locations(list(logs), level=0.5)[:, 0])
+        return _filled([list(islice(lines, len(row))) for row in rows])
+    reports = max(map(len, rows), default=0)
+    widths = [max(len(row[i].times_s) for row in rows if i < len(row)) for i in range(reports)]
+    places = np.cumsum([0, *widths])
+    table = np.full((len(rows), places[-1]), np.nan)
+    for line, row in zip(table, rows, strict=True):
+        for outcome, place in zip(row, places, strict=False):
+            taken = [place + number for number, times in enumerate(outcome.times_s) if times]
+            line[taken] = next(logs)
+    return table
+
+
+def known(table: Floats) -> list[Floats]:
+    """Return each line of a table without its NaNs."""
+    return [line[np.isfinite(line)] for line in table]
+
+
+def _filled(lines: Sequence[Sequence[float]]) -> Floats:
+    """Return lines of different lengths as one table, with NaN where they end."""
+    return np.array(list(zip_longest(*lines, fillvalue=np.nan)), dtype=np.float64).T

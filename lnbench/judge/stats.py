@@ -113,12 +113,17 @@ def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = 
         denominator: another backend of the same case, in the same session.
         by_round: whether samples of one round belong together; False compares medians of passes.
     """
+    logs = paired_passes(numerator, denominator, by_round=by_round)
+    return logs[np.isfinite(logs)]
+
+
+def paired_passes(numerator: Measured, denominator: Measured, *, by_round: bool = True) -> Floats:
+    """Return what `paired_logs` does, with NaN in the place of a pass that only one has."""
     keyed = _by_round if by_round else _by_pass
     logs = []
     for above, below in zip(keyed(numerator), keyed(denominator), strict=False):
         pairs = [log - below[number] for number, log in above.items() if number in below]
-        if pairs:
-            logs.append(statistics.median(pairs))
+        logs.append(statistics.median(pairs) if pairs else math.nan)
     return np.array(logs, dtype=np.float64)
 
 

@@ -35,7 +35,8 @@ class Rule(msgspec.Struct, frozen=True):
     level: float
     """The level of every interval and verdict: alpha ÷ (rows × looks)."""
     drift: float
-    """By how much each end of an interval is widened, as a logarithm: τ, or 0 between pairs."""
+    """By how much each end of an interval is widened, as a logarithm: τ, or 0 between pairs; of
+    several regimes the largest."""
     unit: str
     """What replicates: `pass`, `report` or `pair`."""
     looks: tuple[int, ...] = ()

@@ -1,10 +1,12 @@
 """A diff as Markdown, as JSON and as GitHub's annotations, and the columns of all its forms."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Change, Diff
+from lnbench.judge.groups import Group
 from lnbench.judge.verdict import Verdict
 from lnbench.render import diff_text as words
 from lnbench.render.forms import json_text
@@ -24,12 +26,27 @@ NUMBERS = (
 )
 """What is said of every row that both sides measured, between its name and its verdict."""
 
+GROUP_NUMBERS: Mapping[str, Callable[[Group], str]] = {
+    "rows": lambda group: str(group.rows),
+    "ratio": lambda group: words.reading(group.absolute),
+    "against the rest": lambda group: words.reading(group.relative),
+    "detects": lambda group: words.number(group.detectable or math.inf),
+}
+"""What is said of every group that is judged, between its name and its verdict."""
+
 _COMPARISON = (
     Column(None, attrgetter("benchmark.id"), key="benchmark"),
     *NUMBERS,
     Column(None, attrgetter("verdict"), key="verdict"),
     Column(None, attrgetter("reason"), key="reason"),
     Column(None, attrgetter("caveats"), key="caveats"),
+    Column(None, attrgetter("unproven"), key="unproven"),
+)
+
+_GROUP = (
+    *(Column(None, attrgetter(name), key=name) for name in Group.__struct_fields__),
+    Column(None, attrgetter("verdict"), key="verdict"),
+    Column(None, attrgetter("detectable"), key="detectable"),
 )
 
 
@@ -44,14 +61,39 @@ def diff_markdown(diff: Diff) -> str:
         for text, serious in words.environment(diff)
     ]
     parts.append("\n".join(header))
+    if drifted := words.drifted(diff):
+        parts.append(_escaped(drifted))
+    if unproven := words.unproven(diff):
+        parts += ["### moved in every pass, not proven", _listed(unproven)]
     for title, rows in words.blocks(diff):
         parts += [f"### {_escaped(title)}", "\n".join(_markdown_table(rows))]
+    for title, groups in words.group_blocks(diff):
+        parts += [f"### groups · {_escaped(title)}", "\n".join(_group_table(groups))]
+    if note := words.group_note(diff):
+        parts.append(note)
     if means := words.means(diff):
-        text = "\n".join(f"- {title}: {text}" for title, text in means)
-        parts += ["### geometric means, for orientation", _escaped(text)]
+        parts += ["### geometric means, for orientation", _listed(means)]
     for title, lines in words.changes(diff):
         parts += [f"### {title}", "\n".join(f"- {_escaped(line)}" for line in lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def _listed(lines: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- {_escaped(name)}: {_escaped(text)}" for name, text in lines)
+
+
+def _group_table(groups: Iterable[Group]) -> Iterator[str]:
+    yield f"| backend | {' | '.join(GROUP_NUMBERS)} | verdict |"
+    yield f"|:--|{'--:|' * len(GROUP_NUMBERS)}:--|"
+    for group in groups:
+        cells = (group.backend, *(cell(group) for cell in GROUP_NUMBERS.values()))
+        yield f"| {' | '.join(map(_escaped, cells))} | {_marked(group.verdict)} |"
+
+
+def _marked(verdict: Verdict | None) -> str:
+    """Return a verdict in bold where it shows a change."""
+    changed = verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
+    return f"**{verdict}**" if changed else verdict or words.CONTROL
 
 
 def _markdown_table(rows: Sequence[Comparison]) -> Iterator[str]:
@@ -59,11 +101,8 @@ def _markdown_table(rows: Sequence[Comparison]) -> Iterator[str]:
     yield f"|:--|:--|{'--:|' * len(NUMBERS)}:--|:--|"
     for shape, members in words.shapes(rows):
         for row in members:
-            verdict = row.verdict or words.CONTROL
-            if row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
-                verdict = f"**{verdict}**"
             numbers = (column.cell(row) for column in NUMBERS)
-            cells = (shape, row.benchmark.backend, *numbers, verdict, words.note(row))
+            cells = (shape, row.benchmark.backend, *numbers, _marked(row.verdict), words.note(row))
             yield f"| {' | '.join(map(_escaped, cells))} |"
 
 
@@ -86,10 +125,15 @@ def diff_json(diff: Diff) -> str:
         "level": diff.rule.level,
         "unit": diff.rule.unit,
         "looks": diff.rule.looks,
-        "drift": {"tau": diff.rule.drift, "controls": diff.controls, "widened_by": diff.rule.drift},
+        "drift": {
+            "tau": diff.drift.tau if diff.drift else 0.0,
+            "controls": diff.controls,
+            "widened_by": diff.rule.drift,
+            "by_regime": dict(diff.drift.by_regime) if diff.drift else {},
+        },
         "counts": {verdict.value: diff.count(verdict) for verdict in Verdict},
         "comparisons": objects(_COMPARISON, diff.comparisons),
-        "groups": diff.groups,
+        "groups": objects(_GROUP, diff.groups),
         "newly_failing": _changes(diff.newly_failing),
         "still_failing": _changes(diff.still_failing),
         "newly_skipped": _changes(diff.newly_skipped),
@@ -115,6 +159,12 @@ def annotations(diff: Diff) -> Iterator[str]:
         if row.verdict in levels:
             text = f"candidate ÷ baseline is {words.ratio(row.ratio)}"
             yield _command(levels[row.verdict], f"{row.verdict}: {row.benchmark.id}", text)
+    for group in diff.groups:
+        if group.verdict in levels:
+            name = f"{words.title_of(group)} · {group.backend}"
+            yield _command(
+                levels[group.verdict], f"{group.verdict}: {name}", words.group_line(group)
+            )
     if refusal := words.refusal(diff):
         yield _command("warning", "lnbench", refusal)
     yield _command("notice", "lnbench", words.summary(diff))

@@ -12,7 +12,7 @@ from lnbench.judge.diff import Diff
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.case import shape_text
 from lnbench.render import diff_text as words
-from lnbench.render.diff import NUMBERS
+from lnbench.render.diff import GROUP_NUMBERS, NUMBERS
 from lnbench.render.table import Screen
 
 _STYLES = {
@@ -22,7 +22,14 @@ _STYLES = {
     Verdict.UNCHANGED: "",
     None: "dim",
 }
-_WIDTHS = {"baseline": 8, "candidate": 9, "ratio": 17, "detects": 7}
+_WIDTHS = {
+    "baseline": 8,
+    "candidate": 9,
+    "ratio": 17,
+    "detects": 7,
+    "rows": 4,
+    "against the rest": 17,
+}
 """Least widths, which keep blocks in line with each other."""
 _VERDICT_WIDTH = 14
 _NOTES_BESIDE = 120
@@ -37,6 +44,11 @@ def diff_table(diff: Diff) -> Screen:
         beside = width >= _NOTES_BESIDE
         notes = {} if beside else _numbered(diff)
         yield _header(diff)
+        if drifted := words.drifted(diff):
+            yield Text(drifted, style="bold yellow")
+        if unproven := words.unproven(diff):
+            yield Text("\nmoved in every pass, not proven", style="bold yellow")
+            yield _pairs(unproven)
         blocks = words.blocks(diff)
         labels = [(shape_text(r.benchmark.case.shape), _backend(r)) for r in diff.comparisons]
         label_width = max((cell_len(text) for pair in labels for text in pair), default=0)
@@ -48,6 +60,7 @@ def diff_table(diff: Diff) -> Screen:
         if notes:
             yield Text()
             yield _pairs((mark, note) for note, mark in notes.items())
+        yield from _groups(diff)
         if means := words.means(diff):
             yield Text("\ngeometric means, for orientation", style="bold")
             yield _pairs(means)
@@ -77,6 +90,26 @@ def _pairs(lines: Iterable[tuple[str, str]]) -> Table:
     for name, text in lines:
         grid.add_row(Text(name, style="dim"), Text(text))
     return grid
+
+
+def _groups(diff: Diff) -> Iterator[RenderableType]:
+    """Yield the verdicts on groups."""
+    names = [group.backend for group in diff.groups]
+    for i, (title, groups) in enumerate(words.group_blocks(diff)):
+        yield Text(f"\n{title} · all shapes", style="bold")
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table.show_header = i == 0
+        table.add_column("", min_width=max(map(cell_len, names)) + 2)
+        for name in GROUP_NUMBERS:
+            table.add_column(name, min_width=_WIDTHS.get(name), justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for group in groups:
+            numbers = (cell(group) for cell in GROUP_NUMBERS.values())
+            verdict = Text(group.verdict or "", style=_STYLES[group.verdict])
+            table.add_row(f"  {group.backend}", *numbers, verdict)
+        yield table
+    if note := words.group_note(diff):
+        yield Text(note, style="dim")
 
 
 def _backend(row: Comparison) -> str:

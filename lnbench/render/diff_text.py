@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from lnbench.judge.comparison import Comparison
-from lnbench.judge.diff import Diff, Group, undecided
+from lnbench.judge.diff import Diff, undecided
+from lnbench.judge.groups import FEWEST_GROUPS, Group, Reading
 from lnbench.judge.side import Side
 from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
@@ -14,7 +15,7 @@ from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
 from lnbench.render.rows import group_title
 from lnbench.render.sheet import ABSENT, grouped
-from lnbench.units import one_line, significant
+from lnbench.units import format_time, one_line, significant
 
 CONTROL = "control"
 """What stands in the place of a verdict in a row of the copy."""
@@ -24,6 +25,9 @@ _TENTH, _TEN = 0.1, 10
 _RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _OF_ALL_ROWS = (CaveatKind.DRIFT, CaveatKind.ENVIRONMENT)
 """Caveats that the header has already said."""
+
+Judged = TypeVar("Judged", Comparison, Group)
+"""What has a verdict."""
 
 Block: TypeAlias = tuple[str, list[Comparison]]
 """A title, and the rows below it."""
@@ -36,13 +40,22 @@ def header(diff: Diff) -> list[tuple[str, str]]:
     if judged:
         rule = diff.rule
         looks = f" ÷ {len(rule.looks)} looks" if rule.looks else ""
-        share = f"alpha {percent(diff.alpha)} ÷ {judged} rows{looks} = level {rule.level:.2g}"
+        shared = any(group.verdict is not None for group in diff.groups)
+        alpha = percent(diff.alpha / 2) if shared else percent(diff.alpha)
+        others = f", {alpha} for groups" if shared else ""
+        share = f"alpha {alpha} ÷ {judged} rows{looks} = level {rule.level:.2g}{others}"
         unit = f"by {rule.unit}"
         lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share} · {unit}"))
-    if judged and not rule.looks:
+    if judged and diff.drift is not None:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
-        widened = f"intervals widened by {percent(math.expm1(rule.drift))}"
-        lines.append(("drift", f"τ {percent(diff.rule.drift)} · {widened} · {source}"))
+        widths = dict(diff.drift.by_regime) or {"": diff.rule.drift}
+        if len(set(widths.values())) == 1:
+            widths = {"": diff.rule.drift}
+        widened = ", ".join(
+            f"{percent(math.expm1(width))} {regime}".rstrip() for regime, width in widths.items()
+        )
+        tau = percent(diff.drift.tau)
+        lines.append(("drift", f"τ {tau} · intervals widened by {widened} · {source}"))
     return lines
 
 
@@ -74,6 +87,9 @@ def summary(diff: Diff) -> str:
     order = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
     counts = [f"threshold {percent(diff.rule.threshold)}"]
     counts += [f"{diff.count(verdict)} {verdict}" for verdict in order]
+    for verdict in order[:2]:
+        groups = sum(group.verdict is verdict for group in diff.groups)
+        counts += [f"{groups} {'group' if groups == 1 else 'groups'} {verdict}"] if groups else []
     counts += [f"{len(lines)} {title}" for title, lines in changes(diff)]
     return " · ".join(counts)
 
@@ -97,17 +113,81 @@ def shapes(rows: Iterable[Comparison]) -> list[Block]:
     return _worst_first(ranked, lambda row: shape_text(row.benchmark.case.shape))
 
 
+def group_blocks(diff: Diff) -> list[tuple[str, list[Group]]]:
+    """Return the groups that are judged by all but their backend, what changed first."""
+    judged = sorted((group for group in diff.groups if group.verdict is not None), key=_rank)
+    return _worst_first(judged, title_of)
+
+
+def reading(one: Reading | None) -> str:
+    """Return the ratio of one reading with its interval; a dash where there is none."""
+    return ratio(one.ratio) if one else ABSENT
+
+
+def group_line(group: Group) -> str:
+    """Return what the readings of a group show, in one line."""
+    texts = [f"candidate ÷ baseline is {reading(group.absolute)}"]
+    if group.relative:
+        texts.append(f"{reading(group.relative)} against the rest of its passes")
+    return f"{', '.join(texts)}, over {group.rows} rows"
+
+
+def group_note(diff: Diff) -> str:
+    """Return why groups have no relative reading; empty where they have, or none is judged."""
+    judged = [group for group in diff.groups if group.absolute]
+    if not judged or diff.drift is None or any(group.relative for group in judged):
+        return ""
+    if len(judged) < FEWEST_GROUPS:
+        return f"{len(judged)} groups are too few to control each other: read by their times alone"
+    return "many groups changed together: read by their times alone, the rest is no control"
+
+
+def unproven(diff: Diff) -> list[tuple[str, str]]:
+    """Return the rows that moved in every pass and are not proven, the largest move first."""
+    rows = sorted(
+        (row for row in diff.comparisons if row.unproven),
+        key=lambda row: -abs(math.log(row.ratio.value)),
+    )
+    return [
+        (
+            row.benchmark.id,
+            f"{number(row.ratio.value)} {_times(row)}: {row.reason}",
+        )
+        for row in rows
+    ]
+
+
+def _times(row: Comparison) -> str:
+    return f"({format_time(row.baseline.value)} → {format_time(row.candidate.value)})"
+
+
+def drifted(diff: Diff) -> str:
+    """Return that two hours cannot be compared, where drift hides the threshold; else empty."""
+    if diff.drift is None or diff.rule.drift < diff.rule.limit or not diff.comparisons:
+        return ""
+    apart = [
+        f"{regime} by {percent(math.expm1(tau))}"
+        for regime, tau in diff.drift.by_regime.items()
+        if tau >= diff.rule.limit
+    ]
+    return (
+        f"these two hours cannot be compared at {percent(diff.rule.threshold)}: the copy moved in "
+        f"{', '.join(apart)}; use lnbench ab, which measures both sides in one session"
+    )
+
+
 def means(diff: Diff) -> list[tuple[str, str]]:
     """Return geometric means of the ratios: a title, and the backends with theirs."""
-
-    def title_of(group: Group) -> str:
-        return f"{group.operation} · {group.direction} · {group.dtype} · {group.device_type}"
-
-    titles = grouped(diff.groups, title_of)
+    titles = grouped((group for group in diff.groups if group.verdict is None), title_of)
     return [
         (title, " · ".join(f"{group.backend} {number(group.ratio)}" for group in groups))
         for title, groups in titles.items()
     ]
+
+
+def title_of(group: Group) -> str:
+    """Return what a group is, but for its backend."""
+    return f"{group.operation} · {group.direction} · {group.dtype} · {group.device_type}"
 
 
 def changes(diff: Diff) -> list[tuple[str, list[str]]]:
@@ -160,10 +240,12 @@ def _side(side: Side) -> str:
     return one_line(" · ".join(filter(None, parts)))
 
 
-def _rank(row: Comparison) -> int:
+def _rank(row: Comparison | Group) -> int:
     return len(_RANK) if row.verdict is None else _RANK[row.verdict]
 
 
-def _worst_first(rows: Iterable[Comparison], title: Callable[[Comparison], str]) -> list[Block]:
+def _worst_first(
+    rows: Iterable[Judged], title: Callable[[Judged], str]
+) -> list[tuple[str, list[Judged]]]:
     blocks = grouped(rows, title)
     return sorted(blocks.items(), key=lambda block: min(map(_rank, block[1])))

@@ -213,7 +213,8 @@ def test_the_copy_is_shown_without_a_verdict_and_without_an_exit_code():
 def test_drift_is_read_from_the_copy_and_hides_what_moved_with_it():
     slow = dict.fromkeys(("numpy", "torch-eager", "torch-compile", "triton"), 1.1)
     diff = compare([run(seed=0)], [run(seed=1, slow=slow, copy_slow=1.1)])
-    assert diff.rule.drift == pytest.approx(math.log(1.1), rel=0.05)
+    assert diff.drift.tau == pytest.approx(math.log(1.1), rel=0.05)
+    assert diff.rule.drift > diff.drift.tau  # kernels may feel twice what the copy does
     assert diff.controls == 1
     assert diff.count(Verdict.INCONCLUSIVE) == 4
     assert CaveatKind.DRIFT in {caveat.kind for caveat in one(diff).caveats}
@@ -445,6 +446,6 @@ def test_two_thousand_rows_are_judged_in_one_sweep(monkeypatch):
     ranks.signed_rank_cut.cache_clear()
     diff = compare([before], [after])
     assert len(diff.comparisons) == 2000
-    assert ranks.rank_sum_cut.cache_info().misses == 1
+    assert ranks.rank_sum_cut.cache_info().misses == 2  # for rows, and for groups
     assert ranks.signed_rank_cut.cache_info().misses == 1
-    assert len(sweeps) == 3  # the ratios, and the times of each side
+    assert len(sweeps) == 4  # the ratios of rows and of groups, and the times of each side

@@ -5,13 +5,13 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from factories import failed, measured, report, skipped
+from factories import benchmark, failed, measured, report, skipped
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lnbench.errors import ReportError
 from lnbench.judge.diff import exit_code
-from lnbench.judge.paired import compare_sides, decided, pair_rule
+from lnbench.judge.paired import Decided, compare_sides
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.budget import LOOKS, looks_within
 from lnbench.record.report import ReportSide
@@ -61,12 +61,12 @@ def noise(rng, pairs):
 
 def row_verdict(rng, change, threshold):
     """Return what a session shows of one row: it looks, and stops where it is decided."""
-    rule = pair_rule(ROWS, LOOKS, threshold, alpha=0.01)
+    decided = Decided([benchmark()], LOOKS, threshold, alpha=0.01 / ROWS)
     baseline, candidate = noise(rng, LOOKS[-1])
     candidate = candidate + math.log1p(change)
     for look in LOOKS:
         pair = timed(baseline[:look]), timed(candidate[:look])
-        if decided(rule)(*pair):
+        if decided(*pair):
             break
     found = compare_sides(sided(pair), threshold=threshold, alpha=0.01 / ROWS)
     (row,) = found.comparisons

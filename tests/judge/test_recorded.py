@@ -1,14 +1,17 @@
 """The rules against pairs that were really measured: docs/evidence/pairs.json."""
 
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
+from lnbench.judge.diff import compare
 from lnbench.judge.paired import pair_rule
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.budget import LOOKS
+from lnbench.record import report
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
 CHANGED = (Verdict.REGRESSED, Verdict.IMPROVED)
@@ -80,3 +83,12 @@ def test_a_change_of_just_the_threshold_is_called_about_half_the_time(script):
     """As docs/verdicts.md says: error is controlled at a ratio of 1, not at the threshold."""
     found = list(script.resampled(0.05, 0.05, sessions=60))
     assert 0.2 < found.count(Verdict.REGRESSED) / len(found) < 0.8
+
+
+def test_recorded_runs_of_identical_code_show_no_row_and_no_group():
+    runs = [report.read(path) for path in sorted(EVIDENCE.glob("groups/recorded-*.json"))]
+    assert len(runs) == 4
+    for baseline, candidate in itertools.permutations(runs, 2):
+        diff = compare([baseline], [candidate])
+        assert sum(group.relative is not None for group in diff.groups) == 7
+        assert not any(diff.shows(verdict) for verdict in CHANGED)
