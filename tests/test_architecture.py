@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 LINES, MOST_LINES = 250, 400
 LONG_FILES = {
     "cli/options.py": "one entry an option, declared once for all commands",
+    "judge/groups.py": "a group, and its readings in diff and in ab",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
     "operations/rowwise/numba/loops.py": "the loops that Numba keeps on disk as one file",
     "operations/rowwise/triton/backward.py": "sums, tiles and parts of one backward pass",
@@ -34,6 +35,7 @@ LONG_FUNCTIONS = {
     "cli/ab.py: ab_command": "its signature is the list of all options",
     "cli/run.py: run_command": "its signature is the list of all options",
     "cli/paper.py: train_command": "its signature is the list of all options",
+    "judge/comparison.py: judge_sides": "one step a line, from reports to verdicts",
     "judge/diff.py: compare": "one keyword argument a line of what it returns",
     "operations/batchnorm/numpy.py: backward": "its signature and arrays' shapes are half of it",
     "operations/layernorm/numba.py: backward": "its signature and arrays' shapes are half of it",

@@ -97,25 +97,15 @@ def judge_sides(
     )
     before, after = map(known, sides)
     intervals = _intervals(before, after, level)
-    moved = drift(
-        [interval.value for interval in itertools.compress(intervals, controls)],
-        list(itertools.compress(regimes, controls)),
-    )
+    moved = _moved(itertools.compress(zip(intervals, regimes, strict=True), controls))
     rule = Rule(threshold, level, moved.largest, "report" if by_report else "pass")
+    care = [
+        (*caveats(row), *shared, *_drifted(moved.of(regime)))
+        for row, regime in zip(rows, regimes, strict=True)
+    ]
+    rules = [msgspec.structs.replace(rule, drift=moved.of(regime)) for regime in regimes]
     times = zip(_times(before), _times(after), strict=True)
-    comparisons = tuple(
-        _comparison(
-            benchmark,
-            time,
-            interval,
-            msgspec.structs.replace(rule, drift=moved.of(regime)),
-            (*caveats(row), *shared, *_drifted(moved.of(regime))),
-        )
-        for benchmark, time, interval, regime, row in zip(
-            benchmarks, times, intervals, regimes, rows, strict=True
-        )
-    )
-    comparisons = tuple(map(_marked, comparisons, before, after, itertools.repeat(rule)))
+    comparisons = map(_comparison, benchmarks, times, intervals, rules, care)
     readings = read_sides(
         sides,
         layout(benchmarks, regimes),
@@ -123,8 +113,12 @@ def judge_sides(
         rule,
         alphas(alpha, benchmarks)[1],
     )
-    logs = [interval.value for interval in intervals]
-    return Judged(comparisons, described(benchmarks, logs, *readings), rule, moved)
+    return Judged(
+        tuple(map(_marked, comparisons, before, after, itertools.repeat(rule))),
+        described(benchmarks, [interval.value for interval in intervals], *readings),
+        rule,
+        moved,
+    )
 
 
 def layout(benchmarks: Sequence[Benchmark], regimes: Sequence[str]) -> Layout:
@@ -140,6 +134,11 @@ def _numbers(names: Iterable[Hashable]) -> tuple[int, ...]:
     """Return the number of each name, in the order in which they are first met."""
     numbers: dict[Hashable, int] = {}
     return tuple(numbers.setdefault(name, len(numbers)) for name in names)
+
+
+def _moved(copies: Iterable[tuple[LogInterval, str]]) -> Drift:
+    listed = list(copies)
+    return drift([interval.value for interval, _ in listed], [regime for _, regime in listed])
 
 
 def _drifted(tau: float) -> tuple[Caveat, ...]:

@@ -104,8 +104,7 @@ def compare_sides(report: Report, *, threshold: float = 0.05, alpha: float = 0.0
     rule = pair_rule(len(names), report.looks, threshold, for_rows)
     pairs = [(before.get(name), after.get(name)) for name in names]
     logs = [_logs(*pair) for pair in pairs]
-    rows = zip(pairs, logs, strict=True)
-    comparisons = tuple(row for row in itertools.starmap(partial(_comparison, rule), rows) if row)
+    comparisons = tuple(filter(None, map(partial(_comparison, rule), pairs, logs)))
     sides = report.sides
     return Diff(
         baseline=_side(report, 0),

@@ -27,8 +27,6 @@ _OF_ALL_ROWS = (CaveatKind.DRIFT, CaveatKind.ENVIRONMENT)
 """Caveats that the header has already said."""
 
 Judged = TypeVar("Judged", Comparison, Group)
-"""What has a verdict."""
-
 Block: TypeAlias = tuple[str, list[Comparison]]
 """A title, and the rows below it."""
 

@@ -99,9 +99,7 @@ def select(flags: WorkerFlags) -> Iterator[Selection]:
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
                 "see what there is: lnbench list benchmarks",
             )
-        environment = collect(
-            threads, machines[0].devices, settings, machines[0].packages, machines[0].variables
-        )
+        environment = _environment(threads, settings, machines[0])
         yield Selection(
             suite=suite,
             groups=groups,
@@ -231,6 +229,10 @@ def _unable(groups: Iterable[Sequence[Planned]], machines: Sequence[Machine]) ->
             yield Skipped.of(row.benchmark, reason=answer.text, side=row.side)
 
 
+def _environment(threads: int, settings: Mapping[str, str], machine: Machine) -> Environment:
+    return collect(threads, machine.devices, settings, machine.packages, machine.variables)
+
+
 def _recorded(one: Side, machine: Machine, here: Environment) -> ReportSide:
     environment = msgspec.structs.replace(
         here, python=machine.python, packages=machine.packages, devices=machine.devices
@@ -244,6 +246,5 @@ def _spawns(method: str | None) -> bool:
         raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")
     if method == "fork" and not hasattr(os, "fork"):
         raise ConfigError("--start-method fork: this system cannot fork", "use spawn")
-    # Elsewhere a forked child that touches the system's frameworks is not safe: Python itself
-    # spawns on macOS since 3.8.
+    # Elsewhere a forked child must not touch the system's frameworks: Python spawns on macOS too.
     return method == "spawn" or (method is None and not sys.platform.startswith("linux"))
