@@ -1,44 +1,90 @@
 """`lnbench ab`: two sides measured in one session, side by side, and judged."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
 from lnbench.cli import diff, options, verdict_options
-from lnbench.errors import ExitCode
+from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import AbFlags
+from lnbench.plan.side import SideKind, branch_of, parse_side
 
 if TYPE_CHECKING:
-    from lnbench.record.report import Report
+    from lnbench.record.report import ComparisonReport, Report
 
 
-@options.command(format=options.VERDICT_FORMAT)
+@options.command(format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
 def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""
     from lnbench.cli import formats, progress
+    from lnbench.cli.again import again
     from lnbench.judge.paired import Decided, compare_sides
+    from lnbench.record.report import ComparisonReport
     from lnbench.session import resume, selection
     from lnbench.session.stopping import PairStopping
 
+    flags = _both_sides(flags)
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
     with selection.select(flags) as selected:
         cases = (benchmark.case for benchmark in selected.benchmarks)
-        begun = resume.begin(flags.resume, selected.new_report(), cases)
+        new = selected.new_report()
+        begun = resume.begin(flags.resume, new, cases)
         _say_uncommitted(begun)
+        if isinstance(begun, ComparisonReport):
+            _say_diverged(begun)
         if flags.dry_run:
             formats.dry_run(selected)
             return
         rows = [candidate.benchmark for _, candidate in selected.groups]
         decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)
-        again = "interrupted; judged is what was measured by then; go on with: lnbench ab …"
-        report, path, interrupted = progress.follow(selected, stopping, begun, flags, again)
+        command = again(new.tool.arguments, command="ab")
+        how = f"interrupted; judged is what was measured by then; go on with: {command}"
+        report, path, interrupted = progress.follow(selected, stopping, begun, flags, how)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
     if not flags.quiet:
         diff.show(changes, flags.format, path)
     code = ExitCode.INTERRUPTED if interrupted else None
     diff.leave(changes, levels, strict=flags.strict, code=code)
+
+
+def _both_sides(flags: AbFlags) -> AbFlags:
+    """Return the flags with both sides named: `git:A...B` alone is followed by the suite."""
+    branch = branch_of(flags.baseline)
+    kinds = tuple(f"{kind}:" for kind in SideKind)
+    if flags.candidate.startswith(kinds) or (branch is None and flags.candidate):
+        return flags
+    if branch is None:
+        parse_side(flags.baseline)
+        raise ConfigError(
+            f"'{flags.baseline}' is one side, and ab compares two",
+            "name the other one too, or git:main...HEAD for a branch against where it began",
+        )
+    usual = (AbFlags(baseline="").suite, os.environ.get("LNBENCH_SUITE"))
+    if flags.candidate and flags.suite not in usual:
+        raise ConfigError(
+            f"'{flags.candidate}' is no side, and '{flags.baseline}' names both sides already",
+            f"leave '{flags.candidate}' out, or name a candidate such as git:HEAD",
+        )
+    suite = flags.candidate or flags.suite
+    return msgspec.structs.replace(flags, candidate=branch, suite=suite)
+
+
+def _say_diverged(begun: "ComparisonReport") -> None:
+    """Say to stderr where a commit has changes that the other one has not seen."""
+    from lnbench.workers.install import diverged
+
+    one, other = begun.sides
+    if one.commit and other.commit and diverged(one.commit, other.commit):
+        first, last = (each.text.removeprefix("git:") for each in (one, other))
+        typer.echo(
+            f"note: {one.text} has commits that {other.text} lacks, which are judged as if it had "
+            f"undone them; git:{first}...{last} compares with where it began",
+            err=True,
+        )
 
 
 def _say_uncommitted(begun: "Report") -> None:

@@ -20,10 +20,14 @@ _SIDES = "backend:NAME, backend:NAME+10%, git:REF, pip:REQUIREMENT or python:PAT
 
 OPTIONS: dict[str, Any] = {
     "baseline": typer.Argument(
-        help=f"The side to compare with: {_SIDES}.", autocompletion=completion.sides
+        help=f"The side to compare with: {_SIDES}; or git:A...B, both at once: what B changed "
+        "since it branched off A.",
+        autocompletion=completion.sides,
     ),
     "candidate": typer.Argument(
-        help="The side that is judged: likewise.", autocompletion=completion.sides
+        help="The side that is judged: likewise; left out after git:A...B.",
+        autocompletion=completion.sides,
+        show_default=False,
     ),
     "model": typer.Option(
         envvar="LNBENCH_MODEL", help="mlp, rnn, lstm, gru; or several by commas."
@@ -164,7 +168,8 @@ OPTIONS: dict[str, Any] = {
     ),
     "time": typer.Option(
         envvar="LNBENCH_TIME",
-        help="Seconds of samples that one benchmark may take.",
+        help="Seconds of samples after which a row stops; without it, --max-time and --fast, no "
+        "row stops before it has the passes that diff needs.",
         rich_help_panel=_BUDGET,
         show_default=False,
     ),
@@ -290,7 +295,7 @@ OPTIONS: dict[str, Any] = {
     "resume": typer.Option(
         "--resume",
         envvar="LNBENCH_RESUME",
-        help="Go on with an interrupted report, in place.",
+        help="Go on with a report, in place: an interrupted one, or to take more passes.",
         rich_help_panel=_OUTPUT,
         show_default=False,
     ),
@@ -302,6 +307,14 @@ OPTIONS: dict[str, Any] = {
     ),
 }
 """What `--help` says of each field of `plan.flags`, in the order in which it says it."""
+
+PAIR_TIME = typer.Option(
+    envvar="LNBENCH_TIME",
+    help="Seconds that a row's pairs may take, all but the first: processes and samples; 20.",
+    rich_help_panel=_BUDGET,
+    show_default=False,
+)
+"""`--time` of `ab`."""
 
 VERDICT_FORMAT = typer.Option(
     "--format",

@@ -1,5 +1,6 @@
 """`lnbench run`: measure, show, and write a report."""
 
+import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,35 +10,74 @@ from lnbench.errors import ExitCode, UnknownNameError
 from lnbench.plan.flags import RunFlags
 
 if TYPE_CHECKING:
+    from lnbench.plan.case import Benchmark
     from lnbench.record.outcome import Outcome
+    from lnbench.record.report import Report
     from lnbench.session.selection import Selection
+    from lnbench.session.stopping import RowStopping
 
 
 @options.command()
 def run_command(flags: RunFlags) -> None:
     """Measure a suite on this machine, show tables, write a report."""
     from lnbench.cli import formats, progress
-    from lnbench.judge.stopping import precise
+    from lnbench.cli.again import again, say_fitness
+    from lnbench.judge.fitness import shortfall
     from lnbench.session import resume, selection
-    from lnbench.session.stopping import RowStopping
 
     formats.check_format(flags.format)
-    with selection.select(flags) as selected:
-        _check_relative(flags.relative_to, selected)
-        cases = (benchmark.case for benchmark in selected.benchmarks)
-        begun = resume.begin(flags.resume, selected.new_report(), cases)
+    with selection.select(flags) as choice:
+        _check_relative(flags.relative_to, choice)
+        cases = (benchmark.case for benchmark in choice.benchmarks)
+        new = choice.new_report()
+        begun = resume.begin(flags.resume, new, cases, timed=choice.suite.timed)
+        selected = choice.under(begun.budget)
         if flags.dry_run:
             formats.dry_run(selected)
             return
-        stopping = RowStopping(precise, selected.setting.budget)
-        again = "interrupted; go on with: lnbench run …"
-        report, path, interrupted = progress.follow(selected, stopping, begun, flags, again)
+        typed, started = new.tool.arguments, time.monotonic()
+        how = f"interrupted; go on with: {again(typed)}"
+        stopping = _stopping(selected, begun)
+        report, path, interrupted = progress.follow(selected, stopping, begun, flags, how)
+        taken_s = time.monotonic() - started
     if not flags.quiet:
         formats.show(report, flags.format, relative_to=flags.relative_to)
         typer.echo(f"report: {path}", err=True)
-    if missing := _unfinished(report.outcomes, selected) * (not interrupted):
-        typer.echo(f"--max-time: {missing} rows want more; go on with --resume {path}", err=True)
+    if not interrupted:
+        taken = _passes(report) - _passes(begun)
+        lack = shortfall(report, _able(selected), taken_s / taken if taken else None)
+        if lack is not None and not flags.quiet:
+            say_fitness(report, path, lack, typed)
+        elif missing := _unfinished(report.outcomes, selected):
+            more = f"{missing} rows want more; go on with --resume {path}"
+            typer.echo(f"--max-time: {more}", err=True)
     raise typer.Exit(ExitCode.INTERRUPTED if interrupted else exit_code(report.outcomes))
+
+
+def _able(selected: "Selection") -> "list[Benchmark]":
+    """Return what can be measured here."""
+    unable = {outcome.benchmark for outcome in selected.unable}
+    return [benchmark for benchmark in selected.benchmarks if benchmark not in unable]
+
+
+def _stopping(selected: "Selection", begun: "Report") -> "RowStopping":
+    """Return when rows stop: where nobody says how long, not before a `diff` can judge them."""
+    from lnbench.judge.fitness import passes_needed
+    from lnbench.judge.stopping import precise
+    from lnbench.record.outcome import Measured
+    from lnbench.session.stopping import RowStopping
+
+    earlier = [each.benchmark for each in begun.outcomes if isinstance(each, Measured)]
+    least = 1 if selected.suite.timed else passes_needed((*earlier, *_able(selected)))
+    return RowStopping(precise, selected.setting.budget, least)
+
+
+def _passes(report: "Report") -> int:
+    """Return how many passes all rows of a report have together."""
+    from lnbench.record.outcome import Measured
+
+    rows = [outcome for outcome in report.outcomes if isinstance(outcome, Measured)]
+    return sum(bool(times) for row in rows for times in row.times_s)
 
 
 def exit_code(outcomes: "tuple[Outcome, ...]") -> ExitCode:

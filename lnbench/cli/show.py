@@ -28,6 +28,8 @@ def show_command(
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
+    from lnbench.cli.again import say_fitness
+    from lnbench.judge.fitness import shortfall
     from lnbench.paper import report as training
     from lnbench.record import report as reports
 
@@ -49,6 +51,7 @@ def show_command(
         diff.show(compare_sides(kept), format_)
     else:
         formats.show(kept, format_, relative_to=relative_to, by=by, metric=metric)
+        say_fitness(kept, report, shortfall(kept), kept.tool.arguments)
 
 
 def _check_pivot(by: str, metric: str) -> None:

@@ -11,7 +11,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: float = 0.05
     """Half-width of a row's 95 % interval, as a share, at which the row may stop; above 0."""
     time_s: float = 5.0
-    """Seconds of samples of one benchmark, over all passes; in `ab`, of all that a row takes."""
+    """Seconds of samples of one benchmark, over all passes; in `ab`, of whole passes of a pair."""
     passes: int = 12
     """Most passes; each takes a row once, in processes of its own."""
     rounds: int = 10

@@ -72,8 +72,8 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
 
     baseline: str
     """The side to compare with."""
-    candidate: str
-    """The side that is judged."""
+    candidate: str = ""
+    """The side that is judged; empty where the baseline is `git:A...B`, which names both."""
     suite: str = "ci"
     threshold: str = "5%"
     alpha: str = "0.01"

@@ -1,4 +1,7 @@
-"""A side of `lnbench ab`: `backend:NAME+10%`, `git:REF`, `pip:REQUIREMENT` or `python:PATH`."""
+"""A side of `lnbench ab`: `backend:NAME+10%`, `git:REF`, `pip:REQUIREMENT` or `python:PATH`.
+
+`git:A...B` is the merge base of two commits, where B branched off, as `git diff A...B` has it.
+"""
 
 from enum import StrEnum
 
@@ -6,6 +9,9 @@ import msgspec
 
 from lnbench.errors import ConfigError, suggestion
 from lnbench.units import parse_percent
+
+DOTS = "..."
+"""Between two commits, what stands for their merge base."""
 
 _LARGEST_SLOWDOWN = 10.0
 
@@ -52,7 +58,22 @@ def parse_side(text: str) -> SideSpec:
     # A name that begins with a hyphen would be an option to git or pip.
     if not value or value.startswith("-"):
         raise ConfigError(f"'{text}' names no {_NOUNS[kind]}", f"write {word}:{_EXAMPLES[kind]}")
+    if kind is SideKind.GIT and branch_of(text) is None and ".." in value:
+        first, _, last = value.partition("..")
+        hint = f"write git:{first} git:{last}, or git:{first}...{last} for their merge base"
+        raise ConfigError(f"'{text}' is two commits, no side", hint)
     return SideSpec(text, kind, value, slowdown)
+
+
+def branch_of(text: str) -> str | None:
+    """Return the side at the end of `git:A...B`, `git:B`; None for any other side."""
+    word, _, value = text.partition(":")
+    first, dots, last = value.strip().partition(DOTS)
+    if word != SideKind.GIT or not dots:
+        return None
+    if DOTS in last or first.startswith("-") or last.startswith(("-", ".")):
+        raise ConfigError(f"'{text}' is no range of commits", "write git:main...HEAD")
+    return f"git:{last or 'HEAD'}"
 
 
 def check_sides(baseline: SideSpec, candidate: SideSpec) -> None:

@@ -25,6 +25,7 @@ from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
 
 FILE_NAME = "benchmarks.yaml"
+_TIMES = frozenset(("time", "max_time"))
 MOST_CASES = 100_000
 """More than any run could measure in a month; beyond lies a slip of a power of ten."""
 
@@ -60,6 +61,8 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much measuring to do."""
     filters: tuple[str, ...] = ()
     """Globs over benchmark ids; a benchmark stays where any of them fits. None: all stay."""
+    timed: bool = False
+    """Whether the file or a flag says how long: then rows may stop too early for a verdict."""
 
     def override(self, said: Overrides) -> "Suite":
         """Return the suite with what flags say in its place."""
@@ -69,6 +72,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             tuple(grids),
             said.budget_over(self.budget),
             (*self.filters, *said.filters),
+            said.preset == "fast"
+            or not _TIMES.isdisjoint(key for key, _ in said.budget)
+            or (self.timed and said.preset is None),
         )
 
     def benchmarks(
@@ -178,7 +184,12 @@ def _suite_file(data: object, name: str) -> SuiteFile:
     return SuiteFile(
         name,
         tuple(
-            Suite(key, _grids(grids, f"{name}: suites.{key}"), budget)
+            Suite(
+                key,
+                _grids(grids, f"{name}: suites.{key}"),
+                budget,
+                timed=not _TIMES.isdisjoint(said),
+            )
             for key, grids in suites.items()
         ),
     )

@@ -41,7 +41,7 @@ class Group:
             if (row.benchmark, row.side) in outcomes:
                 row.go_on(outcomes[row.benchmark, row.side])
         self.spent_s = sum(row.spent_s for row in self.rows)
-        """Seconds that its passes took, with all that comes before the samples."""
+        """Seconds that its passes took but the first, with all that comes before the samples."""
         self.last_pass_s = 0.0
         """Seconds of its last pass; the first one also compiles and makes the truth."""
 

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from lnbench.session import memory
 from lnbench.session.block import Setting
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.sides import Side, side
-from lnbench.workers.launcher import Interpreter
+from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
 from lnbench.workers.variables import plain_variables, variables
 
@@ -63,6 +62,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """The numbers of pairs at which a comparison is judged."""
         return looks_within(self.setting.budget.passes)
 
+    def under(self, budget: Budget) -> "Selection":
+        """Return the selection as it is measured with another budget."""
+        setting = msgspec.structs.replace(self.setting, budget=budget)
+        return msgspec.structs.replace(self, setting=setting)
+
     def new_report(self) -> Report:
         """Return a report that begins now."""
         fields = {
@@ -84,7 +88,7 @@ def select(flags: WorkerFlags) -> Iterator[Selection]:
 
     Sides are installed before that. What workers compile is gone with the selection.
     """
-    spawn = _spawns(flags.start_method)
+    spawn = spawns(flags.start_method)
     with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
         threads = flags.threads or physical_cores()
         settings = variables(
@@ -238,13 +242,3 @@ def _recorded(one: Side, machine: Machine, here: Environment) -> ReportSide:
         here, python=machine.python, packages=machine.packages, devices=machine.devices
     )
     return ReportSide(one.spec.text, one.commit, one.spec.slowdown, environment)
-
-
-def _spawns(method: str | None) -> bool:
-    """Return whether workers are spawned, by flag or because this system cannot fork safely."""
-    if method not in (None, "fork", "spawn"):
-        raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")
-    if method == "fork" and not hasattr(os, "fork"):
-        raise ConfigError("--start-method fork: this system cannot fork", "use spawn")
-    # Elsewhere a forked child must not touch the system's frameworks: Python spawns on macOS too.
-    return method == "spawn" or (method is None and not sys.platform.startswith("linux"))

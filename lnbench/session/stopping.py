@@ -26,24 +26,32 @@ class RowStopping:
     Args:
         precise: whether the times of a row, one tuple a pass, are as precise as a budget asks.
         budget: its passes and seconds of samples are those of each row.
+        least_passes: passes before precision or time stops a row; no more than the budget's.
     """
 
     def __init__(
-        self, precise: Callable[[tuple[tuple[float, ...], ...], Budget], bool], budget: Budget
+        self,
+        precise: Callable[[tuple[tuple[float, ...], ...], Budget], bool],
+        budget: Budget,
+        least_passes: int = 1,
     ) -> None:
         self._precise, self._budget = precise, budget
+        self._least = min(least_passes, budget.passes)
 
     def look(self, group: Group, *, last: bool) -> None:  # noqa: ARG002  (open rows stay open)
         """Close the rows that have had enough."""
         others = [row for row in group.rows if row.benchmark.backend != SPEED_LIMIT]
         for row in others or group.rows:
-            if row.open:
+            # A session that goes on may ask for more passes than the one that stopped the row.
+            if row.open or (row.stopped is not Stopped.PASSES and _taken(row) < self._least):
                 row.stopped = self._why(row)
-        if others and not any(row.open for row in others):
-            reasons = [row.stopped for row in others if row.stopped is not None]
-            for row in group.rows:
-                if row.open and any(row.samples):
-                    row.stopped = reasons[-1] if reasons else Stopped.PASSES
+        if not others:
+            return
+        wanting = any(row.open for row in others)
+        reasons = [row.stopped for row in others if row.stopped is not None]
+        for row in group.rows:
+            if row.benchmark.backend == SPEED_LIMIT and any(row.samples):
+                row.stopped = None if wanting else (reasons or [Stopped.PASSES])[-1]
 
     def left_s(self, group: Group, pass_s: float) -> float:
         """Return the seconds of all passes that are left; most rows take fewer."""
@@ -51,13 +59,19 @@ class RowStopping:
         return passes * pass_s
 
     def _why(self, row: Ledger) -> Stopped | None:
-        if not any(row.samples):
+        if not _taken(row):
             return None
-        if self._precise(row.times_s, self._budget):
+        enough = _taken(row) >= self._least
+        if enough and self._precise(row.times_s, self._budget):
             return Stopped.PRECISION
         if row.passes >= self._budget.passes:
             return Stopped.PASSES
-        return Stopped.TIME if row.spent_s >= self._budget.time_s else None
+        return Stopped.TIME if enough and row.spent_s >= self._budget.time_s else None
+
+
+def _taken(row: Ledger) -> int:
+    """Return how many passes of a row have samples: those whose process died have none."""
+    return sum(map(bool, row.samples))
 
 
 class PairStopping:
@@ -66,7 +80,8 @@ class PairStopping:
     Args:
         decided: whether the pairs of two sides show what there is to show.
         looks: numbers of pairs at which a pair may be decided, ascending; the last ends it.
-        budget: its `time_s` is that of a pair, with all that comes before the samples.
+        budget: its `time_s` bounds what the passes of a pair take, from starting its processes on;
+            the first one, which also compiles, is left out.
     """
 
     def __init__(

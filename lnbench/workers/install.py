@@ -13,25 +13,56 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from lnbench.errors import ConfigError
+from lnbench.plan.side import DOTS
 
 _PATIENCE_S = 1800.0  # torch is gigabytes
 
 
 def commit_of(ref: str) -> str:
-    """Return the full hash of a commit of the project in this folder; ConfigError if none."""
+    """Return the full hash of a commit of the project in this folder; ConfigError if none.
+
+    Of `A...B` it is their merge base; an end that is left out is HEAD.
+    """
     if shutil.which("git") is None:
         raise ConfigError(f"git:{ref} needs git, which is not installed", "install git")
     if _git("rev-parse", "--show-toplevel").returncode:
         raise ConfigError(
             f"git:{ref}: this folder is in no git repository", "go to the project's folder"
         )
+    first, dots, last = ref.partition(DOTS)
+    if not dots:
+        return _commit(ref, f"git:{ref}")
+    ends = [_commit(end or "HEAD", f"git:{ref}") for end in (first, last)]
+    done = _git("merge-base", *ends)
+    if done.returncode:
+        raise ConfigError(
+            f"git:{ref}: the two commits have no ancestor in common here",
+            _unshallow() or f"compare them as they are: git:{first or 'HEAD'} git:{last or 'HEAD'}",
+        )
+    return done.stdout.split()[0]
+
+
+def diverged(one: str, other: str) -> bool:
+    """Return whether each of two commits has what the other lacks; False where git cannot tell."""
+    pairs = ((one, other), (other, one))
+    return all(_git("merge-base", "--is-ancestor", *pair).returncode == 1 for pair in pairs)
+
+
+def _commit(ref: str, text: str) -> str:
     done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if done.returncode:
         raise ConfigError(
-            f"git:{ref}: there is no such commit here",
-            "a shallow clone lacks old ones: git fetch --unshallow, or git fetch origin BRANCH",
+            f"{text}: there is no such commit here" + f": {ref}" * (DOTS in text),
+            _unshallow() or "is the name right? a branch of the server is origin/NAME: git fetch",
         )
     return done.stdout.strip()
+
+
+def _unshallow() -> str:
+    """Return what to do where this clone lacks the old commits; empty where it has them all."""
+    if _git("rev-parse", "--is-shallow-repository").stdout.strip() != "true":
+        return ""
+    return "this clone is shallow: git fetch --unshallow, or fetch-depth: 0 of actions/checkout"
 
 
 def commit_overlay(commit: str, text: str) -> Path:

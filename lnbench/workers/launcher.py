@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from lnbench.errors import LnbenchError
+from lnbench.errors import ConfigError, LnbenchError
 from lnbench.measure.telemetry import SESSION
 from lnbench.workers import nursery
 from lnbench.workers.handle import WorkerError, WorkerHandle
@@ -168,3 +168,13 @@ def _obstacle(launcher: Nursery) -> str:
 def _reap(pid: int) -> int:
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def spawns(method: str | None) -> bool:
+    """Return whether workers are spawned, by flag or because this system cannot fork safely."""
+    if method not in (None, "fork", "spawn"):
+        raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")
+    if method == "fork" and not hasattr(os, "fork"):
+        raise ConfigError("--start-method fork: this system cannot fork", "use spawn")
+    # Elsewhere a forked child must not touch the system's frameworks: Python spawns on macOS too.
+    return method == "spawn" or (method is None and not sys.platform.startswith("linux"))

@@ -235,7 +235,9 @@ def test_ctrl_c_leaves_a_whole_report_that_goes_on_and_no_process(environment, t
         ["pgrep", "-f", "lnbench.workers.nursery.*plain"], capture_output=True, check=False
     )
     assert left.stdout == b""
-    assert "go on with: lnbench ab … --resume ab.json" in errors.decode()
+    said = errors.decode()
+    assert "go on with: lnbench ab backend:plain backend:plain" in said
+    assert "--passes 40 --resume ab.json" in said
 
     before = reports.read(path)
     goes_on = [*command, *SMALL, "--passes", "40", "--resume", "ab.json"]

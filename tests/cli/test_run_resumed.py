@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from factories import measured, report
 
-from lnbench.plan.budget import Budget
+from lnbench.plan.budget import PRESETS, Budget
 from lnbench.record import report as reports
 from lnbench.record.outcome import Measured
 
@@ -45,6 +45,8 @@ def test_resuming_hands_the_earlier_outcomes_to_the_session_and_writes_in_place(
         (("--threads", "2"), "threads"),
         (("--seed", "1"), "seed changed since"),
         (("--time", "4"), "budget changed since"),
+        (("--passes", "2"), "budget changed since"),
+        (("--precision", "9%"), "budget changed since"),
     ],
 )
 def test_resuming_elsewhere_is_refused_and_names_what_changed(fake, earlier, other, named):
@@ -106,6 +108,22 @@ def test_the_budget_of_a_resumed_report_is_the_one_it_was_measured_with(fake, ea
     refused = found.exit_code == 2 and fake.session is None
     written = reports.read(Path("r.json")).budget
     assert refused or written == fake.session.setting.budget
+
+
+def test_a_resumed_run_that_asks_for_more_looks_at_every_row_anew(fake, earlier):
+    assert fake.call(*earlier, "--passes", "7").exit_code == 0
+
+    assert {row.stopped for row in fake.session.resume} == {None}
+    assert reports.read(Path("r.json")).budget.passes == 7
+
+
+def test_a_look_becomes_a_baseline_with_the_rounds_that_it_has(fake):
+    fake.call(*SMALL, "-b", "numpy", "--fast", "-o", "r.json")
+
+    assert fake.call(*SMALL, "-b", "numpy", "--resume", "r.json").exit_code == 0
+
+    budget = fake.session.setting.budget
+    assert (budget.passes, budget.rounds) == (Budget().passes, PRESETS["fast"].rounds)
 
 
 def passes_of(path):

@@ -3,7 +3,7 @@
 import pytest
 
 from lnbench.errors import ConfigError
-from lnbench.plan.side import SideKind, check_sides, parse_side
+from lnbench.plan.side import SideKind, branch_of, check_sides, parse_side
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from lnbench.plan.side import SideKind, check_sides, parse_side
         ("backend:torch-eager+10%", SideKind.BACKEND, "torch-eager", 0.1),
         ("backend:numpy+0.05", SideKind.BACKEND, "numpy", 0.05),
         ("git:main", SideKind.GIT, "main", 0.0),
+        ("git:main...HEAD", SideKind.GIT, "main...HEAD", 0.0),
         ("git:feature/a+b", SideKind.GIT, "feature/a+b", 0.0),
         ("pip:numpy==2.3.0", SideKind.PIP, "numpy==2.3.0", 0.0),
         ("python:/opt/venv/bin/python", SideKind.PYTHON, "/opt/venv/bin/python", 0.0),
@@ -29,6 +30,10 @@ def test_a_side_is_read_as_written(text, kind, value, slowdown):
     [
         ("numpy", "'numpy' is no side", "backend:numpy"),
         ("gti:main", "'gti:main' is no side", "did you mean 'git'?"),
+        ("git:main..HEAD", "is two commits", "git:main...HEAD"),
+        ("git:a....b", "is no range of commits", "git:main...HEAD"),
+        ("git:a...b...c", "is no range of commits", "git:main...HEAD"),
+        ("git:a...--upload-pack=x", "is no range of commits", "git:main...HEAD"),
         ("git:", "names no commit", "git:main"),
         ("git:--upload-pack=x", "names no commit", "git:main"),
         ("pip:-r file", "names no requirement", "pip:numpy"),
@@ -43,6 +48,21 @@ def test_a_wrong_side_is_one_sentence(text, words, hint):
         parse_side(text)
     assert words in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "branch"),
+    [
+        ("git:main...topic", "git:topic"),
+        ("git:main...", "git:HEAD"),
+        ("git:...topic", "git:topic"),
+        ("git:main", None),
+        ("pip:lnbench...x", None),
+        ("backend:numpy", None),
+    ],
+)
+def test_three_dots_name_the_branch_that_is_judged_as_git_diff_does(text, branch):
+    assert branch_of(text) == branch
 
 
 def test_a_backend_and_an_environment_are_no_pair():

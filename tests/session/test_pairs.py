@@ -73,7 +73,7 @@ def test_a_row_that_has_had_its_time_is_looked_at_once_more(setting, run):
     brief = msgspec.structs.replace(setting, budget=Budget(rounds=2, time_s=1e-6, timeout_s=60))
     seen = []
     found = run([pair()], brief, (16,), lambda one, other: bool(seen.append(len(one.times_s))))
-    assert seen == [1]
+    assert seen == [2], "its first pass, which also compiles, is left out"
     assert {each.stopped for each in found} == {Stopped.TIME}
 
 
