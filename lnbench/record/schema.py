@@ -12,6 +12,13 @@ from lnbench.record.report import Report
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_ALWAYS_THERE = (
+    ("BenchmarkReport", "schema"),
+    ("ComparisonReport", "schema"),
+    ("Agreement", "passed"),
+)
+"""Fields with a default in memory that every file has."""
+
 _SHAPE_TEXT = {"type": "string", "pattern": "^[0-9]+([x×][0-9]+)*$"}
 _SIZES = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
 _PERCENT = {"type": "string", "pattern": "^ *[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)? *%? *$"}
@@ -19,11 +26,10 @@ _PERCENT = {"type": "string", "pattern": "^ *[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)? 
 
 def report_schema() -> dict[str, Any]:
     """Return the schema of a report, with the number that `schema` has in it."""
-    return {
-        "$schema": DIALECT,
-        "title": "A report of lnbench, schema 1",
-        **_plain(msgspec.json.schema(Report)),
-    }
+    schema = _plain(msgspec.json.schema(Report))
+    for name, field in _ALWAYS_THERE:
+        schema["$defs"][name]["required"].append(field)
+    return {"$schema": DIALECT, "title": "A report of lnbench, schema 1", **schema}
 
 
 def suite_schema() -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Ledger:
             page_faults=self._page_faults(),
             peak_extra_bytes=self.peak_extra_bytes,
             stopped=self.stopped,
-            details=dict(sorted({**self.details, **self._device()}.items())),
+            details=_recordable({**self.details, **self._device()}),
             caveats=tuple(self.caveats),
             side=self.side,
         )
@@ -209,7 +209,10 @@ def _samples(outcome: Measured) -> list[dict[int, messages.Sampled]]:
 
     Of the device's counters each has the median or the highest; as many as were throttled are so.
     """
-    counters = {counter: outcome.details.get(name) for name, (counter, _) in _COUNTERS.items()}
+    counters = {
+        counter: None if isinstance(value := outcome.details.get(name), str) else value
+        for name, (counter, _) in _COUNTERS.items()  # what was no number is text
+    }
     throttled = outcome.details.get(_THROTTLED)
     why = [caveat.detail for caveat in outcome.caveats if caveat.kind is CaveatKind.THROTTLED]
     rest = itertools.count(int(throttled or 0), -1)
@@ -236,4 +239,4 @@ def _recordable(details: Mapping[str, Scalar]) -> dict[str, Scalar]:
             return True
         return math.isfinite(value) and (isinstance(value, float) or abs(value) < 2**63)
 
-    return {name: value if fits(value) else str(value) for name, value in details.items()}
+    return {name: value if fits(value) else str(value) for name, value in sorted(details.items())}

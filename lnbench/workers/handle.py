@@ -49,6 +49,7 @@ class WorkerHandle:
         try:
             self._connection.send_bytes(messages.encode(request))
             if not self._connection.poll(limit_s):
+                self._signal(signal.SIGKILL)  # nothing is timed beside a worker that hangs
                 raise WorkerError(f"no answer within {limit_s:g} s{self._log_tail()}")
             reply = messages.decode_reply(self._connection.recv_bytes())
         except (EOFError, OSError):

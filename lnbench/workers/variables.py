@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 AUTOTUNE = "LNBENCH_AUTOTUNE"
-"""Set to 1 where kernels are to be tuned; `triton_tuning` of the operations reads it."""
+"""Set to 1 where kernels are to be tuned; `rowwise/triton/tuning` of the operations reads it."""
 
 
 def variables(

@@ -95,6 +95,7 @@ def test_the_frozen_report_fits_its_schema():
     "change",
     [
         lambda report: report.pop("budget"),
+        lambda report: report.pop("schema"),
         lambda report: report.update(schema=2),
         lambda report: report.update(extra=1),
         lambda report: report["outcomes"][0].pop("rounds"),

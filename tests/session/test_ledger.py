@@ -66,6 +66,16 @@ def test_details_that_json_cannot_say_become_text():
     assert row.details == {"a": "inf", "b": str(2**63), "c": 2**63 - 1, "d": "x"}
 
 
+def test_a_counter_that_is_no_number_leaves_a_report_that_can_be_read(tmp_path):
+    row = row_of(Reading(float("nan"), 3201, 40, float("inf"), ""))
+    report.write(factories.report(row.outcome()), tmp_path / "r.json")
+    (outcome,) = report.read(tmp_path / "r.json").outcomes
+    assert (outcome.details["sm clock MHz"], outcome.details["power W"]) == ("nan", "inf")
+    again = Ledger(factories.benchmark(GPU))
+    again.go_on(outcome)
+    assert again.outcome().details["hottest C"] == 40
+
+
 def test_without_counters_nothing_is_said_of_the_device():
     assert dict(row_of(None, None).outcome().details) == {"threads": 1}
 

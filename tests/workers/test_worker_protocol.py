@@ -135,6 +135,17 @@ def test_silence_ends_at_the_limit_with_what_was_printed(line):
     assert str(error.value) == "no answer within 0.05 s; it printed: loading | compiling"
 
 
+def test_a_worker_that_says_nothing_uses_no_cpu_after_its_limit(tmp_path):
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    ours, theirs = socket.socketpair()
+    with theirs:
+        handle = WorkerHandle(Connection(ours.detach()), busy.pid, tmp_path / "log", lambda pid: 0)
+        with pytest.raises(WorkerError, match="no answer"):
+            handle.ask(messages.Finish(), messages.Finished, 0.05)
+        assert busy.wait(timeout=30) == -signal.SIGKILL
+        handle.end()
+
+
 def test_a_line_that_is_hung_up_is_a_worker_that_is_gone(line):
     line.worker.close()
 
