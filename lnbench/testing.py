@@ -65,8 +65,8 @@ class BackendContract:
     def subject(self) -> Backend:
         """The backend; a test that asks for it is skipped where it is not available."""
         made = self.backend()
-        if isinstance(found := made.availability(self.device), Unavailable):
-            pytest.skip(found.reason)
+        if isinstance(answer := made.availability(self.device), Unavailable):
+            pytest.skip(answer.reason)
         return made
 
     @cached_property
@@ -82,8 +82,8 @@ class BackendContract:
     @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:7", "mps", "xpu"])
     def test_availability_is_an_answer_for_every_device(self, device: str) -> None:
         """A device that is not there is a reason, not an exception."""
-        found = self.backend().availability(device)
-        assert isinstance(found, Available) or found.reason
+        answer = self.backend().availability(device)
+        assert isinstance(answer, Available) or answer.reason
 
     @pytest.mark.parametrize("cache", Cache)
     def test_its_clock_times_all_calls_together(self, cache: Cache) -> None:
@@ -121,7 +121,7 @@ class BackendContract:
         """No result is wider or narrower than the case asks; where any type will do, any does."""
         for dtype in self.dtypes:
             outputs, truths = self._verify(self._case(direction, (8, 16), dtype=dtype))
-            wanted = {name: each.dtype for name, each in truths.items() if each.dtype}
+            wanted = {name: truth.dtype for name, truth in truths.items() if truth.dtype}
             assert {name: dtype_of(outputs[name]) for name in wanted} == wanted
 
     @pytest.mark.parametrize("direction", Direction)
@@ -138,7 +138,7 @@ class BackendContract:
             pytest.skip("the speed limit moves bytes into ready buffers")
         routine = self._routine(case)
         held = [_Held(routine) for _ in range(self.calls)]
-        for spans in zip(*(each.spans for each in held), strict=True):
+        for spans in zip(*(result.spans for result in held), strict=True):
             assert all(end <= start for (_, end), (start, _) in pairwise(sorted(spans)))
 
     @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
@@ -175,12 +175,12 @@ class BackendContract:
         assert checksum(inputs) == before
 
     def _case(self, direction: Direction, shape: Shape = (64, 128), **rest: Any) -> Case:
-        given = {"dtype": self.dtypes[0], "device": self.device} | rest
-        return Case(self.operation, direction, shape, **given)
+        fields = {"dtype": self.dtypes[0], "device": self.device} | rest
+        return Case(self.operation, direction, shape, **fields)
 
     def _routine(self, case: Case, inputs: Arrays | None = None, threads: int = 0) -> Routine:
-        given = self.mathematics.inputs(case, seed=1) if inputs is None else inputs
-        return make_routine(self.subject, self.mathematics, case, given, threads or self.threads)
+        inputs = self.mathematics.inputs(case, seed=1) if inputs is None else inputs
+        return make_routine(self.subject, self.mathematics, case, inputs, threads or self.threads)
 
     def _switches(self, case: Case) -> int:
         """Return how often three calls of a new routine gave up the CPU."""
@@ -196,18 +196,18 @@ class BackendContract:
     def _verify(
         self, case: Case, inputs: Arrays | None = None, where: str = "random"
     ) -> tuple[Arrays, Mapping[str, Truth]]:
-        given = self.mathematics.inputs(case, seed=1) if inputs is None else inputs
-        truths = self.subject.truth(self.mathematics, case, given)
-        truths = truths or self.mathematics.reference(case, given)
+        inputs = self.mathematics.inputs(case, seed=1) if inputs is None else inputs
+        truths = self.subject.truth(self.mathematics, case, inputs)
+        truths = truths or self.mathematics.reference(case, inputs)
         third_party = self.subject.third_party
-        errors = torch_errors(self.mathematics, case, given, truths) if third_party else {}
-        with closing(self._routine(case, given)) as routine:
+        errors = torch_errors(self.mathematics, case, inputs, truths) if third_party else {}
+        with closing(self._routine(case, inputs)) as routine:
             outputs = routine.host(routine.run())
-        found = agreement(outputs, truths, errors)
-        assert found.outputs, f"{case.id}: nothing was compared"
+        compared = agreement(outputs, truths, errors)
+        assert compared.outputs, f"{case.id}: nothing was compared"
         # Third parties may exceed the ceiling that lnbench sets its own kernels, as torch does.
-        forgiven = third_party and as_good_as_torch(found, errors)
-        assert found.passed or forgiven, f"{case.id}, {where}: {wrong_text(found)}"
+        forgiven = third_party and as_good_as_torch(compared, errors)
+        assert compared.passed or forgiven, f"{case.id}, {where}: {wrong_text(compared)}"
         return outputs, truths
 
 
@@ -218,9 +218,9 @@ class _Held:
         self.results = routine.run()
         self.arrays = routine.host(self.results)
         self.bits = checksum(self.arrays)
-        given = self.results if isinstance(self.results, tuple) else ()
-        tensors = [(each.data_ptr(), each.nbytes) for each in given if hasattr(each, "data_ptr")]
-        arrays = [(each.ctypes.data, each.nbytes) for each in self.arrays.values()]
+        results = self.results if isinstance(self.results, tuple) else ()
+        tensors = [(out.data_ptr(), out.nbytes) for out in results if hasattr(out, "data_ptr")]
+        arrays = [(array.ctypes.data, array.nbytes) for array in self.arrays.values()]
         self.spans = [(start, start + size) for start, size in tensors or arrays]
 
 

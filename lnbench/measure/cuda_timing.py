@@ -114,16 +114,16 @@ class CudaTimer:
 
     def details(self) -> dict[str, str | float | bool]:
         """Return what the report says of this clock; seconds of the host for one launch too."""
-        found: dict[str, str | float | bool] = {
+        details: dict[str, str | float | bool] = {
             "clock": self.clock,
             "clock resolution_s": self.resolution_s,
             "clock overhead_s": self._overhead_s,
         }
         if self._launch_s is not None:
-            found["launch_s"] = self._launch_s
+            details["launch_s"] = self._launch_s
         if self._copies > 1:
-            found["rotated inputs"] = self._copies
-        return found | {"launch gaps": True} if self._gaps else found
+            details["rotated inputs"] = self._copies
+        return details | {"launch gaps": True} if self._gaps else details
 
     def _copies_for(self, moved_bytes: int) -> int:
         """Return how many sets of inputs take turns, so that each is cold when its turn comes."""
@@ -191,12 +191,12 @@ class CudaTimer:
     def _stretches(self, run: Call, calls: int) -> Iterator[tuple[Any, Any]]:
         """Queue the calls between marks: one pair around all, or cold, one around each."""
         stream = self._stream
-        stretches, each = (calls, 1) if self._cold else (1, calls)
+        stretches, repeats = (calls, 1) if self._cold else (1, calls)
         for _ in range(stretches):
             if self._cold:
                 stream.flush()
             start, begin = stream.mark(), self._host()
-            for _ in itertools.repeat(None, each):
+            for _ in itertools.repeat(None, repeats):
                 run()
             self._launching_s += self._host() - begin
             yield start, stream.mark()
@@ -206,9 +206,9 @@ class CudaTimer:
         self._stream.block(_FIRST_GUESS_S * _PAIRS)
         pairs = [(self._stream.mark(), self._stream.mark()) for _ in range(_PAIRS)]
         self._stream.synchronize()
-        found = sorted(self._stream.seconds(start, end) for start, end in pairs)
-        steps = [after - before for before, after in itertools.pairwise(found) if after > before]
-        return statistics.median(found), min(steps, default=0.0)
+        costs = sorted(self._stream.seconds(start, end) for start, end in pairs)
+        steps = [after - before for before, after in itertools.pairwise(costs) if after > before]
+        return statistics.median(costs), min(steps, default=0.0)
 
 
 def _in_turn(runs: Sequence[Call]) -> Call:

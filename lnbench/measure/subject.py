@@ -237,7 +237,7 @@ def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> Non
         shared = [name for name, one, other in pairs if tensors_may_share_memory(one, other)]
     else:
         again = routine.host(following)
-        shared = [name for name, each in outputs.items() if np.may_share_memory(each, again[name])]
+        shared = [name for name in outputs if np.may_share_memory(outputs[name], again[name])]
     for name in shared:
         raise WrongResultError(
             f"{name} shares memory with the {name} of the call before, which a user still holds"
@@ -247,4 +247,4 @@ def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> Non
 def _on_device(results: Any) -> list[Any]:
     """Return the results that are tensors on a device."""
     listed = results if isinstance(results, tuple | list) else [results]
-    return [each for each in listed if not getattr(each, "is_cpu", True)]
+    return [result for result in listed if not getattr(result, "is_cpu", True)]

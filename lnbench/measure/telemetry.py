@@ -131,12 +131,12 @@ class Telemetry:
 
 def _slowing_call(nvml: Any) -> Callable[[Any], int]:
     """Return what asks why the clocks are held down; it has two names, the older one goes away."""
-    found: Callable[[Any], int] = getattr(
+    call: Callable[[Any], int] = getattr(
         nvml,
         "nvmlDeviceGetCurrentClocksEventReasons",
         getattr(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", lambda _: 0),
     )
-    return found
+    return call
 
 
 def _reasons(bits: int) -> str:
@@ -149,11 +149,11 @@ def _others(processes: Sequence[Any]) -> int | None:
 
     None where the driver's process numbers are not ours, as in a container: then nobody knows.
     """
-    found = {process.pid for process in processes}
-    if os.getpid() not in found:
+    pids = {process.pid for process in processes}
+    if os.getpid() not in pids:
         return None
     session = int(os.environ.get(SESSION, os.getpid()))
-    return sum(session not in _line_of(pid) for pid in found)
+    return sum(session not in _line_of(pid) for pid in pids)
 
 
 def _line_of(pid: int) -> Iterator[int]:

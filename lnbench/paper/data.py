@@ -51,12 +51,12 @@ def _digits() -> Data:
             "the digits come with scikit-learn, which is not installed",
             "pip install 'lnbench[paper]', or name a folder of MNIST's files with --data",
         ) from None
-    found = load_digits()
-    images = (found.images / 16).astype(np.float32)
+    digits = load_digits()
+    images = (digits.images / 16).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(images))  # the same split for every seed
     held = round(_HELD_OUT * len(images))
     test, train = order[:held], order[held:]
-    labels = found.target.astype(np.int64)
+    labels = digits.target.astype(np.int64)
     name = "digits (1797 images of 8x8, a stand-in)"
     return Data(name, images[train], labels[train], images[test], labels[test])
 
@@ -83,7 +83,7 @@ def _idx_folder(folder: Path) -> Data:
         raise ConfigError(f"{folder}: train and t10k images differ in size")
     size = f"{len(images)} images of {images.shape[1]}x{images.shape[2]}"
     name = f"{folder.resolve().name} ({size}, {_digest(images, labels, test_images, test_labels)})"
-    scaled = (each.astype(np.float32) / 255 for each in (images, test_images))
+    scaled = (pixels.astype(np.float32) / 255 for pixels in (images, test_images))
     train, test = scaled
     return Data(name, train, labels.astype(np.int64), test, test_labels.astype(np.int64))
 

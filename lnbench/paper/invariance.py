@@ -122,7 +122,7 @@ def table(
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((CASES, INPUTS)) + 0.3
     w = rng.standard_normal((UNITS, INPUTS)) * INPUTS**-0.5 + 0.1
-    found = []
+    cells = []
     for normalization, normalize in normalizations.items():
         before = normalize(x, w, eps)
         pairs = zip(TRANSFORMATIONS.items(), PAPER[normalization], strict=True)
@@ -131,5 +131,5 @@ def table(
             moved = float(np.abs(after - before).max())
             # A variance v takes eps as a share eps/v; none shrinks much.
             measured = moved <= EXACT + 100 * eps
-            found.append(Cell(normalization, transformation, paper, measured, moved))
-    return tuple(found)
+            cells.append(Cell(normalization, transformation, paper, measured, moved))
+    return tuple(cells)

@@ -60,7 +60,7 @@ class Recurrent(torch.nn.Module):
         }[normalization]
         shapes = equations.shapes(cell, hidden, normalized=self.norm is not None)
         shapes["wx"] = (shapes["wx"][0], inputs)
-        self.given = torch.nn.ParameterDict(
+        self.weights = torch.nn.ParameterDict(
             {name: _parameter(name, shape) for name, shape in shapes.items()}
         )
         self.logits = torch.nn.Linear(hidden, classes)
@@ -68,7 +68,7 @@ class Recurrent(torch.nn.Module):
     def forward(self, images: Any) -> Any:
         """Return the logits of images (B, rows, columns)."""
         rows = images.transpose(0, 1)
-        h, _ = equations.forward(torch, self.cell, rows, dict(self.given), self.norm)
+        h, _ = equations.forward(torch, self.cell, rows, dict(self.weights), self.norm)
         return self.logits(h[-1])
 
 

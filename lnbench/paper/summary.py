@@ -42,14 +42,14 @@ class Group(msgspec.Struct, frozen=True):
 
 def groups(training: TrainingReport) -> tuple[Group, ...]:
     """Return the runs by all but their seed: models and their settings in the report's order."""
-    found: dict[tuple[str, str, int, float], list[Run]] = {}
+    runs: dict[tuple[str, str, int, float], list[Run]] = {}
     for run in training.runs:
         if run.finished:
             key = (run.model, run.normalization, run.batch_size, run.learning_rate)
-            found.setdefault(key, []).append(run)
-    places = list(dict.fromkeys((key[0], key[2], key[3]) for key in found))
-    ordered = sorted(found, key=lambda key: places.index((key[0], key[2], key[3])))
-    return tuple(_group(key, found[key], training.target_loss) for key in ordered)
+            runs.setdefault(key, []).append(run)
+    places = list(dict.fromkeys((key[0], key[2], key[3]) for key in runs))
+    ordered = sorted(runs, key=lambda key: places.index((key[0], key[2], key[3])))
+    return tuple(_group(key, runs[key], training.target_loss) for key in ordered)
 
 
 def reached(points: Sequence[Point], target: float) -> tuple[float, float] | None:
@@ -71,8 +71,8 @@ def reached(points: Sequence[Point], target: float) -> tuple[float, float] | Non
 
 
 def _group(key: tuple[str, str, int, float], runs: Sequence[Run], target: float) -> Group:
-    found = [reached(run.points, target) for run in runs]
-    there = [each for each in found if each is not None]
+    ends = (reached(run.points, target) for run in runs)
+    there = [end for end in ends if end is not None]
     complete = bool(there) and len(there) == len(runs)
     paces = [run.points[-1].seconds / run.points[-1].step for run in runs if run.points[-1].step]
     return Group(

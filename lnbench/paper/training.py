@@ -73,8 +73,8 @@ def _batches(cases: int, size: int, seed: int) -> Iterator[Any]:
 
 def _goals(steps: int) -> list[int]:
     """Return the steps after which a net is evaluated: close together at first."""
-    found = {math.ceil(steps * (k / _EVALUATIONS) ** 2) for k in range(1, _EVALUATIONS + 1)}
-    return sorted(found)
+    evaluated = {math.ceil(steps * (k / _EVALUATIONS) ** 2) for k in range(1, _EVALUATIONS + 1)}
+    return sorted(evaluated)
 
 
 def _evaluated(net: Any, loss_of: Any, held: list[Any], step: int, seconds: float) -> Point:

@@ -24,7 +24,7 @@ BUDGET_KEYS: dict[str, str] = {
 LARGEST_SHAPE = 2**63 - 1
 """Elements that an index of 64 bits reaches."""
 
-_Given = TypeVar("_Given")
+_Argument = TypeVar("_Argument")
 _Made = TypeVar("_Made")
 
 _SHAPE = "a shape such as [128, 768] or 128x768"
@@ -73,10 +73,10 @@ def budget_of(values: Mapping[str, float | None], base: Budget, where: str) -> B
     return located(lambda named: msgspec.structs.replace(base, **named), fields, where)
 
 
-def located(make: Callable[[_Given], _Made], given: _Given, where: str) -> _Made:
+def located(make: Callable[[_Argument], _Made], argument: _Argument, where: str) -> _Made:
     """Return `make(given)`; what is wrong with it becomes a ConfigError that says where."""
     try:
-        return make(given)
+        return make(argument)
     except LnbenchError as error:
         raise ConfigError(f"{where}: {error.message}", error.hint) from None
     except ValueError as error:

@@ -40,9 +40,9 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def grid(self, grid: Grid) -> Grid:
         """Return the grid with the axes that are said."""
-        said = {axis: getattr(self, axis) for axis in FLAG_AXES}
+        axes = {axis: getattr(self, axis) for axis in FLAG_AXES}
         return msgspec.structs.replace(
-            grid, **{axis: values for axis, values in said.items() if values is not None}
+            grid, **{axis: values for axis, values in axes.items() if values is not None}
         )
 
     def budget_over(self, budget: Budget) -> Budget:
@@ -74,7 +74,7 @@ def parse_overrides(
         preset: `fast`, `rigorous` or `default`.
         filters: globs over benchmark ids.
     """
-    said = {axis: _values(axis, list(texts), known) for axis, texts in axes.items()}
+    values = {axis: _values(axis, list(texts), known) for axis, texts in axes.items()}
     numbers = tuple(
         (key, number)
         for key, text in (budget or {}).items()
@@ -82,7 +82,7 @@ def parse_overrides(
     )
     for key, number in numbers:
         budget_of({key: number}, Budget(), _flag(key))
-    return Overrides(**said, preset=preset, budget=numbers, filters=_parts(filters, "--filter"))
+    return Overrides(**values, preset=preset, budget=numbers, filters=_parts(filters, "--filter"))
 
 
 def _values(axis: str, texts: list[str], known: Mapping[str, tuple[str, ...]]) -> Any:

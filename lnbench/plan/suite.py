@@ -64,17 +64,19 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timed: bool = False
     """Whether the file or a flag says how long: then rows may stop too early for a verdict."""
 
-    def override(self, said: Overrides) -> "Suite":
+    def override(self, overrides: Overrides) -> "Suite":
         """Return the suite with what flags say in its place."""
-        grids = (msgspec.structs.replace(entry, grid=said.grid(entry.grid)) for entry in self.grids)
         return Suite(
             self.name,
-            tuple(grids),
-            said.budget_over(self.budget),
-            (*self.filters, *said.filters),
-            said.preset == "fast"
-            or not _TIMES.isdisjoint(key for key, _ in said.budget)
-            or (self.timed and said.preset is None),
+            tuple(
+                msgspec.structs.replace(entry, grid=overrides.grid(entry.grid))
+                for entry in self.grids
+            ),
+            overrides.budget_over(self.budget),
+            (*self.filters, *overrides.filters),
+            overrides.preset == "fast"
+            or not _TIMES.isdisjoint(key for key, _ in overrides.budget)
+            or (self.timed and overrides.preset is None),
         )
 
     def benchmarks(
@@ -95,12 +97,12 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self, device: str, backends: tuple[str, ...]
     ) -> Iterator[tuple[Case, dict[str, None]]]:
         """Yield each distinct case once, with the backends of all grids that span it, in order."""
-        found: dict[str, tuple[Case, dict[str, None]]] = {}
+        by_id: dict[str, tuple[Case, dict[str, None]]] = {}
         self._check_size()
         for entry in self.grids:
             where = entry.where or f"suite '{self.name}'"
             for case in located(lambda entry: tuple(entry.cases(device)), entry, where):
-                same, names = found.setdefault(case.id, (case, {}))
+                same, names = by_id.setdefault(case.id, (case, {}))
                 if same.device != case.device:
                     # Reports join on the type of the device: two of one type are one identity.
                     raise ConfigError(
@@ -108,7 +110,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                         "measure one device of a type at a time",
                     )
                 names.update(dict.fromkeys(entry.grid.backend or backends))
-        yield from found.values()
+        yield from by_id.values()
 
     def _narrowed(self, rows: list[Benchmark], limit: Benchmark) -> Iterator[Benchmark]:
         kept = [row for row in rows if self._fits(row)]
@@ -167,16 +169,16 @@ def load(path: Path | None = None) -> SuiteFile:
     """
     package = Path(__file__).parents[1]
     own = (Path(FILE_NAME), package / FILE_NAME, package.parent / FILE_NAME)
-    found = path or next((place for place in own if place.exists()), None)
-    if found is None:
+    chosen = path or next((place for place in own if place.exists()), None)
+    if chosen is None:
         raise ConfigError(f"no {FILE_NAME} here, and none in lnbench itself", "reinstall lnbench")
-    return _suite_file(load_yaml(found), shown(found))
+    return _suite_file(load_yaml(chosen), shown(chosen))
 
 
 def _suite_file(data: object, name: str) -> SuiteFile:
     top = _mapping(data, name, ("budget", "suites"), f"{name}: ")
-    said = _mapping(top.get("budget", {}), f"{name}: budget", tuple(BUDGET_KEYS))
-    numbers = {key: budget_value(key, said[key], f"{name}: budget.{key}") for key in said}
+    numbers = _mapping(top.get("budget", {}), f"{name}: budget", tuple(BUDGET_KEYS))
+    numbers = {key: budget_value(key, numbers[key], f"{name}: budget.{key}") for key in numbers}
     budget = budget_of(numbers, Budget(), f"{name}: budget")
     suites = _mapping(top.get("suites", {}), f"{name}: suites")
     if not suites:
@@ -188,7 +190,7 @@ def _suite_file(data: object, name: str) -> SuiteFile:
                 key,
                 _grids(grids, f"{name}: suites.{key}"),
                 budget,
-                timed=not _TIMES.isdisjoint(said),
+                timed=not _TIMES.isdisjoint(numbers),
             )
             for key, grids in suites.items()
         ),
@@ -202,9 +204,9 @@ def _grids(data: object, where: str) -> tuple[GridEntry, ...]:
 
 
 def _grid(data: object, where: str) -> GridEntry:
-    said = _mapping(data, where, (*AXES, "when"))
-    axes = {axis: axis_values(axis, said[axis], f"{where}.{axis}") for axis in AXES if axis in said}
-    when = axis_values("device", said["when"], f"{where}.when") if "when" in said else ()
+    keys = _mapping(data, where, (*AXES, "when"))
+    axes = {axis: axis_values(axis, keys[axis], f"{where}.{axis}") for axis in AXES if axis in keys}
+    when = axis_values("device", keys["when"], f"{where}.when") if "when" in keys else ()
     for kind in when:
         if kind not in DEVICE_TYPES:
             raise UnknownNameError("device type", kind, DEVICE_TYPES, f"{where}.when")

@@ -43,14 +43,14 @@ def cgroup_cpus(root: Path = ROOT) -> float | None:
 
 def last_level_cache_bytes(root: Path = ROOT) -> int:
     """Return the size of the last-level caches that the usable CPUs reach, together."""
-    found: dict[tuple[int, str], int] = {}
+    sizes: dict[tuple[int, str], int] = {}
     for cpu in _affinity():
         for index in (root / _CPU_FOLDER / f"cpu{cpu}/cache").glob("index*"):
             level, size = _text(index / "level"), _size(_text(index / "size"))
             if level.isdigit() and size:
-                found[int(level), _text(index / "shared_cpu_list")] = size
-    last = max((level for level, _ in found), default=0)
-    return sum(size for (level, _), size in found.items() if level == last) or FALLBACK_CACHE_BYTES
+                sizes[int(level), _text(index / "shared_cpu_list")] = size
+    last = max((level for level, _ in sizes), default=0)
+    return sum(size for (level, _), size in sizes.items() if level == last) or FALLBACK_CACHE_BYTES
 
 
 def memory_bytes() -> int | None:

@@ -88,7 +88,7 @@ class BenchmarkReport(Head, frozen=True, kw_only=True, tag="benchmarks"):
                 yield f"outcomes[{i}]: a side in {self.kind}, or none"
             seen.add((name, outcome.side))
             if isinstance(outcome, Measured):
-                yield from (f"outcomes[{i}] ({name}): {each}" for each in _contradictions(outcome))
+                yield from (f"outcomes[{i}] ({name}): {text}" for text in _contradictions(outcome))
 
 
 class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,8 +34,8 @@ def report_schema() -> dict[str, Any]:
 
 def suite_schema() -> dict[str, Any]:
     """Return the schema of benchmarks.yaml, from the axes of a grid and the budget's fields."""
-    (_, _), found = msgspec.json.schema_components((Grid, Budget), ref_template="#/$defs/{name}")
-    grid, budget = found.pop("Grid"), found.pop("Budget")
+    _, schemas = msgspec.json.schema_components((Grid, Budget), ref_template="#/$defs/{name}")
+    grid, budget = schemas.pop("Grid"), schemas.pop("Budget")
     return {
         "$schema": DIALECT,
         "title": "Suites of lnbench: benchmarks.yaml",
@@ -54,7 +54,7 @@ def suite_schema() -> dict[str, Any]:
         },
         "required": ["suites"],
         "additionalProperties": False,
-        "$defs": _plain({**found, "Grid": _grid(grid)}),
+        "$defs": _plain({**schemas, "Grid": _grid(grid)}),
     }
 
 

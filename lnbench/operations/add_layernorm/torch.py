@@ -72,10 +72,10 @@ def step(
     add_layer_norm: Callable[..., Any] = add_layer_norm,
 ) -> tuple[Any, ...]:
     """Return y, z, dx, dw and db through autograd, as a user's training step computes them."""
-    given = (x, residual, weight, bias)
-    leaves = [None if each is None else each.detach().requires_grad_() for each in given]
+    tensors = (x, residual, weight, bias)
+    leaves = [None if tensor is None else tensor.detach().requires_grad_() for tensor in tensors]
     y, z = add_layer_norm(*leaves, eps)
-    wanted = [each for each in leaves if each is not None]
-    found = iter(torch.autograd.grad((y, z), wanted, (dy, dz)))
-    dx, _, dw, db = (None if each is None else next(found) for each in leaves)
+    wanted = [leaf for leaf in leaves if leaf is not None]
+    gradients = iter(torch.autograd.grad((y, z), wanted, (dy, dz)))
+    dx, _, dw, db = (None if leaf is None else next(gradients) for leaf in leaves)
     return y.detach(), z.detach(), dx, dw, db

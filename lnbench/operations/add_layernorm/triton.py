@@ -80,7 +80,7 @@ def backward(
     if out is None:
         like = z if weight is None else weight
         wanted = (weight is not None, has_bias)
-        vectors = (like.new_empty(z.shape[1]) if each else None for each in wanted)
+        vectors = (like.new_empty(z.shape[1]) if has else None for has in wanted)
         out = (z.new_empty(z.shape), *vectors)
     dx, dw, db = out
     check_contiguous(dw, db)
@@ -106,8 +106,8 @@ class _Differentiable(torch.autograd.Function):
         needs_x, needs_residual, needs_weight, needs_bias, _ = ctx.needs_input_grad
         wanted = (needs_x or needs_residual, needs_weight, needs_bias)
         out = tuple(
-            each.new_empty(each.shape) if needed else None
-            for each, needed in zip((z, weight, bias), wanted, strict=True)
+            tensor.new_empty(tensor.shape) if needed else None
+            for tensor, needed in zip((z, weight, bias), wanted, strict=True)
         )
         dx, dw, db = backward(dy, dz, z, mean, rstd, weight, needs_bias, out=out)
         return dx if needs_x else None, dx if needs_residual else None, dw, db, None
@@ -126,7 +126,7 @@ def add_layer_norm(
         eps: added to the variance.
     """
     rows = (math.prod(x.shape[:-1]), x.shape[-1])
-    inputs = (each.reshape(rows) for each in (x, residual))
+    inputs = (matrix.reshape(rows) for matrix in (x, residual))
     y, z = _Differentiable.apply(*inputs, weight, bias, eps)
     return y.view(x.shape), z.view(x.shape)
 

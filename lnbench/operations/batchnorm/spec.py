@@ -72,7 +72,7 @@ class BatchNorm(Operation):
         if self.training:
             dx = gain * (dy - db / rows - normal * dw / rows)
         # Sums over the rows: errors grow with the root of their number.
-        sizes = [np.sqrt((each * each).sum(axis=0)) for each in (dy * (1 + np.abs(normal)), dy)]
+        sizes = [np.sqrt((terms * terms).sum(axis=0)) for terms in (dy * (1 + np.abs(normal)), dy)]
         scale = np.abs(gain)[None, :] * (1 + np.abs(dy))
         vector = output_dtype(case, case.weight_dtype)
         truths = {"dx": Truth(dx, (scale,), case.dtype)}
@@ -93,10 +93,10 @@ class BatchNorm(Operation):
 
     def work(self, case: Case) -> Work:
         """Return LayerNorm's work with statistics of the columns in place of the rows'."""
-        found = _LAYERNORM.work(case)
+        by_row = _LAYERNORM.work(case)
         passes = 2 if case.direction is Direction.STEP else 1
         size = 2 * passes * case.dtype.accumulator.itemsize
-        return Work(found.bytes_moved + size * (case.columns - case.rows), found.flops)
+        return Work(by_row.bytes_moved + size * (case.columns - case.rows), by_row.flops)
 
     def bulk(self, case: Case) -> CopyTraffic:
         """Return what LayerNorm moves."""

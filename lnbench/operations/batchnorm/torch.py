@@ -69,12 +69,12 @@ def backward(
     dx, dw, db = _ATEN.native_batch_norm_backward.default(
         dy, x, weight, *known, mean, rstd, not fixed, 0.0, [True, True, True]
     )
-    found = (dx, dw if mask[1] else None, db if mask[2] else None)
+    gradients = (dx, dw if mask[1] else None, db if mask[2] else None)
     if weight is None and has_bias:
-        found = (dx, None, db.to(x.dtype))
+        gradients = (dx, None, db.to(x.dtype))
     if out is None:
-        return found
-    pairs = zip(out, found, strict=True)
+        return gradients
+    pairs = zip(out, gradients, strict=True)
     return tuple(r if ready is None else ready.copy_(r) for ready, r in pairs)
 
 
@@ -98,10 +98,10 @@ def step(
     batch_norm: Callable[..., Any] = batch_norm,
 ) -> tuple[Any, Any, Any, Any]:
     """Return y, dx, dw and db through autograd, as a user's training step computes them."""
-    given = (x, weight, bias)
-    leaves = [None if each is None else each.detach().requires_grad_() for each in given]
+    tensors = (x, weight, bias)
+    leaves = [None if tensor is None else tensor.detach().requires_grad_() for tensor in tensors]
     y = batch_norm(*leaves, eps, known)
-    wanted = [each for each in leaves if each is not None]
-    found = iter(torch.autograd.grad(y, wanted, dy))
-    dx, dw, db = (None if each is None else next(found) for each in leaves)
+    wanted = [leaf for leaf in leaves if leaf is not None]
+    gradients = iter(torch.autograd.grad(y, wanted, dy))
+    dx, dw, db = (None if leaf is None else next(gradients) for leaf in leaves)
     return y.detach(), dx, dw, db

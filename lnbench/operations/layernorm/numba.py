@@ -57,13 +57,13 @@ def forward(
     # Compiled loops look at no bounds, and take types of 16 bits as integers.
     must_fit(x.shape, x.dtype, y=y)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
-    given, result = as_numbers(x), as_numbers(y)
+    numbers, result = as_numbers(x), as_numbers(y)
     kernel = _kernel("forward", x, y)
     stream = kernels.fills_cache(x.nbytes + y.nbytes)
 
     def compute(start: int, end: int) -> None:
         spare = scratch(1, (1, x.shape[1]), work)
-        kernel(given, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
+        kernel(numbers, gain, shift, float(eps), result, mean, rstd, start, end, spare, stream)
 
     pool = pool if x.size >= _SHARED else None
     _share(compute, len(x), pool)
@@ -99,7 +99,7 @@ def backward(
     must_fit(x.shape, x.dtype, dy=dy)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
     work, gain = work_type(x), _vector(weight, "weight", x, 1)
-    mean, rstd = (np.ascontiguousarray(each, work) for each in (mean, rstd))
+    mean, rstd = (np.ascontiguousarray(vector, work) for vector in (mean, rstd))
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, x.dtype, dx=dx)
     # As many parts as the shape says, whatever the threads: dw and db are sums over them.
@@ -158,11 +158,11 @@ def _thread_count(pool: Executor | None) -> int:
 
 def _kernel(name: str, *arrays: Any) -> Any:
     """Return the loops for arrays of these strides."""
-    plain = all(each.flags.c_contiguous and each.flags.aligned for each in arrays)
+    plain = all(array.flags.c_contiguous and array.flags.aligned for array in arrays)
     return getattr(kernels, f"{name}_plain" if plain else f"{name}_by_row")
 
 
 def _vector(vector: Any, name: str, x: Any, absent: float) -> Any:
     """Return weight or bias in the type that x is computed in; a constant where it is None."""
-    found = row_vector(vector, name, x)
-    return np.full(x.shape[1], absent, work_type(x)) if found is None else found
+    plain = row_vector(vector, name, x)
+    return np.full(x.shape[1], absent, work_type(x)) if plain is None else plain

@@ -106,7 +106,7 @@ def backward(
     must_fit(x.shape, dy=dy)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
     work, gain = work_type(x), _vector(weight, "weight", x)
-    mean, rstd = (each.astype(work, copy=False) for each in (mean, rstd))
+    mean, rstd = (vector.astype(work, copy=False) for vector in (mean, rstd))
     ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, dx=dx)
@@ -116,14 +116,14 @@ def backward(
     dbs = scratch(4, shape, np.float64) if has_bias else None
 
     def compute(index: int, part: Part) -> None:
-        sums = [None if each is None else each[index] for each in (dws, dbs)]
-        for each in sums:
-            if each is not None:
-                each.fill(0)
+        sums = [None if parts is None else parts[index] for parts in (dws, dbs)]
+        for part_sum in sums:
+            if part_sum is not None:
+                part_sum.fill(0)
         for block in part:
-            given, rows = load(dy[block], work, 0), load(x[block], work, 1)
+            upstream, rows = load(dy[block], work, 0), load(x[block], work, 1)
             result = target(dx[block], work, 2)
-            _differentiate(given, rows, (mean[block], rstd[block]), gain, ones, sums, result)
+            _differentiate(upstream, rows, (mean[block], rstd[block]), gain, ones, sums, result)
             store(result, dx[block], spare=(0, 1))
 
     share(compute, parts, x.shape[1], pool)
@@ -165,7 +165,7 @@ def layer_norm(
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None and np.shape(vector) != shape:
             raise ValueError(f"{name} has shape {np.shape(vector)}, not normalized_shape {shape}")
-    gain, shift = (None if each is None else np.ravel(each) for each in (weight, bias))
+    gain, shift = (None if vector is None else np.ravel(vector) for vector in (weight, bias))
     rows = x.reshape(math.prod(leading), math.prod(shape))
     return forward(rows, gain, shift, eps, pool=pool)[0].reshape(x.shape)
 

@@ -66,7 +66,7 @@ def backward(
     else:
         dx, dw, db = out
         ready = tuple(
-            x.new_empty(0) if each is None else each for each in (dx, dw, db)
+            x.new_empty(0) if result is None else result for result in (dx, dw, db)
         )  # ATen's out overload takes a tensor even for what it is not asked to make
         _ATEN.native_layer_norm_backward.out(
             dy, x, shape, *columns, weight, bias, mask, out0=ready[0], out1=ready[1], out2=ready[2]
@@ -96,12 +96,12 @@ def step(
     layer_norm: Callable[..., Any] = layer_norm,
 ) -> tuple[Any, Any, Any, Any]:
     """Return y, dx, dw and db through autograd, as a user's training step computes them."""
-    given = (x, weight, bias)
-    leaves = [None if each is None else each.detach().requires_grad_() for each in given]
+    tensors = (x, weight, bias)
+    leaves = [None if tensor is None else tensor.detach().requires_grad_() for tensor in tensors]
     y = layer_norm(leaves[0], (x.shape[-1],), leaves[1], leaves[2], eps)
-    wanted = [each for each in leaves if each is not None]
-    found = iter(torch.autograd.grad(y, wanted, dy))
-    dx, dw, db = (None if each is None else next(found) for each in leaves)
+    wanted = [leaf for leaf in leaves if leaf is not None]
+    gradients = iter(torch.autograd.grad(y, wanted, dy))
+    dx, dw, db = (None if leaf is None else next(gradients) for leaf in leaves)
     return y.detach(), dx, dw, db
 
 

@@ -101,8 +101,8 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, dy: Any) -> tuple[Any, ...]:
         x, weight, bias, mean, rstd = ctx.saved_tensors
         dx, dw, db = (
-            each.new_empty(each.shape) if needed else None
-            for each, needed in zip((x, weight, bias), ctx.needs_input_grad[:3], strict=True)
+            tensor.new_empty(tensor.shape) if needed else None
+            for tensor, needed in zip((x, weight, bias), ctx.needs_input_grad[:3], strict=True)
         )
         backward(dy, x, mean, rstd, weight, db is not None, out=(dx, dw, db))
         return dx, dw, db, None
@@ -128,15 +128,15 @@ def layer_norm(
     _check(x, shape, weight, bias)
     columns = math.prod(shape)
     rows = math.prod(x.shape[: x.ndim - len(shape)])
-    vectors = (None if each is None else each.reshape(columns) for each in (weight, bias))
+    vectors = (None if vector is None else vector.reshape(columns) for vector in (weight, bias))
     return _Differentiable.apply(x.reshape(rows, columns), *vectors, eps).view(x.shape)
 
 
 def _check(x: Any, shape: tuple[int, ...], weight: Any, bias: Any) -> None:
-    for name, each in (("x", x), ("weight", weight), ("bias", bias)):
-        if each is not None and each.dtype not in _TYPES:
+    for name, tensor in (("x", x), ("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor.dtype not in _TYPES:
             raise TypeError(
-                f"{name} has type {each.dtype}; "
+                f"{name} has type {tensor.dtype}; "
                 "layer_norm takes float64, float32, float16 and bfloat16: convert it first"
             )
     if not shape or tuple(x.shape[-len(shape) :]) != shape:
@@ -144,10 +144,11 @@ def _check(x: Any, shape: tuple[int, ...], weight: Any, bias: Any) -> None:
             f"x has shape {tuple(x.shape)}, which must end in the normalized shape {shape} "
             "of at least one dimension"
         )
-    for name, each in (("weight", weight), ("bias", bias)):
-        if each is not None and tuple(each.shape) != shape:
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and tuple(vector.shape) != shape:
             raise ValueError(
-                f"{name} has shape {tuple(each.shape)}, which must be the normalized shape {shape}"
+                f"{name} has shape {tuple(vector.shape)}, "
+                f"which must be the normalized shape {shape}"
             )
 
 

@@ -13,7 +13,7 @@ from lnbench.operations.rowwise.rows import widened
 def forward(
     cell: str,
     x: Any,
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     norm: Norm | None,
     out: tuple[Any, ...] | None = None,
 ) -> tuple[Any, ...]:
@@ -22,17 +22,17 @@ def forward(
     Args:
         cell: rnn, lstm or gru.
         x: (T, B, H).
-        given: the parameters, by the names of `equations.shapes`.
+        parameters: weights, biases and gains, by the names of `equations.shapes`.
         norm: how summed inputs are normalized; None leaves every normalization out.
         out: a ready (h,), or None to allocate.
     """
-    h, _ = saved(cell, x, given, norm)
+    h, _ = saved(cell, x, parameters, norm)
     return _stored((h,), (x.dtype,), out)
 
 
-def saved(cell: str, x: Any, given: Mapping[str, Any], norm: Norm | None) -> Any:
+def saved(cell: str, x: Any, parameters: Mapping[str, Any], norm: Norm | None) -> Any:
     """Return h and what `backward` needs, in the type that is computed in."""
-    wide = {name: widened(array) for name, array in given.items()}
+    wide = {name: widened(array) for name, array in parameters.items()}
     return equations.forward(np, cell, widened(x), wide, norm)
 
 
@@ -40,7 +40,7 @@ def backward(
     cell: str,
     dh: Any,
     x: Any,
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     kept: tuple[Any, Sequence[Any]],
     norm: Norm | None,
     out: tuple[Any, ...] | None = None,
@@ -51,23 +51,23 @@ def backward(
         cell: rnn, lstm or gru.
         dh: (T, B, H), the gradient of every h.
         x: (T, B, H).
-        given: the parameters.
+        parameters: weights, biases and gains.
         kept: what `saved` returned.
         norm: as given to `saved`.
         out: ready results, or None to allocate.
     """
-    wide = {name: widened(array) for name, array in given.items()}
+    wide = {name: widened(array) for name, array in parameters.items()}
     dx, rest = equations.backward(np, cell, widened(dh), widened(x), wide, kept[1], norm)
-    results = (dx, *(rest[name] for name in given))
-    return _stored(results, (x.dtype, *(array.dtype for array in given.values())), out)
+    results = (dx, *(rest[name] for name in parameters))
+    return _stored(results, (x.dtype, *(array.dtype for array in parameters.values())), out)
 
 
 def step(
-    cell: str, x: Any, given: Mapping[str, Any], norm: Norm | None, dh: Any
+    cell: str, x: Any, parameters: Mapping[str, Any], norm: Norm | None, dh: Any
 ) -> tuple[Any, ...]:
     """Return h, dx and the parameters' gradients: `forward` and then `backward`."""
-    kept = saved(cell, x, given, norm)
-    return *_stored(kept[:1], (x.dtype,), None), *backward(cell, dh, x, given, kept, norm)
+    kept = saved(cell, x, parameters, norm)
+    return *_stored(kept[:1], (x.dtype,), None), *backward(cell, dh, x, parameters, kept, norm)
 
 
 def _stored(

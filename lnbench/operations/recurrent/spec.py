@@ -58,17 +58,17 @@ class Recurrent(Operation):
     def reference(self, case: Case, inputs: Arrays) -> Mapping[str, Truth]:
         """Return the truth of `outputs(case)`: the equations in float64."""
         wide = {name: array.astype(np.float64) for name, array in inputs.items()}
-        x, given, norm = wide["x"], self._given(wide), self._norm(case)
-        h, saved = equations.forward(np, self.cell, x, given, norm)
-        found: dict[str, Any] = {}
+        x, parameters, norm = wide["x"], self._weights(wide), self._norm(case)
+        h, saved = equations.forward(np, self.cell, x, parameters, norm)
+        truths: dict[str, Any] = {}
         if case.direction is not Direction.BACKWARD:
-            found["h"] = h
+            truths["h"] = h
         if case.direction is not Direction.FORWARD:
-            dx, rest = equations.backward(np, self.cell, wide["dh"], x, given, saved, norm)
-            found |= {"dx": dx, **{f"d{name}": rest[name] for name in self.parameters(case)}}
+            dx, rest = equations.backward(np, self.cell, wide["dh"], x, parameters, saved, norm)
+            truths |= {"dx": dx, **{f"d{name}": rest[name] for name in self.parameters(case)}}
         # What rounds in one step goes through all later ones.
         growth = float(self._sizes(case)[0]) ** 0.5
-        return {name: self._truth(values, growth, case.dtype) for name, values in found.items()}
+        return {name: self._truth(values, growth, case.dtype) for name, values in truths.items()}
 
     def outputs(self, case: Case) -> tuple[str, ...]:
         """Return ("h",), ("dx", a gradient for every parameter), or both."""
@@ -112,17 +112,17 @@ class Recurrent(Operation):
         self, kernels: Any, case: Case, arrays: Mapping[str, Any], out: tuple[Any, ...] | None
     ) -> Callable[[], tuple[Any, ...]]:
         """Return the call of `forward`, `backward` (with what forward saved) or `step`."""
-        x, dh, given = arrays["x"], arrays.get("dh"), self._given(arrays)
+        x, dh, parameters = arrays["x"], arrays.get("dh"), self._weights(arrays)
         cell, norm = self.cell, self._norm(case)
         if case.direction is Direction.FORWARD:
             forward = kernels.forward
-            return lambda: forward(cell, x, given, norm, out=out)
+            return lambda: forward(cell, x, parameters, norm, out=out)
         if case.direction is Direction.BACKWARD:
-            saved = kernels.saved(cell, x, given, norm)
+            saved = kernels.saved(cell, x, parameters, norm)
             backward = kernels.backward
-            return lambda: backward(cell, dh, x, given, saved, norm, out=out)
+            return lambda: backward(cell, dh, x, parameters, saved, norm, out=out)
         step = kernels.step
-        return lambda: step(cell, x, given, norm, dh)
+        return lambda: step(cell, x, parameters, norm, dh)
 
     def memory_bytes(self, case: Case) -> int:
         """Return inputs and outputs, and what each step saves: about eight states a gate.
@@ -134,7 +134,7 @@ class Recurrent(Operation):
         saved = 8 * equations.GATES[self.cell] * steps * batch * hidden * exact
         return (1 + exact // case.dtype.itemsize) * self.work(case).bytes_moved + saved
 
-    def _given(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    def _weights(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: array for name, array in arrays.items() if name not in ("x", "dh")}
 
     def _norm(self, case: Case) -> equations.Norm | None:

@@ -12,7 +12,7 @@ from lnbench.operations.recurrent.equations import Norm
 def forward(
     cell: str,
     x: Any,
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     norm: Norm | None,
     out: tuple[Any, ...] | None = None,
 ) -> tuple[Any, ...]:
@@ -21,24 +21,24 @@ def forward(
     Args:
         cell: rnn, lstm or gru.
         x: (T, B, H).
-        given: the parameters, by the names of `equations.shapes`.
+        parameters: weights, biases and gains, by the names of `equations.shapes`.
         norm: how summed inputs are normalized; None leaves every normalization out.
         out: a ready (h,), or None to allocate.
     """
-    h, _ = equations.forward(torch, cell, x, given, norm)
+    h, _ = equations.forward(torch, cell, x, parameters, norm)
     return (h,) if out is None else (out[0].copy_(h),)
 
 
-def saved(cell: str, x: Any, given: Mapping[str, Any], norm: Norm | None) -> Any:
+def saved(cell: str, x: Any, parameters: Mapping[str, Any], norm: Norm | None) -> Any:
     """Return h and what `backward` needs."""
-    return equations.forward(torch, cell, x, given, norm)
+    return equations.forward(torch, cell, x, parameters, norm)
 
 
 def backward(
     cell: str,
     dh: Any,
     x: Any,
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     kept: tuple[Any, Sequence[Any]],
     norm: Norm | None,
     out: tuple[Any, ...] | None = None,
@@ -49,33 +49,33 @@ def backward(
         cell: rnn, lstm or gru.
         dh: (T, B, H), the gradient of every h.
         x: (T, B, H).
-        given: the parameters.
+        parameters: weights, biases and gains.
         kept: what `saved` returned.
         norm: as given to `saved`.
         out: ready results, or None to allocate.
     """
-    dx, rest = equations.backward(torch, cell, dh, x, given, kept[1], norm)
-    results = (dx, *(rest[name] for name in given))
+    dx, rest = equations.backward(torch, cell, dh, x, parameters, kept[1], norm)
+    results = (dx, *(rest[name] for name in parameters))
     if out is None:
         return results
     return tuple(ready.copy_(result) for ready, result in zip(out, results, strict=True))
 
 
-def sequence(cell: str, x: Any, given: Mapping[str, Any], norm: Norm | None) -> Any:
+def sequence(cell: str, x: Any, parameters: Mapping[str, Any], norm: Norm | None) -> Any:
     """Return h of every step, with autograd."""
-    return equations.forward(torch, cell, x, given, norm)[0]
+    return equations.forward(torch, cell, x, parameters, norm)[0]
 
 
 def step(
     cell: str,
     x: Any,
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     norm: Norm | None,
     dh: Any,
     sequence: Callable[..., Any] = sequence,
 ) -> tuple[Any, ...]:
     """Return h, dx and the parameters' gradients through autograd."""
     leaf = x.detach().requires_grad_()
-    leaves = {name: value.detach().requires_grad_() for name, value in given.items()}
+    leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
     h = sequence(cell, leaf, leaves, norm)
     return h.detach(), *torch.autograd.grad(h, (leaf, *leaves.values()), dh)

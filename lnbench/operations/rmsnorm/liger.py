@@ -29,11 +29,11 @@ def backward(dy: Any, x: Any, rstd: Any, weight: Any, out: None = None) -> tuple
     from liger_kernel.ops.utils import calculate_settings
 
     block, warps = calculate_settings(x.shape[1])
-    found: tuple[Any, Any] = rms_norm_backward(
+    gradients: tuple[Any, Any] = rms_norm_backward(
         dy.contiguous(), x.contiguous(), weight, rstd, _OFFSET, _LLAMA, block, warps,
         in_place=False, row_mode=None,
     )  # fmt: skip
-    return found
+    return gradients
 
 
 def rms_norm(x: Any, _: Any, weight: Any, eps: float) -> Any:

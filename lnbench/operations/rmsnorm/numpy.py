@@ -87,10 +87,10 @@ def backward(
 
     def compute(index: int, part: Part) -> None:
         for block in part:
-            given, rows = load(dy[block], work, 0), load(x[block], work, 1)
+            upstream, rows = load(dy[block], work, 0), load(x[block], work, 1)
             result = target(dx[block], work, 2)
             sums = None if dws is None else dws[index]
-            _differentiate(given, rows, rstd[block], gain, sums, result)
+            _differentiate(upstream, rows, rstd[block], gain, sums, result)
             store(result, dx[block], spare=(0, 1))
 
     share(compute, parts, x.shape[1], pool)

@@ -74,10 +74,11 @@ def rms_norm(x: Any, normalized_shape: tuple[int, ...], weight: Any = None, eps:
 
 def step(x: Any, weight: Any, eps: float, dy: Any, rms_norm: Any = rms_norm) -> tuple[Any, ...]:
     """Return y, dx and dw through autograd, as a user's training step computes them."""
-    leaves = [None if each is None else each.detach().requires_grad_() for each in (x, weight)]
+    tensors = (x, weight)
+    leaves = [None if tensor is None else tensor.detach().requires_grad_() for tensor in tensors]
     y = rms_norm(leaves[0], (x.shape[-1],), leaves[1], eps)
-    found = torch.autograd.grad(y, [each for each in leaves if each is not None], dy)
-    return y.detach(), found[0], found[1] if weight is not None else None
+    gradients = torch.autograd.grad(y, [leaf for leaf in leaves if leaf is not None], dy)
+    return y.detach(), gradients[0], gradients[1] if weight is not None else None
 
 
 def _is_fused(x: Any, weight: Any, out: tuple[Any, ...] | None) -> bool:

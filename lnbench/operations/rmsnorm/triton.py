@@ -80,8 +80,8 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, dy: Any) -> tuple[Any, ...]:
         x, weight, rstd = ctx.saved_tensors
         dx, dw = (
-            each.new_empty(each.shape) if needed else None
-            for each, needed in zip((x, weight), ctx.needs_input_grad[:2], strict=True)
+            tensor.new_empty(tensor.shape) if needed else None
+            for tensor, needed in zip((x, weight), ctx.needs_input_grad[:2], strict=True)
         )
         return (*backward(dy, x, rstd, weight, out=(dx, dw)), None)
 

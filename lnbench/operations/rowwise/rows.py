@@ -185,7 +185,7 @@ def target(block: Any, work: Any, number: int) -> Any:
 def store(result: Any, block: Any, spare: tuple[int, int]) -> None:
     """Store what was computed in `target(block, …)`; uses up the scratch of the numbers `spare`."""
     if not _is_plain(block, result.dtype):
-        narrow(result, block, [scratch(each, result.shape, result.dtype) for each in spare])
+        narrow(result, block, [scratch(number, result.shape, result.dtype) for number in spare])
 
 
 def _is_plain(block: Any, work: Any) -> bool:
@@ -201,7 +201,7 @@ def row_means(a: Any, b: Any) -> Any:
     if columns <= _RUN:
         return np.vecdot(a, b) / max(columns, 1)
     whole = columns - columns % _RUN
-    runs = (each[..., :whole].reshape(*each.shape[:-1], -1, _RUN) for each in (a, b))
+    runs = (array[..., :whole].reshape(*array.shape[:-1], -1, _RUN) for array in (a, b))
     sums = np.vecdot(*runs).sum(axis=1, dtype=np.float64)
     sums += np.vecdot(a[:, whole:], b[..., whole:])
     return (sums / columns).astype(a.dtype)

@@ -26,7 +26,7 @@ def wide_vector(inputs: Arrays, name: str, columns: int, absent: float) -> Any:
 
 def output_dtype(case: Case, dtype: DType) -> DType:
     """Return the coarser of the input's type and `dtype`: both round on the way."""
-    return max((case.dtype, dtype), key=lambda each: TOLERANCES[each].ceiling)
+    return max((case.dtype, dtype), key=lambda kind: TOLERANCES[kind].ceiling)
 
 
 def column_sums(values: Any) -> Any:

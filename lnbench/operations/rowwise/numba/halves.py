@@ -65,8 +65,8 @@ def numbers(builder: Any, values: Any, kind: types.Type) -> Any:
         odd = builder.and_(builder.lshr(bits, _constant(bits, 16)), _constant(bits, 1))
         rounded = builder.add(builder.add(bits, _constant(bits, 0x7FFF)), odd)
         quiet = builder.or_(bits, _constant(bits, 0x400000))
-        found = builder.select(builder.fcmp_unordered("uno", values, values), quiet, rounded)
-        return _upper_halves(builder, found)
+        words = builder.select(builder.fcmp_unordered("uno", values, values), quiet, rounded)
+        return _upper_halves(builder, words)
     if kind == types.int16:
         if _converts_halves():
             half = builder.fptrunc(values, _shaped(values, _HALF))
@@ -96,8 +96,8 @@ def _floats_of_halves(builder: Any, bits: Any) -> Any:
     value = builder.fmul(value, _constant(value, 2.0**112))
     special = builder.or_(rest, _constant(rest, 0x7F800000))
     is_special = builder.icmp_unsigned(">=", rest, _constant(rest, 0x7C00 << 13))
-    found = builder.select(is_special, special, builder.bitcast(value, rest.type))
-    return builder.bitcast(builder.or_(found, sign), _shaped(bits, _FLOAT))
+    size = builder.select(is_special, special, builder.bitcast(value, rest.type))
+    return builder.bitcast(builder.or_(size, sign), _shaped(bits, _FLOAT))
 
 
 def _halves_of_floats(builder: Any, values: Any) -> Any:
@@ -116,8 +116,8 @@ def _halves_of_floats(builder: Any, values: Any) -> Any:
     large = builder.select(is_nan, _constant(bits, 0x7E00), _constant(bits, 0x7C00))
     is_small = builder.icmp_unsigned("<", size, _constant(bits, 0x38800000))
     is_large = builder.icmp_unsigned(">=", size, _constant(bits, 0x47800000))
-    found = builder.select(is_large, large, builder.select(is_small, small, usual))
-    return builder.or_(found, sign)
+    half = builder.select(is_large, large, builder.select(is_small, small, usual))
+    return builder.or_(half, sign)
 
 
 def _upper_halves(builder: Any, words: Any) -> Any:

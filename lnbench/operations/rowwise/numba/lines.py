@@ -72,13 +72,13 @@ def _differentiator(*, past: bool) -> Any:
     ) -> Any:  # fmt: skip
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             line = _Line(builder, like, arguments[7].type)
-            given, values = map(line.numbers, arguments[2:4])
+            upstream, values = map(line.numbers, arguments[2:4])
             gains, weights, biases = map(line.load, arguments[4:7])
             middle, rest, scale, even, slant = map(line.splat, arguments[7:])
             normal = builder.fmul(builder.fsub(builder.fsub(values, middle), rest), scale)
-            line.store(builder.fadd(weights, builder.fmul(given, normal)), arguments[5])
-            line.store(builder.fadd(biases, given), arguments[6])
-            result = builder.fsub(builder.fmul(given, gains), even)
+            line.store(builder.fadd(weights, builder.fmul(upstream, normal)), arguments[5])
+            line.store(builder.fadd(biases, upstream), arguments[6])
+            result = builder.fsub(builder.fmul(upstream, gains), even)
             result = builder.fsub(result, builder.fmul(normal, slant))
             line.store_numbers(builder.fmul(result, scale), arguments[1], past=past)
             return context.get_dummy_value()

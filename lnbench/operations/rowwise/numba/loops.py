@@ -164,10 +164,10 @@ def _differentiate_at(
 ) -> None:
     """Write dx of one element to row `to` of dx, and add what it contributes to dw and db."""
     mean, left, rstd, level, slope = row
-    given, normal = value_of(dy[i, j]), (value_of(x[i, j]) - mean - left) * rstd
-    sums[0, j] += given * normal
-    sums[1, j] += given
-    dx[to, j] = number_of((given * gain[j] - level - normal * slope) * rstd, dx.dtype.type(0))
+    upstream, normal = value_of(dy[i, j]), (value_of(x[i, j]) - mean - left) * rstd
+    sums[0, j] += upstream * normal
+    sums[1, j] += upstream
+    dx[to, j] = number_of((upstream * gain[j] - level - normal * slope) * rstd, dx.dtype.type(0))
 
 
 @_within
@@ -179,7 +179,7 @@ def _differentiate_lines(
     left, level, slope = _gradient(dy, x, i, mean, rstd, gain)
     columns, size, like = x.shape[1], x.itemsize, x.dtype.type(0)
     wider, row = gain.itemsize // size, i * columns * size
-    given, at, to = places[0] + row, places[1] + row, places[2] + row
+    upstream, at, to = places[0] + row, places[1] + row, places[2] + row
     gains, dw, db = places[3], places[4], places[4] + columns * gain.itemsize
     head, lines = spans(to, columns, size, past)
     rest = head + lines * LINE // size
@@ -191,17 +191,17 @@ def _differentiate_lines(
         beside = place * wider
         if past:
             differentiate_line_past(
-                like, to + place, given + place, at + place, gains + beside, dw + beside,
+                like, to + place, upstream + place, at + place, gains + beside, dw + beside,
                 db + beside, mean, left, rstd, level, slope,
             )  # fmt: skip
         else:
             differentiate_line(
-                like, to + place, given + place, at + place, gains + beside, dw + beside,
+                like, to + place, upstream + place, at + place, gains + beside, dw + beside,
                 db + beside, mean, left, rstd, level, slope,
             )  # fmt: skip
         if columns >= _WIDE:
             prefetch_line(at + place + columns * size)
-            prefetch_line(given + place + columns * size)
+            prefetch_line(upstream + place + columns * size)
 
 
 @_exact
@@ -222,9 +222,9 @@ def forward_plain(
     past = stream and x.shape[1] >= _WIDE
     places = (x.ctypes.data, y.ctypes.data, gain.ctypes.data, shift.ctypes.data)
     for i in range(start, end):
-        found = _centre(x, i, gain, eps)
-        mean[i], rstd[i] = found[0] + found[1], found[2]
-        _normalize_lines(x, i, found, gain, shift, y, places, past)
+        moments = _centre(x, i, gain, eps)
+        mean[i], rstd[i] = moments[0] + moments[1], moments[2]
+        _normalize_lines(x, i, moments, gain, shift, y, places, past)
 
 
 @_exact
@@ -270,16 +270,16 @@ def backward_by_row(
     first: int, last: int, scratch: Any, stream: bool,
 ) -> None:  # fmt: skip
     """Differentiate the rows of parts first to last of any strides, by way of scratch."""
-    part, given, row = scratch[:2], scratch[2:3], scratch[3:4]
+    part, upstream, row = scratch[:2], scratch[2:3], scratch[3:4]
     part[:] = 0
     for number in range(first, last):
         for i in range(edges[number], edges[number + 1]):
             for j in range(x.shape[1]):
-                given[0, j], row[0, j] = value_of(dy[i, j]), value_of(x[i, j])
-            found = _gradient(given, row, 0, mean[i], rstd[i], gain)
-            known = (mean[i], found[0], rstd[i], found[1], found[2])
+                upstream[0, j], row[0, j] = value_of(dy[i, j]), value_of(x[i, j])
+            left, level, slope = _gradient(upstream, row, 0, mean[i], rstd[i], gain)
+            known = (mean[i], left, rstd[i], level, slope)
             for j in range(x.shape[1]):
-                _differentiate_at(given, row, 0, j, known, gain, part, dx, i)
+                _differentiate_at(upstream, row, 0, j, known, gain, part, dx, i)
             if (i - edges[number] + 1) % MOST_FLOAT32_ROWS == 0:
                 _flush(part, sums, number)
         _flush(part, sums, number)
@@ -291,7 +291,7 @@ def _forget_older_loops() -> None:
     Numba compares them with this file alone, and would measure what another said before an edit.
     """
     here = Path(__file__)
-    newest = max(each.stat().st_mtime_ns for each in here.parent.glob("[!_]*.py"))
+    newest = max(file.stat().st_mtime_ns for file in here.parent.glob("[!_]*.py"))
     for compiled in Path(forward_plain.stats.cache_path).glob(f"{here.stem}.*.nb[ci]"):
         try:
             if compiled.stat().st_mtime_ns < newest:

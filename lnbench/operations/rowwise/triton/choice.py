@@ -45,7 +45,7 @@ def chosen(
     columns, dtype, rows = x.shape[1], x.dtype, bucket(x.shape[0], processor_count(x.device))
     configuration = heuristic(direction, columns, dtype, rows)
     if tuning.wanted():
-        there = "".join(str(int(each is not None)) for each in flags)
+        there = "".join(str(int(flag is not None)) for flag in flags)
         key = (_device_name(x.device), direction, str(columns), str(dtype), there, rows)
         configuration = tuning.tuned(key, candidates(direction, columns, dtype, rows), launch)
     _used[direction, columns, dtype, rows] = configuration

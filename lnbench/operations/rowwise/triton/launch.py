@@ -11,7 +11,7 @@ import triton
 
 from lnbench.operations.rowwise.triton import forward
 from lnbench.operations.rowwise.triton.choice import chosen
-from lnbench.operations.rowwise.triton.launch_backward import launch_backward
+from lnbench.operations.rowwise.triton.launch_backward import launch_backward, strides_of
 from lnbench.operations.rowwise.triton.tiers import Configuration
 from lnbench.plan.case import Direction
 
@@ -35,7 +35,7 @@ def run_forward(
         eps: added to the variance, or without a mean to the mean square.
         configuration: the configuration, or None for what suits.
     """
-    vectors = tuple(None if each is None else each.contiguous() for each in (weight, bias))
+    vectors = tuple(None if vector is None else vector.contiguous() for vector in (weight, bias))
 
     def launch(configuration: Configuration) -> None:
         _launch_forward(inputs, vectors, out, float(eps), configuration)
@@ -54,7 +54,7 @@ def _launch_forward(
 ) -> None:
     (x, residual), (y, total, mean, rstd) = inputs, out
     rows, columns = x.shape
-    strides = [(0, 0) if each is None else each.stride() for each in (x, residual, y, total)]
+    strides = strides_of(x, residual, y, total)
     if configuration.tier == "split":
         chunks = configuration.chunks(columns)
         moments = rstd.new_empty((3, chunks, rows))

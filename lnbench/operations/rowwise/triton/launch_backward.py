@@ -69,7 +69,7 @@ def launch_backward(
             _launch_separate(arrays, gain, sums, (programs, slabs), configuration)
         else:
             _launch_group(arrays, gain, sums, (programs, slabs), configuration)
-    if stride and any(each is not None for each in parts):
+    if stride and any(part is not None for part in parts):
         _launch_sum(parts, (dw, db), programs, stride)
 
 
@@ -79,7 +79,7 @@ def _launch_sum(parts: tuple[Any, ...], sums: tuple[Any, Any], programs: int, st
     Where the device can, this launch starts as the one that stores them ends, and waits for it: at
     1024 columns the time between two launches is a tenth of the whole call.
     """
-    wanted = [each for each in sums if each is not None]
+    wanted = [vector for vector in sums if vector is not None]
     columns, early = wanted[0].shape[0], starts_early(wanted[0].device)
     backward.sum_parts[(triton.cdiv(columns, SUM_COLUMNS), len(wanted))](
         *parts, *sums, programs, columns, stride, SUM_PARTS, SUM_COLUMNS, early,
@@ -107,7 +107,7 @@ def _launch_group(
     dy, dz, x, mean, rstd, dx = arrays
     rows, columns = x.shape
     if configuration.tier == "twice":
-        strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+        strides = strides_of(dy, dz, x, dx)
         two_pass.backward_two_pass[grid[:1]](
             dy, dz, x, mean, rstd, gain, dx, *parts[:2], rows, columns, *strides, parts[2],
             configuration.block_n, min(configuration.block_n, STEP_BYTES // x.element_size()),
@@ -137,7 +137,7 @@ def _launch_tiles(
     """
     dy, dz, x, mean, rstd, dx = arrays
     rows, columns = x.shape
-    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    strides = strides_of(dy, dz, x, dx)
     # Left alone, the compiler takes 64 to 72 for the tiles of `separate`, and more are resident.
     capped = configuration.tier != "separate" and rstd.dtype is not torch.float64
     backward.backward_tiles[grid](
@@ -176,7 +176,7 @@ def _launch_separate(
     rows, columns = x.shape
     step = configuration.chunk or triton.next_power_of_2(columns)
     sums = None if mean is None else rstd.new_empty((rows,))
-    strides = [(0, 0) if each is None else each.stride() for each in (dy, dz, x, dx)]
+    strides = strides_of(dy, dz, x, dx)
     two_pass.backward_slope[(rows,)](
         dy, dz, x, mean, rstd, gain, sums, dx, columns, *strides, step,
         columns % step == 0, num_warps=min(32, max(4, step // STEP_WARP)),
@@ -187,15 +187,20 @@ def _launch_separate(
     _launch_tiles(apart, None, sums, parts, grid, triton.next_power_of_2(columns), configuration)
 
 
+def strides_of(*matrices: Any) -> list[tuple[int, ...]]:
+    """Return the strides of matrices, (0, 0) where one is None."""
+    return [(0, 0) if matrix is None else matrix.stride() for matrix in matrices]
+
+
 def _share(out: Any, *inputs: Any) -> bool:
     """Return whether a result lies where an input does, or may."""
     place = out.untyped_storage().data_ptr()
-    return any(each.untyped_storage().data_ptr() == place for each in inputs)
+    return any(array.untyped_storage().data_ptr() == place for array in inputs)
 
 
 def _rows_of(arrays: tuple[Any, ...], start: int, height: int) -> tuple[Any, ...]:
     """Return some rows of the arrays that are there."""
-    return tuple(None if each is None else each[start : start + height] for each in arrays)
+    return tuple(None if array is None else array[start : start + height] for array in arrays)
 
 
 def _group_height(x: Any, configuration: Configuration) -> int:
@@ -224,7 +229,7 @@ def _program_count(rows: int, slabs: int, configuration: Configuration, device: 
 
 def _fitting_stages(configuration: Configuration, *loaded: Any) -> int:
     """Return how many tiles may be under way, of which all but one are in shared memory."""
-    row_bytes = sum(each.element_size() for each in loaded if each is not None)
+    row_bytes = sum(array.element_size() for array in loaded if array is not None)
     ahead = (shared_bytes(loaded[0].device) - _SPARE_BYTES) // (
         configuration.block_m * configuration.block_n * row_bytes
     )

@@ -216,13 +216,13 @@ def candidates(
         yield _cut(_SEPARATE, first.block_n, columns, dtype.itemsize)
     if first.tier in _PIECES:  # more programs a row in the first launch, more to add up after it
         yield from (
-            first._replace(chunk=each)
-            for each in (first.chunk // 4, first.chunk // 2)
-            if triton.cdiv(columns, each) <= _PIECES[first.tier]
+            first._replace(chunk=chunk)
+            for chunk in (first.chunk // 4, first.chunk // 2)
+            if triton.cdiv(columns, chunk) <= _PIECES[first.tier]
         )
     if first.tier == "separate":
         yield from (
-            first._replace(chunk=each) for each in (2048, 4096, 8192) if each != first.chunk
+            first._replace(chunk=chunk) for chunk in (2048, 4096, 8192) if chunk != first.chunk
         )
     words = 2 if dtype is torch.float64 else 1
     arrays, loops = _HELD[first.tier, direction]
@@ -241,7 +241,7 @@ def candidates(
 
 
 def _around(size: int) -> tuple[int, ...]:
-    return tuple(each for each in (size // 2, size, 2 * size) if each >= 1)
+    return tuple(near for near in (size // 2, size, 2 * size) if near >= 1)
 
 
 def _power_above(number: float) -> int:
