@@ -70,12 +70,11 @@ def shares(path: Path, seconds: float) -> dict[str, Any]:
     rows = [outcome for outcome in kept.outcomes if isinstance(outcome, Measured)]
     pairs = sum(len(row.times_s) for row in rows) / 2
     timed_s = sum(row.iterations * sum(map(sum, row.times_s)) for row in rows)
-    verdicts = Counter(str(each.verdict) for each in compare_sides(kept).comparisons if each.verdict)
+    verdicts = Counter(str(row.verdict) for row in compare_sides(kept).comparisons)
     return {
         "rows": len(rows) // 2,
         "pairs": round(pairs),
         "seconds": round(seconds, 1),
-        "session_s": getattr(kept, "seconds", None),
         "pairs_a_minute": round(60 * pairs / seconds, 1),
         "timed_s": round(timed_s, 2),
         "timed_share": round(timed_s / seconds, 4),
