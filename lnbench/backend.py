@@ -3,6 +3,7 @@
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
@@ -178,6 +179,15 @@ class Backend(ABC):
         """Import what a worker needs, in the nursery, before workers are forked.
 
         Must start no thread and touch no device.
+        """
+
+    def preload_kernels(self, kernels: ModuleType) -> None:
+        """Make ready, in the nursery, what a first call of an operation's kernels would load.
+
+        Must start no thread and touch no device.
+
+        Args:
+            kernels: the module of an operation's kernels, which has just been imported.
         """
 
     def truth(self, operation: Operation, case: Case, inputs: Arrays) -> Mapping[str, Truth] | None:

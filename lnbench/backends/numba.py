@@ -1,7 +1,9 @@
 """Numba: an operation's loops compiled for this CPU, with rows shared out to threads."""
 
+import contextlib
 import importlib.util
-from typing import ClassVar
+from types import ModuleType
+from typing import Any, ClassVar
 
 from lnbench.host_backend import HostBackend
 
@@ -17,7 +19,27 @@ class Numba(HostBackend):
     modules: ClassVar = {"numba": "numba is not installed: pip install 'lnbench[numba]'"}
 
     def preload(self) -> None:
-        """Import numba, which starts no thread by itself."""
+        """Import numba and fill the registries of its compiler, which a first call would."""
         super().preload()
         if importlib.util.find_spec("numba") is not None:
-            import numba  # noqa: F401
+            from numba.core.registry import cpu_target
+
+            cpu_target.typing_context.refresh()
+            cpu_target.target_context.refresh()
+
+    def preload_kernels(self, kernels: ModuleType) -> None:
+        """Load what Numba has compiled before and kept on disk."""
+        for function in getattr(kernels, "COMPILED", ()):
+            # What Numba has no public name for may be called otherwise in another version: then the
+            # workers load it themselves.
+            with contextlib.suppress(AttributeError):
+                _load(function)
+
+
+def _load(function: Any) -> None:
+    """Load the versions of a compiled function that its cache has for this CPU."""
+    cache = function._cache  # noqa: SLF001
+    codegen = function.targetdescr.target_context.codegen()
+    for key in cache._cache_file._load_index():  # noqa: SLF001
+        if key == cache._index_key(key[0], codegen):  # noqa: SLF001
+            function.compile(key[0])

@@ -38,6 +38,12 @@ class OnnxRuntime(HostBackend):
         "huge values": "squares overflow",
     }
 
+    def preload(self) -> None:
+        """Import onnx; onnxruntime starts a thread as it is imported."""
+        super().preload()
+        if importlib.util.find_spec("onnx") is not None:
+            import onnx.helper  # noqa: F401
+
     def device_problem(self, device: str) -> str | None:
         """Return why not: another device, or a package is missing; onnx builds the model."""
         if device.partition(":")[0] != "cpu":

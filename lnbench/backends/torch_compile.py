@@ -47,7 +47,7 @@ class TorchCompile(TorchBackend):
         return Compiled(kernels, self.mode)
 
     def preload(self) -> None:
-        """Compile one trivial function, so that a worker's first compilation is its own only.
+        """Compile what normalizes rows, so that a worker's first compilation is its own only.
 
         A torch that is built for GPUs asks them for their state whenever it compiles, also for the
         CPU (`preserve_global_state` of dynamo, the cache key of inductor), and 2.11 opens them when
@@ -57,7 +57,9 @@ class TorchCompile(TorchBackend):
         if torch.version.cuda is not None or torch.version.hip is not None:
             importlib.import_module("torch._dynamo")
         elif compiler_problem("cpu") is None:
-            torch.compile(_increment, dynamic=False)(torch.zeros(4))
+            for _ in "by file", "from the cache":
+                torch.compile(_normalized, dynamic=False)(torch.ones(2, 32))
+                torch.compiler.reset()
 
 
 class TorchCompileMax(TorchCompile):
@@ -115,5 +117,7 @@ def compiler_problem(device: str) -> str | None:
     return None
 
 
-def _increment(x: Any) -> Any:
-    return x + 1
+def _normalized(x: Any) -> Any:
+    """Return sums over rows and over columns, as forward and backward take."""
+    centred = x - x.mean(1, keepdim=True)
+    return centred * (centred * centred).mean(1, keepdim=True).rsqrt(), centred.sum(0)

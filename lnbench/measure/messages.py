@@ -11,7 +11,7 @@ import msgspec
 from lnbench.plan.case import Benchmark, Case, Work
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 6
+PROTOCOL = 7
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float

@@ -16,6 +16,7 @@ from lnbench.plan.case import DType
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of one's own is made inside)
 _PREFIX = "lnbench-"
+_INDEX = "arrays.json"  # written last
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -51,7 +52,12 @@ def write(where: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         array.tofile(where / f"{name}.bin")
         entries.append(_Entry(name, dtype_of(array), array.shape))
-    (where / "arrays.json").write_bytes(msgspec.json.encode(entries))
+    (where / _INDEX).write_bytes(msgspec.json.encode(entries))
+
+
+def written(where: Path) -> bool:
+    """Return whether arrays have been written into a folder, all of them."""
+    return (where / _INDEX).is_file()
 
 
 def read(where: Path) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def read(where: Path) -> dict[str, Any]:
 
     from lnbench.arrays import numpy_dtype
 
-    entries = msgspec.json.decode((where / "arrays.json").read_bytes(), type=list[_Entry])
+    entries = msgspec.json.decode((where / _INDEX).read_bytes(), type=list[_Entry])
     arrays: dict[str, Any] = {}
     for entry in entries:
         dtype = numpy_dtype(entry.dtype)
@@ -97,6 +103,11 @@ def read_truths(where: Path) -> dict[str, Truth]:
         )
         for entry in entries
     }
+
+
+def size_bytes(where: Path) -> int:
+    """Return what the files of a folder and of those in it take, in bytes."""
+    return sum(path.stat().st_size for path in where.rglob("*") if path.is_file())
 
 
 def clear(where: Path) -> None:

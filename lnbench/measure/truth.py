@@ -14,11 +14,12 @@ from lnbench.plan.case import Case
 
 
 def make_inputs(request: messages.MakeInputs) -> messages.InputsMade:
-    """Write the inputs of a case, and its truth, where the workers will read them."""
+    """Write the inputs of a case, if they are not there, and its truth, where workers read them."""
     operation = registry.operation(request.case.operation)
     folder = Path(request.folder)
-    inputs = operation.inputs(request.case, request.seed)
-    shared.write(folder / "inputs", inputs)
+    if not shared.written(folder / "inputs"):
+        shared.write(folder / "inputs", operation.inputs(request.case, request.seed))
+    inputs = shared.read(folder / "inputs")
     if not request.truth:
         return messages.InputsMade()
     truths = operation.reference(request.case, inputs)

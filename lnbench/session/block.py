@@ -8,7 +8,7 @@ from types import MappingProxyType, TracebackType
 
 import msgspec
 
-from lnbench.measure import messages
+from lnbench.measure import messages, shared
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Case
 from lnbench.record.outcome import CaveatKind, Stage
@@ -89,7 +89,9 @@ class Block:
                 self._finish(row, worker)
 
     def _make_inputs(self, *, truth: bool) -> bool:
-        """Write inputs, and truth where asked; a failure there fails every row."""
+        """Write what is not there of inputs, and of truth; a failure there fails every row."""
+        if shared.written(self._folder / "inputs") and not truth:
+            return True
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         with ExitStack() as stack:
             try:

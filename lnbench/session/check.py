@@ -40,13 +40,15 @@ class Checked(msgspec.Struct, frozen=True):
 def inspect(selection: Selection) -> Iterator[Checked]:
     """Yield what each benchmark showed, in the order of the selection."""
     known = {outcome.benchmark: outcome for outcome in selection.unable}
-    names = tuple(sorted({row.backend for row in selection.benchmarks if row not in known}))
+    rows = [row for row in selection.benchmarks if row not in known]
+    names = sorted({row.backend for row in rows})
+    operations = sorted({row.case.operation for row in rows})
     interpreter = selection.interpreters[""]
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(0))
         launcher: Launcher = interpreter
         if names and not selection.spawn:
-            (launcher,) = start_nurseries(names, (interpreter,), stack)
+            (launcher,) = start_nurseries(names, operations, (interpreter,), stack)
         workers = stack.enter_context(PassWorkers({"": launcher}, {"": interpreter}, folder))
         for benchmark in selection.benchmarks:
             outcome = known.get(benchmark)

@@ -1,6 +1,7 @@
 """How much memory is free, and whether a case fits in it."""
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,10 @@ _CGROUP_USED = Path("/sys/fs/cgroup/memory.current")
 
 FREE_SHARE = 0.5
 """A case may take this share of the free memory: page cache and others need the rest."""
+
+KEPT_SHARE = 0.25
+"""Inputs that are kept for the next pass may take this share of what is free at a session's start:
+of the memory, and of the disk where they lie on one."""
 
 WORKER_SHARE = 0.8
 """One process may take this share before its allocations fail."""
@@ -85,6 +90,11 @@ def free_bytes() -> int:
 def worker_bytes() -> int:
     """Return the most that one worker on the CPU may take."""
     return int(free_bytes() * WORKER_SHARE)
+
+
+def kept_bytes(folder: Path) -> int:
+    """Return the most that the inputs of all cases may take in a folder between their passes."""
+    return int(KEPT_SHARE * min(free_bytes(), shutil.disk_usage(folder).free))
 
 
 def fitting(backends: int, backend_bytes: int, free: int) -> int:

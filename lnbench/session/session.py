@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import msgspec
 
@@ -15,8 +14,10 @@ from lnbench import registry
 from lnbench.measure import shared
 from lnbench.plan.case import Case
 from lnbench.record.outcome import Outcome, Skipped
+from lnbench.session import memory
 from lnbench.session.block import Block, Setting
 from lnbench.session.group import Group, Planned
+from lnbench.session.inputs import InputStore
 from lnbench.session.stopping import Stopping
 from lnbench.workers.launcher import Interpreter, Launcher, start_nurseries
 from lnbench.workers.pass_workers import PassWorkers
@@ -71,6 +72,7 @@ def run(
     yield session.progress(None)
     with shared.folder(session.largest_bytes()) as folder, ExitStack() as nurseries:
         launchers: dict[str, Launcher] = {}
+        inputs = InputStore(folder, memory.kept_bytes(folder))
         for number, open_groups in enumerate(iter(session.open_groups, [])):
             if session.wants_new_launchers(number):
                 nurseries.close()
@@ -80,7 +82,7 @@ def run(
                     if session.out_of_time():
                         yield session.cut_short(open_groups)
                         return
-                    session.measure(group, workers, folder)
+                    session.measure(group, workers, inputs)
                     yield session.progress(group.case)
 
 
@@ -129,29 +131,30 @@ class _Session:
             wanted[name] = self._padded(self._interpreters[name])
         started: Sequence[Launcher] = tuple(wanted.values())
         if not spawn:
-            backends = {row.benchmark.backend for group in groups for row in group.open_rows}
+            rows = [row.benchmark for group in groups for row in group.open_rows]
+            backends = sorted({row.backend for row in rows})
+            operations = sorted({row.case.operation for row in rows})
             begun = time.monotonic()
-            started = start_nurseries(sorted(backends), tuple(wanted.values()), stack)
+            started = start_nurseries(backends, operations, tuple(wanted.values()), stack)
             if self._apart:
                 for group in groups:
                     group.spent_s += (time.monotonic() - begun) / len(groups)
         named = dict(zip(wanted, started, strict=True))
         return {name: named.get(name, named[""]) for name in self._interpreters}
 
-    def measure(self, group: Group, workers: PassWorkers, folder: Path) -> None:
+    def measure(self, group: Group, workers: PassWorkers, inputs: InputStore) -> None:
         """Take one pass of a group, and close the rows that have had enough."""
         rows = group.open_rows
-        fit = self._setting.fit(group.case, len(rows))
         start = time.monotonic()
+        fit = self._setting.fit(group.case, len(rows))
+        if fit.concurrent < len(rows) and inputs.forget():
+            fit = self._setting.fit(group.case, len(rows))
         if fit.reason:
             for row in rows:
                 row.skip(fit.reason)
         else:
-            try:
+            with inputs.lent(group.case) as folder:
                 Block(self._setting, rows, workers, folder, self._rng).take(fit.concurrent)
-            finally:
-                shared.clear(folder / "inputs")
-                shared.clear(folder / "truth")
         taken_s = time.monotonic() - start
         if group.last_pass_s:  # the first pass also compiles and makes the truth
             group.spent_s += taken_s

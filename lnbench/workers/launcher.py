@@ -55,10 +55,12 @@ class Interpreter(msgspec.Struct, frozen=True):
 class Nursery:
     """A nursery process and the line to it."""
 
-    def __init__(self, backends: Sequence[str], interpreter: Interpreter) -> None:
+    def __init__(
+        self, backends: Sequence[str], operations: Sequence[str], interpreter: Interpreter
+    ) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            words = (str(os.getpid()), *backends)
+            words = (str(os.getpid()), ",".join(backends), ",".join(operations))
             self._process = interpreter.run("lnbench.workers.nursery", theirs.fileno(), *words)
         self._control.settimeout(_START_LIMIT_S)
         self._ready: nursery.Ready | None = None
@@ -138,7 +140,10 @@ def without_dead(launcher: Launcher, interpreter: Interpreter) -> Launcher:
 
 
 def start_nurseries(
-    backends: Sequence[str], interpreters: Sequence[Interpreter], stack: ExitStack
+    backends: Sequence[str],
+    operations: Sequence[str],
+    interpreters: Sequence[Interpreter],
+    stack: ExitStack,
 ) -> list[Launcher]:
     """Return a nursery for each interpreter, started side by side; they end with the stack.
 
@@ -147,7 +152,7 @@ def start_nurseries(
     """
     nurseries = []
     for interpreter in interpreters:
-        nurseries.append(Nursery(backends, interpreter))
+        nurseries.append(Nursery(backends, operations, interpreter))
         stack.callback(nurseries[-1].close)
     launchers: list[Launcher] = []
     for launcher, interpreter in zip(nurseries, interpreters, strict=True):

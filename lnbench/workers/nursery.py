@@ -4,6 +4,8 @@ A fork takes 14 ms where importing torch takes 2 s. It is safe only while the nu
 thread, has run no OpenMP region and has not opened a GPU; it looks before each fork.
 """
 
+import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -13,10 +15,18 @@ from pathlib import Path
 import msgspec
 
 from lnbench import registry
+from lnbench.backend import UnsupportedError
 from lnbench.workers import overlay, worker
 
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
+_MEASURING = (
+    *(f"lnbench.measure.{name}" for name in ("check", "devices", "subject", "truth")),
+    "ml_dtypes",
+    "numpy.random",
+)
+"""What workers import, whatever the backend."""
+
 _GPUS = ("/dev/nvidia", "/dev/dxg", "/dev/kfd")  # of CUDA, of CUDA within Windows, of ROCm
 
 
@@ -65,13 +75,13 @@ encode = msgspec.json.Encoder().encode
 MESSAGE_BYTES = 1 << 16
 
 
-def main(descriptor: int, parent: int, backends: list[str]) -> None:
+def main(descriptor: int, parent: int, backends: list[str], operations: list[str]) -> None:
     """Load the backends, say so, then fork on demand until the session hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker.die_with_parent(parent)
     overlay.enter()
     control = socket.socket(fileno=descriptor)
-    broken = preload(backends)
+    broken = preload(backends, operations)
     control.send(encode(Ready(obstacle(), broken)))
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 1)
@@ -86,12 +96,18 @@ def main(descriptor: int, parent: int, backends: list[str]) -> None:
                 control.send(encode(Ended(os.waitstatus_to_exitcode(status))))
 
 
-def preload(backends: list[str]) -> dict[str, str]:
-    """Let each backend import what its workers need; return what the broken ones said."""
+def preload(backends: list[str], operations: list[str]) -> dict[str, str]:
+    """Import all that a worker's first call would; return what the broken backends said."""
+    for name in _MEASURING:
+        importlib.import_module(name)
     broken = {}
     for name in backends:
         try:
-            registry.backend(name).preload()
+            backend = registry.backend(name)
+            backend.preload()
+            for operation in map(registry.operation, operations):
+                with contextlib.suppress(UnsupportedError):
+                    backend.preload_kernels(registry.kernels(backend, operation))
         # The worker of that backend will meet the same error and say so in its row.
         except Exception as error:  # noqa: BLE001
             broken[name] = f"{type(error).__name__}: {error}"
@@ -133,4 +149,4 @@ def _fork(control: socket.socket, descriptor: int, log: str) -> Forked:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), int(sys.argv[2]), *(word.split(",") for word in sys.argv[3:5]))

@@ -17,7 +17,7 @@ pytestmark = [
 PRELOAD = """
 from lnbench import registry
 from lnbench.workers import nursery
-nursery.preload(list(registry.backend_names()))
+nursery.preload(list(registry.backend_names()), list(registry.operation_names()))
 print(nursery.obstacle())
 """
 

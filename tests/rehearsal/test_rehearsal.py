@@ -131,7 +131,7 @@ import cuda_device
 from lnbench import registry
 from lnbench.workers import nursery
 assert torch.version.cuda
-print(nursery.preload(list(registry.backend_names())))
+print(nursery.preload(list(registry.backend_names()), list(registry.operation_names())))
 print(sorted(set(cuda_device.calls)))
 print(len(list(Path("/proc/self/task").iterdir())))
 """

@@ -198,7 +198,9 @@ def test_after_the_death_of_its_nursery_a_session_spawns(setting, monkeypatch, c
     once = msgspec.structs.replace(setting, budget=Budget(passes=1, rounds=2, timeout_s=60))
     rows = benchmarks("plain", directions=(Direction.FORWARD, Direction.BACKWARD))
     monkeypatch.setattr(
-        session, "start_nurseries", lambda names, own, stack: [remembered(names, *own)]
+        session,
+        "start_nurseries",
+        lambda names, operations, own, stack: [remembered(names, operations, *own)],
     )
 
     for progress in cases(rows, once):

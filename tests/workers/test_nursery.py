@@ -52,7 +52,7 @@ def counting(environment, tmp_path):
 
 @pytest.fixture
 def launcher(counting):
-    made = Nursery(("counting", "numpy"), Interpreter(counting))
+    made = Nursery(("counting", "numpy"), ("layernorm",), Interpreter(counting))
     yield made
     made.close()
 
@@ -170,7 +170,7 @@ def test_a_nursery_has_one_thread_and_only_then_forks(launcher, environment, tmp
     assert not launcher.obstacle
     assert len(list(Path(f"/proc/{launcher._process.pid}/task").iterdir())) == 1
 
-    threaded = Nursery(("threaded",), Interpreter(environment))
+    threaded = Nursery(("threaded",), (), Interpreter(environment))
     try:
         assert threaded.obstacle
         with pytest.raises(WorkerError, match="must not fork: it has more than one thread"):
@@ -195,7 +195,7 @@ def test_a_process_that_has_opened_a_gpu_must_not_be_forked(tmp_path, monkeypatc
 
 
 def test_a_plug_in_that_cannot_be_loaded_does_not_end_the_nursery(environment, tmp_path):
-    launcher = Nursery(("unloadable", "plain"), Interpreter(environment))
+    launcher = Nursery(("unloadable", "plain"), (), Interpreter(environment))
     try:
         worker = launcher.start(tmp_path / "log")
         assert answers(worker)

@@ -25,7 +25,7 @@ def ground(environment):
 
 @pytest.fixture
 def workers(ground, tmp_path):
-    home = Nursery(("numpy", "raises", "picky"), ground)
+    home = Nursery(("numpy", "raises", "picky"), (), ground)
     with PassWorkers({"": home}, {"": ground}, tmp_path) as made:
         yield made
     home.close()
@@ -129,7 +129,7 @@ def test_all_workers_end_with_the_pass(ground, tmp_path):
 
 
 def test_where_a_nursery_has_died_workers_are_started_anew(ground, tmp_path):
-    home = Nursery(("numpy",), ground)
+    home = Nursery(("numpy",), (), ground)
     with PassWorkers({"": home}, {"": ground}, tmp_path) as workers:
         assert workers.spawned("") is None
         home.close()

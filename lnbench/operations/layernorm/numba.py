@@ -26,6 +26,9 @@ from lnbench.operations.rowwise.rows import (
     work_type,
 )
 
+COMPILED = (kernels.forward_plain, kernels.backward_plain)
+"""What workers call, but for arrays whose rows are not side by side."""
+
 _SHARED = 1 << 20
 """Elements from which on a second thread gains more than it costs to wake it."""
 
