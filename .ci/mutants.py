@@ -38,7 +38,9 @@ def copy_of_the_tree(room: str) -> Path:
     folder.mkdir(parents=True)
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copy2(ROOT / name, folder / name)
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + CONFIG.format(room=room)

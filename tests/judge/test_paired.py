@@ -166,3 +166,15 @@ def test_looks_ascend_and_end_with_the_last_pass(passes):
     looks = looks_within(passes)
     assert list(looks) == sorted(set(looks))
     assert looks[-1] == passes
+
+
+def test_a_side_of_a_session_says_where_it_is_from_and_how_far_it_went():
+    rows = [
+        (measured("numpy", passes=3), measured("numpy", passes=3, seed=1)),
+        (measured("copy", passes=7), measured("copy", passes=7, seed=1)),
+    ]
+    diff = compare_sides(sided(*rows))
+    assert [side.text for side in (diff.baseline, diff.candidate)] == ["git:a", "git:b"]
+    assert {side.passes for side in (diff.baseline, diff.candidate)} == {7}
+    assert diff.comparable
+    assert compare_sides(sided()).baseline.passes == 0

@@ -94,3 +94,9 @@ def test_what_can_be_done_is_said_where_something_can():
     assert "hugetlb" in Regime.PAGE_FAULTS.advice
     assert "graph" in Regime.LAUNCHES.advice
     assert Regime.BANDWIDTH.advice == ""
+
+
+def test_a_gpu_at_the_bandwidth_of_a_copy_is_not_called_idle_for_its_few_rows():
+    few = {"shape": "8x4194304", "device": "cuda"}
+    assert found(of_copy=BANDWIDTH_SHARE - 0.01, **few) is Regime.LATENCY
+    assert found(of_copy=BANDWIDTH_SHARE, **few) is Regime.BANDWIDTH
