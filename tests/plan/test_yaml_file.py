@@ -81,6 +81,7 @@ def test_a_byte_order_mark_is_no_content(load):
         ("", "b.yaml is empty"),
         ("# nothing", "b.yaml is empty"),
         (b"a: 1\nb: \xff", "b.yaml:2: not UTF-8 text"),
+        (b"\xff: 1\nb: 2\n", "b.yaml:1: not UTF-8 text"),
         ("a: \x00", "b.yaml: not YAML"),
         ("a: 1\n---\nb: 2", "b.yaml:2: a second document"),
         ("a: !!python/object/apply:os.system [ls]", "b.yaml:1: a: tag"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from factories import measured as factories_measured
 from factories import report as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -496,3 +497,21 @@ def test_a_path_that_is_taken_says_what_to_choose(tmp_path):
     with pytest.raises(ReportError) as caught:
         prepare(tmp_path / "a.json", force=False)
     assert caught.value.hint == "choose another --output, or --force to replace it"
+
+
+def test_a_report_that_contradicts_itself_names_its_file_and_whom_to_tell(path):
+    twice = made(*[factories_measured()] * 2)
+    with pytest.raises(ReportError) as caught:
+        write(twice, path)
+    assert caught.value.message.startswith(f"{path}: outcomes[1]: ")
+    assert caught.value.hint == "a clock or a plug-in told nonsense: please report it"
+
+
+@pytest.mark.parametrize("change", [{"seed": "x"}, {"outcomes": 3}])
+def test_a_report_with_a_foreign_value_says_that_it_was_changed(path, change):
+    write(made(), path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ReportError) as caught:
+        read(path)
+    assert caught.value.message.startswith(f"{path}: {next(iter(change))}: ")
+    assert "measure again, or mend it" in caught.value.hint

@@ -202,3 +202,10 @@ def test_a_schema_says_what_it_describes_and_in_which_dialect():
 )  # fmt: skip
 def test_what_is_no_file_of_suites_does_not_fit(value):
     assert suite_errors(value)
+
+
+@pytest.mark.parametrize("axis", [{"normalized_dims": "1"}, {"eps": "small"}, {"shape": {"m": 1}}])
+def test_an_axis_of_another_type_does_not_fit(axis):
+    fitting = {"operation": "layernorm", "shape": "2x3"}
+    assert not suite_errors({"suites": {"a": [fitting]}})
+    assert suite_errors({"suites": {"a": [fitting | axis]}})
