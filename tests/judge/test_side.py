@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from factories import measured, report
+from factories import environment, measured, report
 
 from lnbench.errors import ReportError
+from lnbench.judge.diff import compare
 from lnbench.judge.side import describe, distinct, gather, known, units
 from lnbench.record.revision import Revision
 
@@ -68,3 +69,14 @@ def test_rows_are_gathered_over_reports():
     rows = gather([report(first), report(second, day=2)])
     assert rows.measured == {first.benchmark.id: (first, second)}
     assert gather([report(measured(times_s=[()]))]).measured == {}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_report_of_a_side_is_held_against_the_other_side(order):
+    here, elsewhere = environment(), environment(python="3.14.0")
+    two = [
+        report(measured(), day=1, environment=here),
+        report(measured(), day=2, environment=elsewhere),
+    ]
+    diff = compare(two[::order], [report(measured(seed=3), day=3, environment=here)])
+    assert [each.name for each in diff.environment] == ["python"]

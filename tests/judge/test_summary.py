@@ -188,3 +188,12 @@ def test_a_best_row_that_another_beats_in_accuracy_says_by_how_much():
     assert caveat.kind is CaveatKind.FAST_INACCURATE
     assert caveat.detail == "64 ulp, where numpy is off by 2"
     assert found["numpy"].caveats == ()
+
+
+@pytest.mark.parametrize(("ulp", "marked"), [(5.0, False), (5.1, True)])
+def test_twice_the_error_and_a_rounding_is_still_as_accurate(ulp, marked):
+    fast, slow = (
+        measured(name, time_s, agreement=Agreement({"y": OutputAgreement(0.0, 0.0, error, 1.0)}))
+        for name, time_s, error in (("triton", 1e-3, ulp), ("numpy", 5e-3, 2.0))
+    )
+    assert (kinds(summary(fast, slow)["triton"]) == [CaveatKind.FAST_INACCURATE]) == marked
