@@ -95,3 +95,17 @@ def test_a_comparison_is_no_baseline():
     made = suite(*[1] * 4)
     side = ReportSide("git:main", "", 0.0, made.environment)
     assert shortfall(report(sides=(side, side))) is None
+
+
+def test_each_row_lacks_its_own_passes_and_not_the_usual_ones():
+    def lacking(short, long):
+        rows = [
+            measured(f"{case}/numpy", time_s=time_s, noise=0, passes=count)
+            for case, time_s, count in zip(
+                SHAPES, (0.01, 1.0, 1.0, 1.0), (short, long, NEEDED, NEEDED), strict=True
+            )
+        ]
+        return shortfall(report(*rows)).seconds
+
+    # A pass is ten samples: of 0.01 s here, of 1 s there.
+    assert lacking(NEEDED, NEEDED - 1) - lacking(NEEDED - 1, NEEDED) == pytest.approx(10 * 0.99)

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnbench.errors import ExitCode
+from lnbench.judge import groups
 from lnbench.judge.control import FEWEST_BESIDE, Layout, adjusted
 from lnbench.judge.diff import compare, exit_code
 from lnbench.judge.drift import DRIFT_FLOOR, drift
 from lnbench.judge.groups import FEWEST_GROUPS, FEWEST_ROWS, alphas, rows_level
 from lnbench.judge.paired import Decided, compare_sides
-from lnbench.judge.verdict import Verdict
+from lnbench.judge.verdict import LogInterval, Verdict
 from lnbench.plan.budget import LOOKS
 from lnbench.plan.case import Benchmark
 from lnbench.record.report import ReportSide
@@ -237,3 +238,13 @@ def test_pairs_of_rows_that_went_on_alone_are_not_the_groups():
     alone = compare_sides(session(rows)).groups[0]
     assert group.rows == alone.rows
     assert group.absolute.ratio.high - group.absolute.ratio.low < 0.2
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+@pytest.mark.parametrize("moved", [0.001, 0.1])
+def test_how_far_groups_wander_does_not_depend_on_how_many_they_are(count, moved):
+    here = {("o", "f", "d", "c", str(i)): LogInterval(moved, -1, 1, (8, 8)) for i in range(count)}
+    apart = {("o", "f", "d", "c", "apart"): LogInterval(9.0, 8, 10, (8, 8))}
+    expected = max(groups.REST_FLOOR, groups.REST_SHARE * moved)
+    assert groups._wandering(here | apart, set(apart)) == pytest.approx(expected)
+    assert groups._wandering(apart, set(apart)) == groups.REST_FLOOR

@@ -1,5 +1,6 @@
 """Where noise comes from: what is planted in one place is found there, and nowhere else."""
 
+import itertools
 import math
 
 import msgspec
@@ -103,7 +104,7 @@ def test_what_was_not_measured_has_no_noise():
 
 def sided(rows, texts=("backend:numpy", "backend:torch-eager")):
     plain = report()
-    names = ("baseline", "candidate")
+    names = itertools.cycle(("baseline", "candidate"))
     outcomes = (msgspec.structs.replace(row, side=n) for row, n in zip(rows, names, strict=False))
     sides = tuple(ReportSide(text, "", 0.0, plain.environment) for text in texts)
     return report(*outcomes, sides=sides)
@@ -130,3 +131,14 @@ def test_both_sides_have_the_interval_of_candidate_to_baseline():
 def test_a_side_without_the_other_has_no_interval():
     (noise,) = explain(sided((measured("numpy"),)))
     assert noise.half_width == math.inf
+
+
+def test_pairs_of_other_backends_do_not_run_beside_a_pair_of_commits():
+    pair = [measured("numpy"), measured("numpy", seed=1)]
+    other = [measured("copy", seed=2), measured("copy", seed=3)]
+    texts = ("git:a", "git:b")
+    both = explain(sided([*pair, *other], texts))
+    assert len(both) == len(pair) + len(other)
+    assert [each for each in both if each.benchmark.backend == "numpy"] == list(
+        explain(sided(pair, texts))
+    )

@@ -14,6 +14,7 @@ from lnbench.judge.diff import exit_code
 from lnbench.judge.paired import Decided, compare_sides
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.budget import LOOKS, looks_within
+from lnbench.record.outcome import Caveat, CaveatKind
 from lnbench.record.report import ReportSide
 
 MIRROR = {
@@ -166,3 +167,31 @@ def test_looks_ascend_and_end_with_the_last_pass(passes):
     looks = looks_within(passes)
     assert list(looks) == sorted(set(looks))
     assert looks[-1] == passes
+
+
+def test_a_side_of_a_session_says_where_it_is_from_and_how_far_it_went():
+    rows = [
+        (measured("numpy", passes=3), measured("numpy", passes=3, seed=1)),
+        (measured("copy", passes=7), measured("copy", passes=7, seed=1)),
+    ]
+    diff = compare_sides(sided(*rows))
+    assert [side.text for side in (diff.baseline, diff.candidate)] == ["git:a", "git:b"]
+    assert {side.passes for side in (diff.baseline, diff.candidate)} == {7}
+    assert diff.comparable
+    assert compare_sides(sided()).baseline.passes == 0
+
+
+def test_a_row_of_pairs_keeps_the_caveats_of_its_sides():
+    caveat = Caveat(CaveatKind.SEQUENTIAL)
+    rows = measured(caveats=(caveat,)), measured(seed=1)
+    (row,) = compare_sides(sided(rows)).comparisons
+    assert caveat.kind in {each.kind for each in row.caveats}
+    (plain,) = compare_sides(sided((measured(), measured(seed=1)))).comparisons
+    assert caveat.kind not in {each.kind for each in plain.caveats}
+
+
+@pytest.mark.parametrize("factor", [3.0, 1 / 3, 1.0])
+def test_few_pairs_that_all_moved_are_marked_though_nothing_is_called(factor):
+    rows = measured(passes=3), measured(time_s=1e-3 * factor, passes=3, seed=1)
+    (row,) = compare_sides(sided(rows)).comparisons
+    assert (row.verdict, row.unproven) == (Verdict.INCONCLUSIVE, factor != 1)

@@ -3,7 +3,7 @@
 import factories
 import pytest
 
-from lnbench.judge.regime import BANDWIDTH_SHARE, CALL_S, Regime, cache_bytes, regime
+from lnbench.judge.regime import BANDWIDTH_SHARE, CALL_S, Regime, cache_bytes, memory_level, regime
 from lnbench.judge.stats import Estimate
 from lnbench.plan.case import Work
 from lnbench.record.environment import Device
@@ -94,3 +94,32 @@ def test_what_can_be_done_is_said_where_something_can():
     assert "hugetlb" in Regime.PAGE_FAULTS.advice
     assert "graph" in Regime.LAUNCHES.advice
     assert Regime.BANDWIDTH.advice == ""
+
+
+def test_a_gpu_at_the_bandwidth_of_a_copy_is_not_called_idle_for_its_few_rows():
+    few = {"shape": "8x4194304", "device": "cuda"}
+    assert found(of_copy=BANDWIDTH_SHARE - 0.01, **few) is Regime.LATENCY
+    assert found(of_copy=BANDWIDTH_SHARE, **few) is Regime.BANDWIDTH
+
+
+def test_one_fault_a_call_is_enough_where_it_brings_the_output():
+    assert found(shape="1x512", page_faults=1.0) is Regime.PAGE_FAULTS
+    assert found(shape="1x512", page_faults=0.9) is not Regime.PAGE_FAULTS
+
+
+def test_a_hundred_microseconds_are_no_overhead_any_more():
+    assert found(shape=SMALL, time_s=CALL_S, of_copy=0.05) is Regime.CACHE
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "level"),
+    [
+        (SMALL, "", "cpu cache"),
+        (SMALL, ";cache=cold", "cpu memory"),
+        (LARGE, "", "cpu memory"),
+        (LARGE, ";cache=cold", "cpu memory"),
+    ],
+)
+def test_operands_are_in_the_cache_where_they_fit_and_are_left_there(shape, options, level):
+    row = factories.measured(f"layernorm/forward/{shape}/float32/cpu/triton{options}")
+    assert memory_level(row, factories.environment()) == level

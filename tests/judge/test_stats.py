@@ -255,3 +255,17 @@ def test_drift_and_noise_raise_what_is_detectable():
     assert stats.detectable(0.08, 0.05, 0.001) > plain
     assert stats.detectable(0.0, 0.05, 0.001) == pytest.approx(1.05)
     assert math.isinf(stats.detectable(math.inf, 0.05, 0.001))
+
+
+def test_a_change_beyond_all_numbers_is_not_detectable():
+    assert stats.detectable(1e6, 0.05, 0.01) == math.inf
+    assert stats.detectable(math.inf, 0.05, 0.01) == math.inf
+    assert math.isfinite(stats.detectable(1.0, 0.05, 0.01))
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_a_time_has_the_confidence_that_was_asked_for(confidence):
+    times = measured(noise=0.1).times_s
+    assert time_estimate(times, confidence).confidence == confidence
+    wide, narrow = time_estimate(times, 0.99), time_estimate(times, confidence)
+    assert wide.low < narrow.low <= narrow.value <= narrow.high < wide.high

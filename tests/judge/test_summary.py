@@ -4,10 +4,11 @@ import pytest
 from factories import environment, failed, measured, report, skipped
 
 from lnbench.errors import UnknownNameError
+from lnbench.judge.regime import Regime
 from lnbench.judge.summary import rows
 from lnbench.plan.case import Work
 from lnbench.record.environment import Cpu
-from lnbench.record.outcome import Caveat, CaveatKind
+from lnbench.record.outcome import Agreement, Caveat, CaveatKind, OutputAgreement
 
 INTERPRETED = (Caveat(CaveatKind.INTERPRETED),)
 MOVED = 2 * 4096 * 1024 * 4
@@ -159,3 +160,40 @@ def test_an_unknown_cache_counts_as_a_large_one():
     machine = environment(cpu=Cpu("", "", 2, 2, 0))
     outcomes = measured("copy", 2e-3), measured("numpy", 1e-3)
     assert kinds(summary(*outcomes, environment=machine)["numpy"]) == []
+
+
+def test_a_reference_that_is_unknown_is_missed_in_the_report():
+    with pytest.raises(UnknownNameError) as caught:
+        summary(measured("numpy"), relative_to="nmupy")
+    assert caught.value.message == "the report: unknown backend 'nmupy'"
+    assert caught.value.hint == "did you mean 'numpy'?"
+
+
+def test_a_row_near_the_speed_of_the_copy_is_bound_by_it():
+    machine = environment(cpu=Cpu("Zen 5", "x86_64", 2, 2, 1))
+    copy, near, far = measured("copy", 1e-3), measured("numpy", 1.2e-3), measured("triton", 9e-3)
+    found = summary(copy, near, far, environment=machine)
+    assert found["numpy"].regime is Regime.BANDWIDTH
+    assert found["triton"].regime is None
+
+
+def test_a_best_row_that_another_beats_in_accuracy_says_by_how_much():
+    def rough(name, time_s, ulp):
+        return measured(
+            name, time_s, agreement=Agreement({"y": OutputAgreement(0.0, 0.0, ulp, 1.0)})
+        )
+
+    found = summary(rough("triton", 1e-3, 64.0), rough("numpy", 5e-3, 2.0))
+    (caveat,) = found["triton"].caveats
+    assert caveat.kind is CaveatKind.FAST_INACCURATE
+    assert caveat.detail == "64 ulp, where numpy is off by 2"
+    assert found["numpy"].caveats == ()
+
+
+@pytest.mark.parametrize(("ulp", "marked"), [(5.0, False), (5.1, True)])
+def test_twice_the_error_and_a_rounding_is_still_as_accurate(ulp, marked):
+    fast, slow = (
+        measured(name, time_s, agreement=Agreement({"y": OutputAgreement(0.0, 0.0, error, 1.0)}))
+        for name, time_s, error in (("triton", 1e-3, ulp), ("numpy", 5e-3, 2.0))
+    )
+    assert (kinds(summary(fast, slow)["triton"]) == [CaveatKind.FAST_INACCURATE]) == marked

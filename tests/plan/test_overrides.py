@@ -83,3 +83,15 @@ def test_a_wrong_number_names_its_flag(key, value, message):
     with pytest.raises(ConfigError) as caught:
         parse_overrides({}, KNOWN, budget={key: value})
     assert message in caught.value.message
+
+
+def test_an_empty_value_says_how_several_are_written():
+    with pytest.raises(ConfigError) as caught:
+        parse_overrides({"dtype": ["float32,"]}, KNOWN)
+    assert caught.value.hint == "write values with commas between: a,b"
+
+
+def test_filters_are_split_at_commas_and_an_empty_one_names_its_flag():
+    assert parse_overrides({}, KNOWN, filters=["*a*, b", "c"]).filters == ("*a*", "b", "c")
+    with pytest.raises(ConfigError, match="--filter: a value is empty"):
+        parse_overrides({}, KNOWN, filters=[""])

@@ -69,3 +69,36 @@ def test_a_backend_and_an_environment_are_no_pair():
     with pytest.raises(ConfigError, match="differ in kind"):
         check_sides(parse_side("backend:numpy"), parse_side("git:main"))
     check_sides(parse_side("git:main"), parse_side("python:/usr/bin/python3"))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("numpy", "write backend:numpy or git:numpy"),
+        ("gti:main", "did you mean 'git'?"),
+        ("git:", "write git:main"),
+        ("pip:", "write pip:numpy==2.3.0"),
+        ("python:", "write python:/path/to/bin/python"),
+        ("backend:", "write backend:numpy"),
+        ("git:a..b", "write git:a git:b, or git:a...b for their merge base"),
+        ("git:a....b", "write git:main...HEAD"),
+        ("backend:numpy+ten", "write backend:NAME+10%"),
+    ],
+)
+def test_a_wrong_side_says_what_to_write(text, hint):
+    with pytest.raises(ConfigError) as caught:
+        parse_side(text)
+    assert caught.value.hint == hint
+    assert caught.value.message.startswith(f"'{text}'")
+
+
+def test_a_slowdown_reaches_tenfold_and_no_further():
+    assert parse_side("backend:numpy+1000%").slowdown == pytest.approx(10)
+    with pytest.raises(ConfigError, match=r"'backend:numpy\+1001%': 1001% is not above 0%"):
+        parse_side("backend:numpy+1001%")
+
+
+def test_sides_of_two_kinds_are_told_which_to_name():
+    with pytest.raises(ConfigError) as caught:
+        check_sides(parse_side("git:main"), parse_side("backend:numpy"))
+    assert caught.value.hint == "name two backends, or two of git:, pip: and python:"

@@ -383,3 +383,75 @@ def test_a_suite_made_in_code_needs_no_file():
         "a",
         "copy",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("3", "b.yaml: expected a mapping with keys such as 'budget'", ""),
+        ("suites: 3", "b.yaml: suites: expected a mapping", ""),
+        ("suites: {}", "b.yaml holds no suite", "write suites: and a name with a list of grids"),
+        ("suites: {a: 3}", "b.yaml: suites.a: expected a list of grids",
+         "begin each grid with a dash"),
+        ("suites: {a: []}", "b.yaml: suites.a: expected a list of grids",
+         "begin each grid with a dash"),
+        ("suiets: {}", "b.yaml: suiets: unknown key", "did you mean 'suites'?"),
+        ("budget: {tmie: 1}", "b.yaml: budget.tmie: unknown key", "did you mean 'time'?"),
+        ("suites: {a: [{operation: layernorm}]}",
+         "b.yaml: suites.a[0]: the key 'shape' is missing", ""),
+        ("suites: {a: [{operation: o, shape: 2x3, when: [cpu, 'cuda:1']}]}",
+         "b.yaml: suites.a[0].when: unknown device type 'cuda:1'", "did you mean 'cuda'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_suite_file_says_where_and_what_to_write(
+    tmp_path, monkeypatch, text, message, hint
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.yaml").write_text(text)
+    with pytest.raises(LnbenchError) as caught:
+        load(tmp_path / "b.yaml")
+    assert caught.value.message == message
+    if hint:
+        assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_suite_spans_the_most_cases_and_not_one_more(monkeypatch, more):
+    monkeypatch.setattr(suite_module, "MOST_CASES", 4)
+    shapes = tuple((size,) for size in range(1, 5 + more))
+    entry = GridEntry(Grid(("layernorm",), shapes, (Direction.FORWARD,), (DType.FLOAT32,)))
+    suite = Suite("wide", (entry,), Budget())
+    if more:
+        with pytest.raises(ConfigError) as caught:
+            list(suite.benchmarks("cpu", ("numpy",)))
+        assert caught.value.message == "suite 'wide' spans 5 cases; at most 4 make sense"
+        assert caught.value.hint == "shorten an axis, or split the suite"
+    else:
+        assert len({row.case for row in suite.benchmarks("cpu", ("numpy",))}) == 4
+
+
+def test_two_devices_of_a_type_are_told_to_take_turns():
+    grid = Grid(("layernorm",), ((2, 3),), device=("cuda:0", "cuda:1"))
+    suite = Suite("two", (GridEntry(grid),), Budget())
+    with pytest.raises(ConfigError) as caught:
+        list(suite.benchmarks("cpu", ("numpy",)))
+    assert caught.value.hint == "measure one device of a type at a time"
+    assert "both 'cuda:0' and 'cuda:1' in one run" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("in_file", "flags", "timed"),
+    [
+        (False, Overrides(), False),
+        (True, Overrides(), True),
+        (True, Overrides(preset="rigorous"), False),
+        (False, Overrides(preset="fast"), True),
+        (False, Overrides(budget=(("time", 1.0),)), True),
+        (False, Overrides(budget=(("max_time", 1.0),)), True),
+        (False, Overrides(budget=(("passes", 3),)), False),
+    ],
+)
+def test_rows_stop_early_where_the_file_or_a_flag_says_how_long(in_file, flags, timed):
+    entry = GridEntry(Grid(("layernorm",), ((2, 3),)))
+    suite = Suite("one", (entry,), timed=in_file)
+    assert suite.override(flags).timed is timed

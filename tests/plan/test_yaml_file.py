@@ -6,7 +6,8 @@ import os
 import pytest
 
 from lnbench.errors import ConfigError
-from lnbench.plan.yaml_file import DEEPEST, LARGEST_BYTES, MOST_NODES, load_yaml
+from lnbench.plan import yaml_file
+from lnbench.plan.yaml_file import DEEPEST, LARGEST_BYTES, LONGEST_PATH, MOST_NODES, load_yaml
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_a_byte_order_mark_is_no_content(load):
         ("", "b.yaml is empty"),
         ("# nothing", "b.yaml is empty"),
         (b"a: 1\nb: \xff", "b.yaml:2: not UTF-8 text"),
+        (b"\xff: 1\nb: 2\n", "b.yaml:1: not UTF-8 text"),
         ("a: \x00", "b.yaml: not YAML"),
         ("a: 1\n---\nb: 2", "b.yaml:2: a second document"),
         ("a: !!python/object/apply:os.system [ls]", "b.yaml:1: a: tag"),
@@ -133,3 +135,61 @@ def test_a_file_without_permission_is_one_sentence(tmp_path):
     path.chmod(0)
     with pytest.raises(ConfigError, match="Permission denied"):
         load_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "lnbench schema suite prints what it may hold"),
+        (b"a: \xff", "save the file as UTF-8"),
+        ("a: 1\na: 2", "keep one of them"),
+        ("a: 1\n---\nb: 2", "keep one document a file"),
+        ("a: !x 1", "leave the tag out"),
+        ("a: [1,", "while parsing a flow node"),
+        ("a: \x00", ""),
+    ],
+)
+def test_a_file_that_is_wrong_has_a_hint(load, text, hint):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [1,", "b.yaml:1: not YAML: did not find expected node content"),
+        ("a: \x00", "b.yaml: not YAML: unacceptable character #x0000"),
+    ],
+)
+def test_a_wrong_syntax_is_said_in_the_words_of_the_parser(load, text, problem):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    said = caught.value.message
+    assert said.partition(": not YAML: ")[0] == problem.partition(": not YAML: ")[0]
+    assert len(said.partition(": not YAML: ")[2].split()) > 2
+
+
+@pytest.mark.parametrize(("anchored", "nodes"), [("1", 1), ("[1, 2]", 3), ("{a: 1}", 3)])
+def test_an_alias_counts_as_many_values_as_it_stands_for(load, monkeypatch, anchored, nodes):
+    aliases = 5
+    # The list, what is anchored, and each alias with what it stands for.
+    monkeypatch.setattr(yaml_file, "MOST_NODES", 1 + nodes + aliases * (1 + nodes))
+    assert len(load(f"[&s {anchored}{', *s' * aliases}]")) == 1 + aliases
+    with pytest.raises(ConfigError, match="aliases included"):
+        load(f"[&s {anchored}{', *s' * aliases}, 1]")
+
+
+def test_a_long_path_is_cut_to_what_a_message_shows(load):
+    for length, cut in ((LONGEST_PATH, False), (LONGEST_PATH + 1, True)):
+        key = "k" * length
+        with pytest.raises(ConfigError) as caught:
+            load(f"{key}: !x 1")
+        shown = caught.value.message.split(": ")[1]
+        assert len(shown) == LONGEST_PATH
+        assert (shown == key, shown.endswith("…")) == (not cut, cut)
+
+
+def test_a_path_that_no_system_knows_says_why(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
+        load_yaml(tmp_path / "a\0b")

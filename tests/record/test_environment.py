@@ -1,6 +1,7 @@
 """Laws of the environment: it says what matters, and nothing that must not be committed."""
 
 import getpass
+import platform
 import re
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lnbench.record import machine
 from lnbench.record.environment import (
     Cpu,
     Device,
@@ -166,3 +168,25 @@ def test_swapping_the_sides_swaps_the_values():
 def test_serious_differences_come_first():
     weights = [d.serious for d in differences(HERE, changed(threads=1, python="3.12", os="x"))]
     assert weights == [True, False, False]
+
+
+def test_the_processor_and_the_memory_are_those_of_the_machine(monkeypatch):
+    said = {
+        "cpu_model": "Zen 5",
+        "physical_cores": 3,
+        "logical_cores": 5,
+        "last_level_cache_bytes": 7,
+        "memory_bytes": 11,
+        "transparent_hugepages": "never",
+        "governor": "performance",
+        "virtual": False,
+        "machine_id": "ab",
+        "operating_system": "Linux 6",
+    }
+    for name, value in said.items():
+        monkeypatch.setattr(machine, name, lambda value=value: value)
+    found = collect(2)
+    assert found.cpu == Cpu("Zen 5", platform.machine(), 3, 5, 7)
+    assert (found.memory_bytes, found.os, found.machine_id) == (11, "Linux 6", "ab")
+    kernel = (found.transparent_hugepages, found.governor, found.virtual)
+    assert kernel == ("never", "performance", False)

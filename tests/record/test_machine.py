@@ -1,6 +1,7 @@
 """Laws of what is read from the operating system, on trees made for the purpose."""
 
 import os
+import platform
 
 import pytest
 
@@ -163,3 +164,36 @@ def test_this_machine_can_be_read():
     assert machine.last_level_cache_bytes() > 2**16
     assert machine.cpu_model()
     assert machine.operating_system()
+
+
+def test_the_number_of_the_machine_may_stand_in_either_file(tmp_path):
+    ids = []
+    for name in ("etc/machine-id", "var/lib/dbus/machine-id", "elsewhere"):
+        root = tmp_path / name.replace("/", "-")
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("3d1219c7c4c5404aaa1f6d2a48adfda4")
+        ids.append(machine.machine_id(root))
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_the_memory_is_all_pages_or_unknown(monkeypatch):
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    assert machine.memory_bytes() == 4096 * 1000
+
+    def unknown(name):
+        raise ValueError(name)
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+    assert machine.memory_bytes() is None
+
+
+def test_the_system_is_named_with_what_is_known_of_it(monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "release", lambda: "6.12")
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Debian 13"})
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.41"))
+    assert machine.operating_system() == "Linux 6.12, Debian 13, glibc 2.41"
+    monkeypatch.setattr(platform, "freedesktop_os_release", dict)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert machine.operating_system() == "Linux 6.12"

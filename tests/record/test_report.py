@@ -4,14 +4,18 @@ import contextlib
 import json
 import math
 import re
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
 import pytest
+from factories import measured as factories_measured
+from factories import report as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lnbench import __version__
 from lnbench.errors import LnbenchError, ReportError
 from lnbench.plan.case import Benchmark
 from lnbench.record import files
@@ -26,7 +30,7 @@ from lnbench.record.outcome import (
     Skipped,
     Stage,
 )
-from lnbench.record.report import SCHEMA, default_path, read, write
+from lnbench.record.report import SCHEMA, Head, ReportSide, default_path, head, read, write
 
 FROZEN = Path(__file__).parents[1] / "data" / "report-v1.json"
 BYTES = FROZEN.read_bytes()
@@ -430,3 +434,84 @@ def test_ids_in_a_file_are_ids_that_parse():
         Benchmark.parse(outcome.benchmark.id).id == outcome.benchmark.id
         for outcome in REPORT.outcomes
     )
+
+
+def test_a_report_that_begins_now_says_so_and_by_what_it_was_made(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lnbench", "run", "quick"])
+    before = datetime.now(UTC).replace(microsecond=0)
+    begun = head()
+    assert set(begun) == set(Head.__struct_fields__) - {"schema", "environment"}
+    assert before <= begun["created"] <= datetime.now(UTC)
+    assert begun["created"].microsecond == 0
+    tool = begun["tool"]
+    assert (tool.name, tool.version, tool.arguments) == ("lnbench", __version__, ("run", "quick"))
+
+
+def test_a_moment_is_kept_in_utc_whatever_the_zone():
+    east = timezone(timedelta(hours=5))
+    moved = msgspec.structs.replace(made(), created=datetime(2026, 11, 1, 3, tzinfo=east))
+    assert moved.created.tzinfo is UTC
+    assert moved.created == datetime(2026, 10, 31, 22, tzinfo=UTC)
+
+
+def test_the_sides_of_a_comparison_lose_the_folders_of_the_machine(path):
+    plain = made()
+    texts = ("python:/opt/secret/bin/python", "git:main")
+    sides = tuple(ReportSide(text, "", 0.0, plain.environment) for text in texts)
+    write(made(sides=sides), path)
+    assert [side.text for side in read(path).sides] == ["python:python", "git:main"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "hint"),
+    [
+        (b'{"schema": 99, "kind": "benchmarks"}', "needs an lnbench that reads", "upgrade lnbench"),
+        (b'{"a": 1}', "is no report of lnbench", "lnbench run writes one"),
+        (b"nonsense", "is no JSON: invalid character", ""),
+    ],
+)
+def test_what_cannot_be_read_says_what_to_do(path, data, message, hint):
+    path.write_bytes(data)
+    with pytest.raises(ReportError) as caught:
+        read(path)
+    assert f"{path} {message}" in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_every_sentence_about_a_file_names_it(tmp_path):
+    with pytest.raises(ReportError) as caught:
+        read(tmp_path / "none.json")
+    assert caught.value.message.startswith(f"{tmp_path / 'none.json'} cannot be read: ")
+    (tmp_path / "file").write_text("")
+    for deed in (lambda p: prepare(p, force=False), lambda p: files.replace(p, b"")):
+        with pytest.raises(ReportError) as caught:
+            deed(tmp_path / "file" / "a.json")
+        assert caught.value.message.startswith(f"{tmp_path / 'file' / 'a.json'} cannot be written")
+
+
+def test_a_path_that_is_taken_says_what_to_choose(tmp_path):
+    with pytest.raises(ReportError) as caught:
+        prepare(tmp_path, force=True)
+    assert caught.value.hint == "choose another --output"
+    (tmp_path / "a.json").write_text("")
+    with pytest.raises(ReportError) as caught:
+        prepare(tmp_path / "a.json", force=False)
+    assert caught.value.hint == "choose another --output, or --force to replace it"
+
+
+def test_a_report_that_contradicts_itself_names_its_file_and_whom_to_tell(path):
+    twice = made(*[factories_measured()] * 2)
+    with pytest.raises(ReportError) as caught:
+        write(twice, path)
+    assert caught.value.message.startswith(f"{path}: outcomes[1]: ")
+    assert caught.value.hint == "a clock or a plug-in told nonsense: please report it"
+
+
+@pytest.mark.parametrize("change", [{"seed": "x"}, {"outcomes": 3}])
+def test_a_report_with_a_foreign_value_says_that_it_was_changed(path, change):
+    write(made(), path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ReportError) as caught:
+        read(path)
+    assert caught.value.message.startswith(f"{path}: {next(iter(change))}: ")
+    assert "measure again, or mend it" in caught.value.hint

@@ -184,3 +184,28 @@ def reads(folder, data):
     except LnbenchError:
         return False
     return True
+
+
+def test_a_schema_says_what_it_describes_and_in_which_dialect():
+    for schema, title in (
+        (report_schema(), "A report of lnbench, schema 1"),
+        (suite_schema(), "Suites of lnbench: benchmarks.yaml"),
+    ):
+        assert schema["title"] == title
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], {"suites": []}, {"suites": {}}, {"suites": {"a": {}}}, {"suites": {"a": []}},
+     {"suites": {"a": [3]}}, {"suites": {"a": [{}]}, "more": 1}],
+)  # fmt: skip
+def test_what_is_no_file_of_suites_does_not_fit(value):
+    assert suite_errors(value)
+
+
+@pytest.mark.parametrize("axis", [{"normalized_dims": "1"}, {"eps": "small"}, {"shape": {"m": 1}}])
+def test_an_axis_of_another_type_does_not_fit(axis):
+    fitting = {"operation": "layernorm", "shape": "2x3"}
+    assert not suite_errors({"suites": {"a": [fitting]}})
+    assert suite_errors({"suites": {"a": [fitting | axis]}})
