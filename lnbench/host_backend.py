@@ -3,66 +3,36 @@
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
-from lnbench import registry
 from lnbench.arrays import own_copy
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Routine,
-    Timer,
-    Unavailable,
-    UnsupportedError,
-    bound_call,
-    missing_module,
-)
+from lnbench.backend import BoundRoutine, Routine, Timer, bound_call
+from lnbench.kernel_backend import KernelBackend
 from lnbench.measure.timing import HostTimer
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case
 
 
-class HostBackend(Backend):
+class HostBackend(KernelBackend):
     """Calls an operation's kernels on NumPy's arrays, on the CPU.
 
     A kernel with a parameter `pool` gets the threads of a case and shares its rows out to them.
     """
 
-    modules: ClassVar[Mapping[str, str]] = {}
-    """Module that must be installed → the reason shown where it is not."""
-
-    def availability(self, device: str) -> Availability:
-        """Return what `device_problem` says."""
-        problem = self.device_problem(device)
-        return Available() if problem is None else Unavailable(problem)
-
     def device_problem(self, device: str) -> str | None:
         """Return why the backend does not run on a device, or None where it does."""
         if device.partition(":")[0] != "cpu":
             return f"{self.name} runs on the CPU only"
-        return missing_module(self.modules)
-
-    def case_problem(self, case: Case) -> str | None:
-        """Return why the backend does not compute a case, or None where it does."""
-        return None
+        return super().device_problem(device)
 
     def preload(self) -> None:
         """Import NumPy and bfloat16; an operation's kernels come with its first case."""
         import ml_dtypes  # noqa: F401
         import numpy as np  # noqa: F401
-
-    def kernels_for(self, operation: Operation, case: Case) -> Any:
-        """Return the kernels of a case; UnsupportedError where there are none."""
-        kernels = registry.kernels(self, operation)
-        if (problem := self.case_problem(case)) is not None:
-            raise UnsupportedError(problem)
-        return kernels
 
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call of the kernels on arrays in memory of their own.

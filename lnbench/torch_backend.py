@@ -1,58 +1,26 @@
 """What backends on torch's tensors share: torch's devices, its threads and its streams' clock."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from lnbench import registry
 from lnbench.arrays import to_host, to_torch
-from lnbench.backend import (
-    Availability,
-    Available,
-    Backend,
-    BoundRoutine,
-    Details,
-    Routine,
-    Timer,
-    Unavailable,
-    UnsupportedError,
-    bound_call,
-    missing_module,
-)
+from lnbench.backend import BoundRoutine, Details, Routine, Timer, bound_call
+from lnbench.kernel_backend import KernelBackend
 from lnbench.measure.timing import device_timer
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case
 
 
-class TorchBackend(Backend):
+class TorchBackend(KernelBackend):
     """Calls an operation's kernels on tensors, on every device that torch can use."""
 
     torch_threads = True
 
-    modules: ClassVar[Mapping[str, str]] = {}
-    """Module that must be installed → the reason shown where it is not."""
-
-    def availability(self, device: str) -> Availability:
-        """Return what `device_problem` says."""
-        problem = self.device_problem(device)
-        return Available() if problem is None else Unavailable(problem)
-
     def device_problem(self, device: str) -> str | None:
         """Return why the backend does not run on a device, or None where it does."""
-        return device_problem(device) or missing_module(self.modules)
-
-    def case_problem(self, case: Case) -> str | None:
-        """Return why the backend does not compute a case, or None where it does."""
-        return None
-
-    def kernels_for(self, operation: Operation, case: Case) -> Any:
-        """Return the kernels of a case; UnsupportedError where there are none."""
-        kernels = registry.kernels(self, operation)
-        if (problem := self.case_problem(case)) is not None:
-            raise UnsupportedError(problem)
-        return kernels
+        return device_problem(device) or super().device_problem(device)
 
     def tensors(self, case: Case, inputs: Arrays) -> dict[str, Any]:
         """Return the inputs on the case's device, in memory of torch's own allocator."""

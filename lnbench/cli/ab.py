@@ -13,7 +13,7 @@ from lnbench.plan.flags import AbFlags
 from lnbench.plan.side import SideKind, branch_of, parse_side
 
 if TYPE_CHECKING:
-    from lnbench.record.report import ComparisonReport, Report
+    from lnbench.record.report import ComparisonReport
 
 
 @options.command(format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
@@ -32,8 +32,8 @@ def ab_command(flags: AbFlags) -> None:
         cases = (benchmark.case for benchmark in selected.benchmarks)
         new = selected.new_report()
         begun = resume.begin(flags.resume, new, cases)
-        _say_uncommitted(begun)
         if isinstance(begun, ComparisonReport):
+            _say_uncommitted(begun)
             _say_diverged(begun)
         if flags.dry_run:
             formats.dry_run(selected)
@@ -87,11 +87,11 @@ def _say_diverged(begun: "ComparisonReport") -> None:
         )
 
 
-def _say_uncommitted(begun: "Report") -> None:
+def _say_uncommitted(begun: "ComparisonReport") -> None:
     """Say to stderr where a side is the commit that the changed files of this folder are not in."""
     if begun.revision is None or not begun.revision.dirty:
         return
-    for side in getattr(begun, "sides", ()):
+    for side in begun.sides:
         if side.commit == begun.revision.commit:
             typer.echo(
                 f"note: files of this folder have changed since {side.text}, which is measured "

@@ -77,6 +77,7 @@ def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
 
 def dry_run(selected: "Selection") -> None:
     """Print what would run, to stdout, and about how long, to stderr."""
+    from lnbench.record.outcome import Skipped
     from lnbench.units import format_duration, one_line
 
     unable = {outcome.benchmark for outcome in selected.unable}
@@ -93,7 +94,7 @@ def dry_run(selected: "Selection") -> None:
         for benchmark in rows:
             typer.echo(benchmark.id)
         for outcome in selected.unable:
-            why = getattr(outcome, "reason", "") or getattr(outcome, "error", "")
+            why = outcome.reason if isinstance(outcome, Skipped) else outcome.error
             typer.echo(f"cannot run here: {outcome.benchmark.id}: {one_line(why)}", err=True)
         count, total = len(rows), len(selected.benchmarks)
         # A small row takes its forks and ten samples; a large one its time, which is of samples.

@@ -97,9 +97,8 @@ def explain(report: Report) -> tuple[Noise, ...]:
 
 def _beside(outcome: Measured, report: Report) -> str:
     """Return a name for the rows that ran beside this one: a case, or a pair of sides."""
-    between_backends = all(
-        side.text.startswith("backend:") for side in getattr(report, "sides", ())
-    )
+    sides = report.sides if isinstance(report, ComparisonReport) else ()
+    between_backends = all(side.text.startswith("backend:") for side in sides)
     return outcome.benchmark.case.id if between_backends else outcome.benchmark.id
 
 

@@ -90,8 +90,7 @@ def regime(
             return Regime.CALLS
     else:
         device = dict(environment.devices).get(case.device)
-        launch_s = dict(row.details).get("launch_s")
-        if isinstance(launch_s, float) and launch_s > time_s:
+        if row.launch_s is not None and row.launch_s > time_s:
             return Regime.LAUNCHES
         processors = (device and device.processors) or 0
         if case.rows < processors and speed < BANDWIDTH_SHARE:

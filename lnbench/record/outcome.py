@@ -213,6 +213,11 @@ class Measured(_Outcome, frozen=True, kw_only=True, tag="measured"):
         return launch_s if isinstance(launch_s, float) else None
 
     @property
+    def kernels(self) -> Scalar | None:
+        """How many kernels a call launches; None where they were not counted."""
+        return self.details.get("kernels")
+
+    @property
     def clock(self) -> str:
         """Which way the clock went that timed it; empty where it did not say."""
         return str(self.details.get("clock", ""))

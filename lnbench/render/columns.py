@@ -68,15 +68,6 @@ def _measured(name: str) -> Callable[[Row], Any]:
     return lambda row: read(row.outcome) if isinstance(row.outcome, Measured) else None
 
 
-def _launch_s(row: Row) -> float | None:
-    launch_s = _detail(row, "launch_s")
-    return launch_s if isinstance(launch_s, float) else None
-
-
-def _detail(row: Row, name: str) -> Any:
-    return row.outcome.details.get(name) if isinstance(row.outcome, Measured) else None
-
-
 def _bandwidth(row: Row) -> float | None:
     return None if row.bandwidth is None else row.bandwidth / 1e9
 
@@ -109,8 +100,8 @@ COLUMNS = (
     Column("ulp", _max_ulp, _two, "max_ulp", wide=True, metric="error", unit=" ulp"),
     Column("memory", _memory, format_bytes, "peak_extra_bytes", wide=True, metric="memory"),
     Column("faults", _measured("page_faults"), _three, "page_faults", wide=True, if_known=True),
-    Column("launch", _launch_s, format_time, wide=True, if_known=True),
-    Column("kernels", lambda row: _detail(row, "kernels"), wide=True, if_known=True),
+    Column("launch", _measured("launch_s"), format_time, wide=True, if_known=True),
+    Column("kernels", _measured("kernels"), wide=True, if_known=True),
     Column("first call", _measured("first_call_s"), format_time, key="first_call_s", wide=True),
     Column("bound by", lambda row: _BOUND_BY.get(row.regime), right=False, wide=True),
     Column(None, lambda row: list(row_notes(row)), key="notes"),

@@ -15,13 +15,13 @@ from lnbench.plan import suite as suites
 from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
 from lnbench.plan.case import Benchmark
-from lnbench.plan.flags import AbFlags, RunFlags, SuiteFlags, WorkerFlags
+from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
 from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
 from lnbench.record.machine import physical_cores, usable_cpus
-from lnbench.record.outcome import Failed, Outcome, Skipped, Stage
+from lnbench.record.outcome import Failed, Skipped, Stage
 from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, ReportSide, head
 from lnbench.session import memory
 from lnbench.session.block import Setting
@@ -39,7 +39,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The suite, with flags in place."""
     groups: tuple[tuple[Planned, ...], ...]
     """Every row, in the order of the tables, with those that are measured beside it."""
-    unable: tuple[Outcome, ...]
+    unable: tuple[Skipped | Failed, ...]
     """Rows that cannot run here, with the reason."""
     environment: Environment
     """What the session itself runs on."""
@@ -91,9 +91,8 @@ def select(flags: WorkerFlags) -> Iterator[Selection]:
     spawn = spawns(flags.start_method)
     with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
         threads = flags.threads or physical_cores()
-        settings = variables(
-            threads, usable_cpus(), Path(cache), autotune=getattr(flags, "autotune", False)
-        )
+        autotune = isinstance(flags, SessionFlags) and flags.autotune
+        settings = variables(threads, usable_cpus(), Path(cache), autotune=autotune)
         own = Interpreter(settings)
         choice = _pairs(flags, own) if isinstance(flags, AbFlags) else _cases(flags, own)
         suite, groups, machines, sides = choice
@@ -222,7 +221,9 @@ def _probed(suite: Suite, backends: Iterable[str], interpreter: Interpreter) -> 
     return probe(sorted(names | {registry.SPEED_LIMIT}), devices, interpreter)
 
 
-def _unable(groups: Iterable[Sequence[Planned]], machines: Sequence[Machine]) -> Iterator[Outcome]:
+def _unable(
+    groups: Iterable[Sequence[Planned]], machines: Sequence[Machine]
+) -> Iterator[Skipped | Failed]:
     """Yield the outcomes of rows that cannot run on the machine of their side."""
     named = dict(zip(SIDES, machines, strict=False)) | {"": machines[0]}
     for row in itertools.chain.from_iterable(groups):

@@ -56,8 +56,8 @@ def test_on_the_cpu_page_faults_come_first_then_calls_then_the_cache(given, expe
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"details": (("launch_s", 2e-3),)}, Regime.LAUNCHES),
-        ({"details": (("launch_s", 1e-6),), "of_copy": 0.9}, Regime.BANDWIDTH),
+        ({"details": {"launch_s": 2e-3}}, Regime.LAUNCHES),
+        ({"details": {"launch_s": 1e-6}, "of_copy": 0.9}, Regime.BANDWIDTH),
         ({"shape": "131x65536"}, Regime.LATENCY),
         ({"shape": "132x65536"}, None),
         ({"shape": "131x1048576", "of_copy": 0.9}, Regime.BANDWIDTH),
