@@ -283,3 +283,65 @@ def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path):
         process.kill()
     theirs.close()
     assert states == {"T"}
+
+
+IMPORTING = """
+import sys
+from lnbench.backends.numba import Numba
+from lnbench.backends.numpy import NumPy
+from lnbench.backends.torch_eager import TorchEager
+
+KNOWN = set()
+
+def listening(base):
+    class Listening(base):
+        name = f"listening-{base.name}"
+
+        def preload_kernels(self, kernels):
+            super().preload_kernels(kernels)
+            KNOWN.update(sys.modules)
+
+        def routine(self, *arguments):
+            made = super().routine(*arguments)
+            details = made.details
+            made.details = lambda: {**details(), "new": " ".join({*sys.modules} - KNOWN)}
+            return made
+
+    return Listening
+
+numba, numpy, torch = map(listening, (Numba, NumPy, TorchEager))
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("backend", ["listening-numba", "listening-numpy", "listening-torch-eager"])
+def test_a_worker_imports_nothing_that_its_nursery_could_have(
+    backend, direction, environment, tmp_path
+):
+    if backend == "listening-numba":
+        pytest.importorskip("numba")
+    info = tmp_path / "site" / "importing-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: importing\nVersion: 1.0\n")
+    lines = [f"listening-{n} = importing:{n.partition('-')[0]}" for n in _LISTENING]
+    (info / "entry_points.txt").write_text("\n".join(["[lnbench.backends]", *lines]))
+    (info.parent / "importing.py").write_text(IMPORTING)
+    paths = os.pathsep.join([environment["PYTHONPATH"], str(info.parent)])
+    case = Case("layernorm", direction, (8, 16), DType.FLOAT32, "cpu")
+    folder = str(tmp_path / "arrays")
+    home = Nursery((backend,), ("layernorm",), Interpreter(environment | {"PYTHONPATH": paths}))
+    try:
+        for number in range(2):  # what the first one compiles the second one finds
+            maker, worker = (home.start(tmp_path / f"{n}{number}.log") for n in ("in", "out"))
+            maker.ask(messages.MakeInputs(case, 0, folder, False), messages.InputsMade, 60)
+            request = messages.Prepare(Benchmark(case, backend), folder, 1, None, None, None)
+            new = dict(worker.ask(request, messages.Prepared, 60).details)["new"]
+            maker.end()
+            worker.end()
+    finally:
+        home.close()
+    assert new.split() == []
+
+
+_LISTENING = ("numba", "numpy", "torch-eager")
