@@ -151,7 +151,7 @@ OPTIONS: dict[str, Any] = {
     "fast": typer.Option(
         "--fast",
         envvar="LNBENCH_FAST",
-        help="Six short passes: for a look, too few for a verdict.",
+        help="Eight short passes: who is fastest, but too few for a verdict.",
         rich_help_panel=_BUDGET,
     ),
     "rigorous": typer.Option(

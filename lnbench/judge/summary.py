@@ -6,24 +6,28 @@ from typing import TypeAlias
 import msgspec
 
 from lnbench.errors import UnknownNameError
+from lnbench.judge.ranking import Ranking, paired, rank
 from lnbench.judge.regime import Regime, cache_bytes, regime
 from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
-    Floats,
     estimates,
     locations,
-    paired_logs,
     pass_logs,
+    time_estimate,
 )
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Environment
 from lnbench.record.outcome import Caveat, CaveatKind, Measured, Outcome
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
+from lnbench.units import format_time
 
 ACCURATE_FACTOR = 2.0
 """How many times the error of the most accurate backend is still as accurate."""
+
+APART = 1.25
+"""Factor beyond the interval of a speedup at which the two times beside it contradict it."""
 
 Key: TypeAlias = tuple[str, str]
 """Case id and backend."""
@@ -45,7 +49,7 @@ class Row(msgspec.Struct, frozen=True):
     share_of_copy: Estimate | None = None
     """Bandwidth ÷ that of the copy, paired by round: 1 is the speed limit."""
     best: bool = False
-    """Whether no backend of the case is shown to be faster."""
+    """Whether another backend of its case is shown to be slower than the fastest, and it is not."""
     regime: Regime | None = None
     """What bounds the row, where that is known."""
     caveats: tuple[Caveat, ...] = ()
@@ -66,7 +70,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
     times = _times(measured)
     shares = _against(measured, SPEED_LIMIT)
     speedups = _against(contestants, relative_to) if relative_to is not None else {}
-    best = _best(contestants, times)
+    best = {(each.case.id, name) for each in _ranked(contestants) for name in each.best}
     found = []
     for outcome in report.outcomes:
         key = _key(outcome)
@@ -85,10 +89,17 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
                 caveats=(
                     *_caveats(one, share, report.environment),
                     *_inaccurate(key, best, contestants),
+                    *_uneven(one, speedups.get(key), measured.get((key[0], relative_to or ""))),
                 ),
             )
         found.append(row)
     return tuple(found)
+
+
+def rankings(report: Report) -> tuple[Ranking, ...]:
+    """Return who is fastest in each case that was measured, in the order of the report."""
+    measured = _measured(report)
+    return _ranked({key: outcome for key, outcome in measured.items() if _contends(outcome)})
 
 
 def _check_backend(report: Report, name: str) -> None:
@@ -121,17 +132,10 @@ def _contends(outcome: Measured) -> bool:
     return outcome.benchmark.backend != SPEED_LIMIT and not interpreted
 
 
-def _paired(above: Measured, below: Measured) -> Floats:
-    """Return log ratios by round, or by pass where the backends did not share their rounds."""
-    caveats = (*above.caveats, *below.caveats)
-    sequential = any(caveat.kind is CaveatKind.SEQUENTIAL for caveat in caveats)
-    return paired_logs(above, below, by_round=not sequential)
-
-
 def _against(measured: Mapping[Key, Measured], backend: str) -> dict[Key, Estimate]:
     """Return each row's ratio of the time of `backend` in its case to its own."""
     logs = {
-        (case, name): _paired(measured[case, backend], outcome)
+        (case, name): paired(measured[case, backend], outcome)
         for (case, name), outcome in measured.items()
         if (case, backend) in measured
     }
@@ -142,20 +146,31 @@ def _against(measured: Mapping[Key, Measured], backend: str) -> dict[Key, Estima
     return {key: same if key[1] == backend else ratio for key, ratio in found.items()}
 
 
-def _best(contestants: Mapping[Key, Measured], times: Mapping[Key, Estimate]) -> set[Key]:
-    """Return the fastest row of each case, and all that are not shown to be slower than it."""
-    cases: dict[str, list[Key]] = {}
-    for key in contestants:
-        cases.setdefault(key[0], []).append(key)
-    best = set()
-    for keys in cases.values():
-        fastest = min(keys, key=lambda key: times[key].value)
-        level = (1 - SHOWN_CONFIDENCE) / len(keys)
-        for key in keys:
-            logs = _paired(contestants[key], contestants[fastest])
-            if key == fastest or not logs.size or locations([logs], level)[0][1] <= 0:
-                best.add(key)
-    return best
+def _ranked(contestants: Mapping[Key, Measured]) -> tuple[Ranking, ...]:
+    cases: dict[str, list[Measured]] = {}
+    for (case, _), outcome in contestants.items():
+        cases.setdefault(case, []).append(outcome)
+    return tuple(map(rank, cases.values()))
+
+
+def _uneven(
+    row: Measured, speedup: Estimate | None, reference: Measured | None
+) -> tuple[Caveat, ...]:
+    """Return the caveat of a speedup that contradicts the times of its row and of the reference."""
+    if speedup is None or reference is None or row is reference:
+        return ()
+    whole = time_estimate(reference.times_s).value
+    implied = whole / time_estimate(row.times_s).value
+    known = speedup.low > 0
+    low, high = (speedup.low, speedup.high) if known else (speedup.value, speedup.value)
+    if low / APART <= implied <= high * APART:
+        return ()
+    both = [times for times, own in zip(reference.times_s, row.times_s, strict=False) if own]
+    shared = time_estimate(tuple(both)).value
+    name, passes = reference.benchmark.backend, f"{len(both)} pass{'es' * (len(both) != 1)}"
+    detail = f"{name} took {format_time(shared)} in the {passes} that both have, not "
+    detail += format_time(whole)
+    return (Caveat(CaveatKind.UNEVEN, detail),)
 
 
 def _inaccurate(

@@ -55,6 +55,8 @@ class CaveatKind(StrEnum):
     """One process a side: variation between processes is not seen."""
     FAST_INACCURATE = "fast-but-inaccurate"
     """Among the fastest of its case, and off by more than another backend that is close by."""
+    UNEVEN = "uneven-passes"
+    """The speedup is of passes in which the other backend took another time than in most."""
     THROTTLED = "throttled"
     """The device held its clocks down during some samples, also when they were taken again."""
     PEER_INACCURATE = "peer-inaccurate"

@@ -113,16 +113,53 @@ def test_best_is_told_case_by_case():
     assert [row.best for row in found] == [True, False, False, True]
 
 
-def test_too_few_passes_show_nobody_slower():
+def test_too_few_passes_show_nobody_best():
     found = summary(measured("numpy", 1e-3, passes=3), measured("triton", 9e-3, passes=3))
-    assert all(row.best for row in found.values())
+    assert not any(row.best for row in found.values())
+
+
+def test_a_backend_alone_is_not_best():
+    assert not summary(measured("copy", 1e-4), measured("numpy"))["numpy"].best
+
+
+def ulp(error):
+    return Agreement({"y": OutputAgreement(1e-6, 1e-7, error, 4e-6)})
+
+
+def test_only_a_best_row_is_fast_but_inaccurate():
+    found = summary(
+        measured("triton", 1e-3, agreement=ulp(83.0)),
+        measured("numpy", 2e-3, agreement=ulp(4.6)),
+        measured("numpy-naive", 3e-2, agreement=ulp(90.0)),
+    )
+    assert kinds(found["triton"]) == [CaveatKind.FAST_INACCURATE]
+    assert kinds(found["numpy-naive"]) == []
+
+
+def test_a_speedup_that_contradicts_the_times_beside_it_says_what_happened():
+    # The reference took 10 ms in the one pass that both have, and 61 µs in all others.
+    eager = measured("torch-eager", times_s=[(1e-2,) * 5, *[(6.1e-5,) * 5] * 11])
+    slow = measured("numpy", times_s=[(3.7e-2,) * 5])
+    found = summary(eager, slow, relative_to="torch-eager")
+    assert found["numpy"].caveats == (
+        Caveat(
+            CaveatKind.UNEVEN,
+            "torch-eager took 10.0 ms in the 1 pass that both have, not 61.0 µs",
+        ),
+    )
+    assert kinds(found["torch-eager"]) == []
+    fine = summary(eager, measured("numpy", 6e-3), relative_to="torch-eager")
+    assert kinds(fine["numpy"]) == []
 
 
 @pytest.mark.parametrize("name", ["copy", "triton"])
 def test_the_copy_and_interpreted_rows_are_never_best_and_never_compared(name):
     caveats = INTERPRETED if name == "triton" else ()
     found = summary(
-        measured(name, 1e-6, caveats=caveats), measured("numpy", 1e-3), relative_to="numpy"
+        measured(name, 1e-6, caveats=caveats),
+        measured("numpy", 1e-3),
+        measured("numba", 2e-3),
+        relative_to="numpy",
     )
     assert not found[name].best
     assert found[name].speedup is None
