@@ -311,12 +311,13 @@ def listening(base):
 
 numba, numpy, torch = map(listening, (Numba, NumPy, TorchEager))
 """
+LISTENING = ("listening-numba", "listening-numpy", "listening-torch-eager")
 
 
 # A step through autograd imports half a second more: few sessions have one.
 @LINUX
 @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
-@pytest.mark.parametrize("backend", ["listening-numba", "listening-numpy", "listening-torch-eager"])
+@pytest.mark.parametrize("backend", LISTENING)
 def test_a_worker_imports_nothing_that_its_nursery_could_have(
     backend, direction, environment, tmp_path
 ):
@@ -325,8 +326,8 @@ def test_a_worker_imports_nothing_that_its_nursery_could_have(
     info = tmp_path / "site" / "importing-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: importing\nVersion: 1.0\n")
-    lines = [f"listening-{n} = importing:{n.partition('-')[0]}" for n in ("numba", "numpy", "torch-eager")]
-    (info / "entry_points.txt").write_text("\n".join(["[lnbench.backends]", *lines]))
+    points = (f"{name} = importing:{name.split('-')[1]}" for name in LISTENING)
+    (info / "entry_points.txt").write_text("\n".join(["[lnbench.backends]", *points]))
     (info.parent / "importing.py").write_text(IMPORTING)
     paths = os.pathsep.join([environment["PYTHONPATH"], str(info.parent)])
     case = Case("layernorm", direction, (8, 16), DType.FLOAT32, "cpu")
