@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from lnbench.judge.paired import compare_sides, pair_rule
-from lnbench.judge.stats import locations, paired_logs
+from lnbench.judge.stats import location_intervals, paired_logs
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.budget import LOOKS
 from lnbench.record import report
@@ -156,7 +156,7 @@ def resampled(
 
 def verdict_of(logs: list[float], rule: Rule) -> Verdict:
     """Return what pairs show, given as the logarithms of candidate ÷ baseline."""
-    value, low, high = locations([np.array(logs)], rule.level)[0].tolist()
+    value, low, high = location_intervals([np.array(logs)], rule.level)[0].tolist()
     return judge(LogInterval(value, low, high, (len(logs), len(logs))), rule)[0]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lnbench.record.report import Report
     from lnbench.render.forms import Form
     from lnbench.render.sheet import View
-    from lnbench.session.check import Checked
+    from lnbench.session.check import BenchmarkCheck
     from lnbench.session.selection import Selection
 
 
@@ -65,7 +65,7 @@ def _usual(report: "Report") -> str | None:
     return "torch-eager" if "torch-eager" in names else None
 
 
-def show_checks(checks: "Sequence[Checked]", format_: str) -> None:
+def show_checks(checks: "Sequence[BenchmarkCheck]", format_: str) -> None:
     """Print verdicts and errors, and to stderr what was wrong on which inputs."""
     from lnbench.render.checks import check_view, words
 

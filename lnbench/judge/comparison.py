@@ -10,7 +10,7 @@ import msgspec
 from lnbench.judge.control import Layout
 from lnbench.judge.drift import DRIFT_FLOOR, Drift, drift
 from lnbench.judge.groups import (
-    Group,
+    BackendGroup,
     alphas,
     described,
     group_key,
@@ -20,7 +20,14 @@ from lnbench.judge.groups import (
 )
 from lnbench.judge.regime import memory_level
 from lnbench.judge.side import known, units
-from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, Floats, estimates, locations, shifts
+from lnbench.judge.stats import (
+    SHOWN_CONFIDENCE,
+    Estimate,
+    Floats,
+    estimates,
+    location_intervals,
+    shift_intervals,
+)
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Environment
@@ -60,7 +67,7 @@ class Judged(msgspec.Struct, frozen=True):
 
     comparisons: tuple[Comparison, ...]
     """One a row."""
-    groups: tuple[Group, ...]
+    groups: tuple[BackendGroup, ...]
     """The backends over their shapes."""
     rule: Rule
     """The rule of the rows; its drift is the largest of all regimes."""
@@ -150,7 +157,7 @@ def _drifted(tau: float) -> tuple[Caveat, ...]:
 def _intervals(
     before: Sequence[Floats], after: Sequence[Floats], level: float
 ) -> list[LogInterval]:
-    lines = shifts(before, after, level).tolist()
+    lines = shift_intervals(before, after, level).tolist()
     return [
         LogInterval(value, low, high, (one.size, other.size))
         for (value, low, high), one, other in zip(lines, before, after, strict=True)
@@ -158,7 +165,7 @@ def _intervals(
 
 
 def _times(logs: Sequence[Floats]) -> list[Estimate]:
-    return estimates(locations(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
+    return estimates(location_intervals(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
 
 
 def _comparison(

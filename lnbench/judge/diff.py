@@ -8,7 +8,7 @@ import msgspec
 from lnbench.errors import ExitCode
 from lnbench.judge.comparison import Comparison, judge_sides
 from lnbench.judge.drift import Drift
-from lnbench.judge.groups import Group, rows_level
+from lnbench.judge.groups import BackendGroup, rows_level
 from lnbench.judge.ranks import smallest_units
 from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct, gather
 from lnbench.judge.verdict import Rule, Verdict
@@ -36,7 +36,7 @@ class Diff(msgspec.Struct, frozen=True):
     """Where the candidate's numbers come from."""
     comparisons: tuple[Comparison, ...]
     """What both measured, `copy` with it, in the baseline's order; empty where not comparable."""
-    groups: tuple[Group, ...]
+    groups: tuple[BackendGroup, ...]
     """The backends over their shapes, in the order of the rows."""
     newly_failing: tuple[Change, ...]
     """What the baseline measured, without a failure, and the candidate failed."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from lnbench.judge.control import Layout, adjusted, centred, median_over_rows
 from lnbench.judge.ranks import row_level
-from lnbench.judge.stats import Estimate, Floats, locations, shifts
+from lnbench.judge.stats import Estimate, Floats, location_intervals, shift_intervals
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.registry import SPEED_LIMIT
@@ -38,7 +38,7 @@ Key: TypeAlias = tuple[str, str, str, str, str]
 """Operation, direction, element type, type of device, backend."""
 
 
-class Reading(msgspec.Struct, frozen=True):
+class GroupReading(msgspec.Struct, frozen=True):
     """What one reading of a group says."""
 
     ratio: Estimate
@@ -51,7 +51,7 @@ class Reading(msgspec.Struct, frozen=True):
     """The next step where it is inconclusive, else empty."""
 
 
-class Group(msgspec.Struct, frozen=True):
+class BackendGroup(msgspec.Struct, frozen=True):
     """The rows of one backend over shapes and options."""
 
     operation: str
@@ -68,9 +68,9 @@ class Group(msgspec.Struct, frozen=True):
     """Geometric mean of candidate ÷ baseline."""
     rows: int
     """How many rows are in it; at least 1."""
-    absolute: Reading | None = None
+    absolute: GroupReading | None = None
     """By its times; None for the copy, and for a group of too few rows."""
-    relative: Reading | None = None
+    relative: GroupReading | None = None
     """By its times against the rest of the same passes; None also where that is no control."""
 
     @property
@@ -127,12 +127,12 @@ def rows_level(alpha: float, benchmarks: Sequence[Benchmark], looks: int = 1) ->
 def described(
     benchmarks: Sequence[Benchmark],
     log_ratios: Sequence[float],
-    absolute: Mapping[Key, Reading],
-    relative: Mapping[Key, Reading] | None = None,
-) -> tuple[Group, ...]:
+    absolute: Mapping[Key, GroupReading],
+    relative: Mapping[Key, GroupReading] | None = None,
+) -> tuple[BackendGroup, ...]:
     """Return all groups, judged or not, with the geometric means of their rows' ratios."""
     return tuple(
-        Group(
+        BackendGroup(
             *key,
             ratio=math.exp(math.fsum(log_ratios[i] for i in members) / len(members)),
             rows=len(members),
@@ -149,7 +149,7 @@ def read_sides(
     groups: Mapping[Key, Sequence[int]],
     rule: Rule,
     alpha: float,
-) -> tuple[dict[Key, Reading], dict[Key, Reading]]:
+) -> tuple[dict[Key, GroupReading], dict[Key, GroupReading]]:
     """Return the absolute and the relative reading of each group of two sides' reports.
 
     The relative ones are left out where there are few groups, or many change together: then the
@@ -183,7 +183,7 @@ def read_sides(
 
 def read_pairs(
     log_ratios: Floats, groups: Mapping[Key, Sequence[int]], rule: Rule, alpha: float
-) -> dict[Key, Reading]:
+) -> dict[Key, GroupReading]:
     """Return the reading of each group of two sides that shared their rounds.
 
     Args:
@@ -199,7 +199,7 @@ def read_pairs(
         # Which rows go on is chosen by what they showed: only pairs that all rows have are fair.
         pairs = _known(median_over_rows(log_ratios[list(members)], fewest=len(members)))
         if pairs.size:
-            value, low, high = locations([pairs], level)[0].tolist()
+            value, low, high = location_intervals([pairs], level)[0].tolist()
             readings[key] = _reading(LogInterval(value, low, high, (pairs.size, pairs.size)), rule)
     return readings
 
@@ -209,7 +209,7 @@ def _step_down(
     layout: Layout,
     groups: Mapping[Key, Sequence[int]],
     rule: Rule,
-) -> dict[Key, Reading]:
+) -> dict[Key, GroupReading]:
     """Return relative readings; what is called changed is no control of the others any more."""
     changed: set[Key] = set()
     while True:
@@ -247,7 +247,7 @@ def _intervals(
         before, after = (_of_group(side[list(members)]) for side in sides)
         if before.size and after.size:
             known[key] = (before, after)
-    lines = shifts(
+    lines = shift_intervals(
         [one for one, _ in known.values()], [other for _, other in known.values()], level
     )
     return {
@@ -267,6 +267,6 @@ def _known(values: Floats) -> Floats:
     return values[np.isfinite(values)]
 
 
-def _reading(interval: LogInterval, rule: Rule) -> Reading:
+def _reading(interval: LogInterval, rule: Rule) -> GroupReading:
     verdict, reason, reach = judge(interval, rule)
-    return Reading(interval.estimate(rule.drift, rule.level), reach, verdict, reason)
+    return GroupReading(interval.estimate(rule.drift, rule.level), reach, verdict, reason)

@@ -13,7 +13,7 @@ from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
     estimates,
-    locations,
+    location_intervals,
     paired_logs,
     time_estimate,
 )
@@ -213,7 +213,7 @@ def _ratio(outcome: Measured, others: Sequence[Measured]) -> Estimate:
     logs = paired_logs(sides["candidate"], sides["baseline"])
     if not logs.size:
         return unknown
-    return estimates(locations([logs], 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)[0]
+    return estimates(location_intervals([logs], 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)[0]
 
 
 def _source(noise: Noise, samples: float, *, paired: bool) -> Source | None:

@@ -11,7 +11,7 @@ from lnbench.errors import ReportError
 from lnbench.judge.comparison import Comparison, caveats
 from lnbench.judge.diff import Change, Diff, change
 from lnbench.judge.groups import (
-    Group,
+    BackendGroup,
     alphas,
     described,
     group_key,
@@ -20,7 +20,7 @@ from lnbench.judge.groups import (
 )
 from lnbench.judge.ranks import row_level
 from lnbench.judge.side import Side
-from lnbench.judge.stats import Floats, locations, paired_passes, time_estimate
+from lnbench.judge.stats import Floats, location_intervals, paired_passes, time_estimate
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import differences
@@ -172,7 +172,7 @@ def _comparison(
 
 def _groups(
     comparisons: Sequence[Comparison], logs: Sequence[Floats], rule: Rule, alpha: float
-) -> tuple[Group, ...]:
+) -> tuple[BackendGroup, ...]:
     benchmarks = [row.benchmark for row in comparisons]
     groups = judged_groups(benchmarks)
     readings = read_pairs(_table(logs), groups, rule, alpha)
@@ -189,7 +189,7 @@ def _log_interval(logs: Floats, level: float) -> LogInterval | None:
     pairs = logs[np.isfinite(logs)]
     if not pairs.size:
         return None
-    value, low, high = locations([pairs], level)[0].tolist()
+    value, low, high = location_intervals([pairs], level)[0].tolist()
     return LogInterval(value, low, high, (pairs.size, pairs.size))
 
 

@@ -10,7 +10,7 @@ from lnbench.judge.stats import (
     Estimate,
     Floats,
     estimates,
-    locations,
+    location_intervals,
     paired_logs,
     time_estimate,
 )
@@ -63,7 +63,7 @@ def rank(rows: Sequence[Measured]) -> Ranking:
         if logs.size < needed:
             unknown[name] = logs.size
             continue
-        ratio = estimates(locations([logs], level), 1 - level)[0]
+        ratio = estimates(location_intervals([logs], level), 1 - level)[0]
         if ratio.low > 1:
             slower[name] = ratio
         else:
@@ -95,7 +95,7 @@ def _fastest(rows: Mapping[str, Measured]) -> str:
         logs = paired(rows[name], rows[other])
         if not logs.size:
             return times[name] < times[other]
-        return bool(locations([logs], 0.5)[0][0] < 0)
+        return bool(location_intervals([logs], 0.5)[0][0] < 0)
 
     def losses(name: str) -> tuple[int, float, str]:
         won = sum(beats(name, other) for other in rows if other != name)

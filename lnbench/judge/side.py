@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from lnbench.errors import ReportError
-from lnbench.judge.stats import Floats, locations, pass_logs
+from lnbench.judge.stats import Floats, location_intervals, pass_logs
 from lnbench.record.outcome import Failed, Measured, Skipped
 from lnbench.record.report import ComparisonReport, Report
 
@@ -99,7 +99,7 @@ def units(rows: Sequence[tuple[Measured, ...]], *, by_report: bool) -> Floats:
     """
     logs = iter(pass_logs([outcome.times_s for row in rows for outcome in row]))
     if by_report:
-        lines = iter(locations(list(logs), level=0.5)[:, 0])
+        lines = iter(location_intervals(list(logs), level=0.5)[:, 0])
         return _filled([list(islice(lines, len(row))) for row in rows])
     reports = max(map(len, rows), default=0)
     widths = [max(len(row[i].times_s) for row in rows if i < len(row)) for i in range(reports)]

@@ -47,7 +47,7 @@ class Estimate(msgspec.Struct, frozen=True):
     """Share of such intervals that hold the truth, above 0 and below 1."""
 
 
-def locations(rows: Sequence[Floats], level: float) -> Floats:
+def location_intervals(rows: Sequence[Floats], level: float) -> Floats:
     """Return medians of Walsh averages and their exact signed-rank intervals.
 
     One line a row: value, low and high.
@@ -62,7 +62,9 @@ def locations(rows: Sequence[Floats], level: float) -> Floats:
     return _in_groups([(row.size, row.size) for row in rows], intervals)
 
 
-def shifts(baseline: Sequence[Floats], candidate: Sequence[Floats], level: float) -> Floats:
+def shift_intervals(
+    baseline: Sequence[Floats], candidate: Sequence[Floats], level: float
+) -> Floats:
     """Return medians of the differences candidate - baseline and their exact intervals.
 
     One line a row: value, low and high. The interval inverts the Mann–Whitney test; swapping the
@@ -80,7 +82,7 @@ def shifts(baseline: Sequence[Floats], candidate: Sequence[Floats], level: float
 
 
 def estimates(logs: Floats, confidence: float) -> list[Estimate]:
-    """Return the lines of `locations` or `shifts` of logarithms as times or ratios."""
+    """Return lines of `location_intervals` or `shift_intervals` as times or ratios."""
     lines = np.exp(logs).tolist()
     return [Estimate(value, low, high, confidence) for value, low, high in lines]
 
@@ -102,7 +104,7 @@ def pass_logs(rows: Sequence[Times]) -> list[Floats]:
 
 def time_estimate(times_s: Times, confidence: float = SHOWN_CONFIDENCE) -> Estimate:
     """Return the time of an iteration, in seconds: the centre over the medians of the passes."""
-    return estimates(locations(pass_logs([times_s]), 1 - confidence), confidence)[0]
+    return estimates(location_intervals(pass_logs([times_s]), 1 - confidence), confidence)[0]
 
 
 def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = True) -> Floats:

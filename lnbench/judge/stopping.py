@@ -1,6 +1,6 @@
 """When a row of a run may stop: the rule that a session is handed."""
 
-from lnbench.judge.stats import SHOWN_CONFIDENCE, Times, locations, pass_logs
+from lnbench.judge.stats import SHOWN_CONFIDENCE, Times, location_intervals, pass_logs
 from lnbench.plan.budget import PASSES_FOR_PRECISION, Budget
 
 
@@ -13,5 +13,5 @@ def precise(times_s: Times, budget: Budget) -> bool:
     """
     if sum(map(bool, times_s)) < min(PASSES_FOR_PRECISION, budget.passes):
         return False
-    _, low, high = locations(pass_logs([times_s]), 1 - SHOWN_CONFIDENCE)[0].tolist()
+    _, low, high = location_intervals(pass_logs([times_s]), 1 - SHOWN_CONFIDENCE)[0].tolist()
     return bool(high - low <= 2 * budget.precision)

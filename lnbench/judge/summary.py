@@ -12,7 +12,7 @@ from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
     estimates,
-    locations,
+    location_intervals,
     pass_logs,
     time_estimate,
 )
@@ -122,7 +122,7 @@ def _measured(report: Report) -> dict[Key, Measured]:
 
 def _times(measured: Mapping[Key, Measured]) -> dict[Key, Estimate]:
     logs = pass_logs([outcome.times_s for outcome in measured.values()])
-    found = estimates(locations(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
+    found = estimates(location_intervals(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
     return dict(zip(measured, found, strict=True))
 
 
@@ -140,7 +140,7 @@ def _against(measured: Mapping[Key, Measured], backend: str) -> dict[Key, Estima
         if (case, backend) in measured
     }
     logs = {key: values for key, values in logs.items() if values.size}
-    lines = locations(list(logs.values()), 1 - SHOWN_CONFIDENCE)
+    lines = location_intervals(list(logs.values()), 1 - SHOWN_CONFIDENCE)
     found = dict(zip(logs, estimates(lines, SHOWN_CONFIDENCE), strict=True))
     same = Estimate(1.0, 1.0, 1.0, SHOWN_CONFIDENCE)
     return {key: same if key[1] == backend else ratio for key, ratio in found.items()}

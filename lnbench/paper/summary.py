@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from lnbench.judge.stats import Estimate, estimates, locations
+from lnbench.judge.stats import Estimate, estimates, location_intervals
 from lnbench.paper.report import Point, Run, TrainingReport
 
 SEED_CONFIDENCE = 0.9
 """Confidence of an interval over seeds: five, the usual number, have none of 95 %."""
 
 
-class Group(msgspec.Struct, frozen=True):
+class SeedGroup(msgspec.Struct, frozen=True):
     """Runs that differ in their seed alone."""
 
     model: str
@@ -40,7 +40,7 @@ class Group(msgspec.Struct, frozen=True):
     """Median over seeds of the accuracy at the end."""
 
 
-def groups(training: TrainingReport) -> tuple[Group, ...]:
+def groups(training: TrainingReport) -> tuple[SeedGroup, ...]:
     """Return the runs by all but their seed: models and their settings in the report's order."""
     runs: dict[tuple[str, str, int, float], list[Run]] = {}
     for run in training.runs:
@@ -70,12 +70,12 @@ def reached(points: Sequence[Point], target: float) -> tuple[float, float] | Non
     return None
 
 
-def _group(key: tuple[str, str, int, float], runs: Sequence[Run], target: float) -> Group:
+def _group(key: tuple[str, str, int, float], runs: Sequence[Run], target: float) -> SeedGroup:
     ends = (reached(run.points, target) for run in runs)
     there = [end for end in ends if end is not None]
     complete = bool(there) and len(there) == len(runs)
     paces = [run.points[-1].seconds / run.points[-1].step for run in runs if run.points[-1].step]
-    return Group(
+    return SeedGroup(
         *key,
         seeds=len(runs),
         diverged=sum(run.diverged for run in runs),
@@ -93,4 +93,4 @@ def _centre(values: Iterable[float]) -> Estimate | None:
     logs = np.log([value for value in values if value > 0])
     if not logs.size:
         return None
-    return estimates(locations([logs], 1 - SEED_CONFIDENCE), SEED_CONFIDENCE)[0]
+    return estimates(location_intervals([logs], 1 - SEED_CONFIDENCE), SEED_CONFIDENCE)[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 from lnbench.errors import ConfigError
 from lnbench.paper.report import Point, Run, TrainingReport
-from lnbench.paper.summary import Group, groups
+from lnbench.paper.summary import SeedGroup, groups
 from lnbench.render.columns import interval_text
 from lnbench.render.sheet import ABSENT, Column, Line, Sheet, View
 from lnbench.units import format_percent, format_time, significant
@@ -33,7 +33,7 @@ def head_line(training: TrainingReport) -> str:
 
 def training_sheets(training: TrainingReport) -> tuple[Sheet, ...]:
     """Return one sheet for each model."""
-    found: dict[str, list[Group]] = {}
+    found: dict[str, list[SeedGroup]] = {}
     for group in groups(training):
         found.setdefault(group.model, []).append(group)
     columns = (
@@ -149,7 +149,7 @@ def _median_curve(runs: Sequence[Run]) -> list[Point]:
     ]
 
 
-def _lines(rows: Sequence[Group]) -> list[Line]:
+def _lines(rows: Sequence[SeedGroup]) -> list[Line]:
     found, last = [], None
     for row in rows:
         place = (row.batch_size, row.learning_rate)
@@ -175,7 +175,7 @@ def _lines(rows: Sequence[Group]) -> list[Line]:
     return found
 
 
-def _notes(rows: Sequence[Group]) -> list[str]:
+def _notes(rows: Sequence[SeedGroup]) -> list[str]:
     found = []
     for row in rows:
         who = f"batch {row.batch_size}, rate {row.learning_rate:g}, {row.normalization}"

@@ -9,12 +9,12 @@ from lnbench.units import significant
 
 if TYPE_CHECKING:
     from lnbench.record.outcome import OutputAgreement
-    from lnbench.session.check import Checked
+    from lnbench.session.check import BenchmarkCheck
 
 _ERRORS = ("max_error", "max_relative", "max_ulp", "allowed")
 
 
-def check_view(checks: "Sequence[Checked]") -> View:
+def check_view(checks: "Sequence[BenchmarkCheck]") -> View:
     """Return the verdicts, and of what was checked the accuracy on random inputs."""
     sheets = [sheet("", _VERDICTS, checks)]
     outputs = [
@@ -29,7 +29,7 @@ def check_view(checks: "Sequence[Checked]") -> View:
     return View((), tuple(sheets), objects(_VERDICTS, checks))
 
 
-def words(checked: "Checked") -> Iterator[str]:
+def words(checked: "BenchmarkCheck") -> Iterator[str]:
     """Yield why a benchmark was not checked, and what was wrong on which inputs."""
     if checked.skipped or checked.error:
         yield checked.skipped or checked.error
@@ -39,7 +39,7 @@ def words(checked: "Checked") -> Iterator[str]:
             yield f"{known}: {finding.inputs}: {finding.error}"
 
 
-def _verdict(checked: "Checked") -> str:
+def _verdict(checked: "BenchmarkCheck") -> str:
     if checked.skipped:
         return "skipped"
     if checked.error:
@@ -50,12 +50,12 @@ def _verdict(checked: "Checked") -> str:
     return "right" if right else "right, with caveats"
 
 
-def _inputs_right(checked: "Checked") -> str:
+def _inputs_right(checked: "BenchmarkCheck") -> str:
     right = sum(not finding.error for finding in checked.findings)
     return f"{right} of {len(checked.findings)}"
 
 
-def _findings(checked: "Checked") -> list[dict[str, Any]]:
+def _findings(checked: "BenchmarkCheck") -> list[dict[str, Any]]:
     """Return the errors of every output on every set of inputs."""
     return [
         {
@@ -73,7 +73,7 @@ def _findings(checked: "Checked") -> list[dict[str, Any]]:
     ]
 
 
-def _of_allowed(row: "tuple[Checked, str, OutputAgreement]") -> float | None:
+def _of_allowed(row: "tuple[BenchmarkCheck, str, OutputAgreement]") -> float | None:
     *_, output = row
     return output.max_relative / output.allowed if output.allowed else None
 

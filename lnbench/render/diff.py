@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Change, Diff
-from lnbench.judge.groups import Group
+from lnbench.judge.groups import BackendGroup
 from lnbench.judge.verdict import Verdict
 from lnbench.render import diff_text as words
 from lnbench.render.forms import json_text
@@ -26,7 +26,7 @@ NUMBERS = (
 )
 """What is said of every row that both sides measured, between its name and its verdict."""
 
-GROUP_NUMBERS: Mapping[str, Callable[[Group], str]] = {
+GROUP_NUMBERS: Mapping[str, Callable[[BackendGroup], str]] = {
     "rows": lambda group: str(group.rows),
     "ratio": lambda group: words.reading(group.absolute),
     "against the rest": lambda group: words.reading(group.relative),
@@ -44,7 +44,7 @@ _COMPARISON = (
 )
 
 _GROUP = (
-    *(Column(None, attrgetter(name), key=name) for name in Group.__struct_fields__),
+    *(Column(None, attrgetter(name), key=name) for name in BackendGroup.__struct_fields__),
     Column(None, attrgetter("verdict"), key="verdict"),
     Column(None, attrgetter("detectable"), key="detectable"),
 )
@@ -82,7 +82,7 @@ def _listed(lines: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"- {_escaped(name)}: {_escaped(text)}" for name, text in lines)
 
 
-def _group_table(groups: Iterable[Group]) -> Iterator[str]:
+def _group_table(groups: Iterable[BackendGroup]) -> Iterator[str]:
     yield f"| backend | {' | '.join(GROUP_NUMBERS)} | verdict |"
     yield f"|:--|{'--:|' * len(GROUP_NUMBERS)}:--|"
     for group in groups:

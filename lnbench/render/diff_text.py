@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Diff, undecided
-from lnbench.judge.groups import FEWEST_GROUPS, Group, Reading
+from lnbench.judge.groups import FEWEST_GROUPS, BackendGroup, GroupReading
 from lnbench.judge.side import Side
 from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
@@ -26,7 +26,7 @@ _RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _OF_ALL_ROWS = (CaveatKind.DRIFT, CaveatKind.ENVIRONMENT)
 """Caveats that the header has already said."""
 
-Judged = TypeVar("Judged", Comparison, Group)
+Judged = TypeVar("Judged", Comparison, BackendGroup)
 Block: TypeAlias = tuple[str, list[Comparison]]
 """A title, and the rows below it."""
 
@@ -111,18 +111,18 @@ def shapes(rows: Iterable[Comparison]) -> list[Block]:
     return _worst_first(ranked, lambda row: shape_text(row.benchmark.case.shape))
 
 
-def group_blocks(diff: Diff) -> list[tuple[str, list[Group]]]:
+def group_blocks(diff: Diff) -> list[tuple[str, list[BackendGroup]]]:
     """Return the groups that are judged by all but their backend, what changed first."""
     judged = sorted((group for group in diff.groups if group.verdict is not None), key=_rank)
     return _worst_first(judged, title_of)
 
 
-def reading(one: Reading | None) -> str:
+def reading(one: GroupReading | None) -> str:
     """Return the ratio of one reading with its interval; a dash where there is none."""
     return ratio(one.ratio) if one else ABSENT
 
 
-def group_line(group: Group) -> str:
+def group_line(group: BackendGroup) -> str:
     """Return what the readings of a group show, in one line."""
     texts = [f"candidate ÷ baseline is {reading(group.absolute)}"]
     if group.relative:
@@ -183,7 +183,7 @@ def means(diff: Diff) -> list[tuple[str, str]]:
     ]
 
 
-def title_of(group: Group) -> str:
+def title_of(group: BackendGroup) -> str:
     """Return what a group is, but for its backend."""
     return f"{group.operation} · {group.direction} · {group.dtype} · {group.device_type}"
 
@@ -238,7 +238,7 @@ def _side(side: Side) -> str:
     return one_line(" · ".join(filter(None, parts)))
 
 
-def _rank(row: Comparison | Group) -> int:
+def _rank(row: Comparison | BackendGroup) -> int:
     return len(_RANK) if row.verdict is None else _RANK[row.verdict]
 
 

@@ -16,7 +16,7 @@ from lnbench.workers.launcher import Launcher, start_nurseries
 from lnbench.workers.pass_workers import PassWorkers
 
 
-class Checked(msgspec.Struct, frozen=True):
+class BenchmarkCheck(msgspec.Struct, frozen=True):
     """What checking one benchmark showed."""
 
     benchmark: Benchmark
@@ -37,7 +37,7 @@ class Checked(msgspec.Struct, frozen=True):
         return bool(self.error) or any(wrong)
 
 
-def inspect(selection: Selection) -> Iterator[Checked]:
+def inspect(selection: Selection) -> Iterator[BenchmarkCheck]:
     """Yield what each benchmark showed, in the order of the selection."""
     known = {outcome.benchmark: outcome for outcome in selection.unable}
     rows = [row for row in selection.benchmarks if row not in known]
@@ -53,16 +53,16 @@ def inspect(selection: Selection) -> Iterator[Checked]:
         for benchmark in selection.benchmarks:
             outcome = known.get(benchmark)
             if isinstance(outcome, Skipped):
-                yield Checked(benchmark, skipped=outcome.reason)
+                yield BenchmarkCheck(benchmark, skipped=outcome.reason)
             elif isinstance(outcome, Failed):
-                yield Checked(benchmark, error=outcome.error)
+                yield BenchmarkCheck(benchmark, error=outcome.error)
             else:
                 yield _inspect(benchmark, selection.setting, workers)
 
 
-def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> Checked:
+def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> BenchmarkCheck:
     if reason := setting.fit(benchmark.case, 1).reason:
-        return Checked(benchmark, skipped=reason)
+        return BenchmarkCheck(benchmark, skipped=reason)
     limit = setting.memory_bytes if benchmark.case.device_type == "cpu" else None
     request = messages.Check(benchmark, setting.seed, setting.threads, limit)
     try:
@@ -70,6 +70,6 @@ def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> Ch
             checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
     except WorkerError as error:
         if error.refused is not None and error.refused.unsupported:
-            return Checked(benchmark, skipped=str(error))
-        return Checked(benchmark, error=str(error))
-    return Checked(benchmark, checked.findings, checked.traits)
+            return BenchmarkCheck(benchmark, skipped=str(error))
+        return BenchmarkCheck(benchmark, error=str(error))
+    return BenchmarkCheck(benchmark, checked.findings, checked.traits)

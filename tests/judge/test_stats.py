@@ -21,19 +21,21 @@ LEVELS = (0.2, 0.05, 0.01, 1e-3, 1e-4)
 
 def location(values, confidence):
     """The location of one row."""
-    return Estimate(*stats.locations([np.asarray(values, float)], 1 - confidence)[0], confidence)
+    return Estimate(
+        *stats.location_intervals([np.asarray(values, float)], 1 - confidence)[0], confidence
+    )
 
 
 def shift(before, after, confidence):
     """The shift of one row."""
     sides = ([np.asarray(side, float)] for side in (before, after))
-    return Estimate(*stats.shifts(*sides, 1 - confidence)[0], confidence)
+    return Estimate(*stats.shift_intervals(*sides, 1 - confidence)[0], confidence)
 
 
 def ratio(above, below, **options):
     """The ratio of two backends."""
     logs = stats.paired_logs(above, below, **options)
-    return stats.estimates(stats.locations([logs], 0.05), 0.95)[0]
+    return stats.estimates(stats.location_intervals([logs], 0.05), 0.95)[0]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -133,8 +135,8 @@ def test_an_interval_holds_the_truth_as_often_as_it_says(count):
     samples = list(rng.standard_t(2, size=(2 * repeats, count)))  # heavy tails, centred on 0
     for level in (0.1, 0.05):
         for found in (
-            stats.locations(samples[:repeats], level),
-            stats.shifts(samples[:repeats], samples[repeats:], level),
+            stats.location_intervals(samples[:repeats], level),
+            stats.shift_intervals(samples[:repeats], samples[repeats:], level),
         ):
             covered = np.mean((found[:, 1] <= 0) & (found[:, 2] >= 0))
             assert covered >= 1 - level - 2.5 * math.sqrt(level / repeats)
@@ -146,7 +148,10 @@ def test_rows_judged_together_are_judged_as_if_alone(monkeypatch):
     after = [rng.normal(size=count) for count in (12, 12, 7, 12, 5, 12)]
     monkeypatch.setattr(stats, "_CELLS", 200)  # one row a chunk
     for level in LEVELS:
-        shifts, locations = stats.shifts(before, after, level), stats.locations(before, level)
+        shifts, locations = (
+            stats.shift_intervals(before, after, level),
+            stats.location_intervals(before, level),
+        )
         for i, (one, other) in enumerate(zip(before, after, strict=True)):
             assert tuple(shifts[i]) == _ends(shift(one, other, 1 - level))
             assert tuple(locations[i]) == _ends(location(one, 1 - level))
@@ -237,7 +242,7 @@ def test_what_is_detectable_is_called_in_80_of_100_repeats():
     rng = np.random.default_rng(3)
     count, noise, level, repeats = 12, 0.02, 0.002, 2000
     before, after = rng.normal(0, noise, (2, repeats, count))
-    quiet = stats.shifts(list(before), list(after), level)
+    quiet = stats.shift_intervals(list(before), list(after), level)
     halves = (quiet[:, 2] - quiet[:, 1]) / 2
     for threshold in (0.005, 0.05):
         reach = statistics.median(
