@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FLAGS: dict[str, Any] = {"run": RunFlags, "ab": AbFlags}
 
-_OWN = frozenset(("report", "resume", "force", "quiet", "format", "dry_run"))
+_OWN = frozenset(("report", "resume", "force", "quiet", "format", "summary", "dry_run"))
 """Fields of the flags that say nothing of what is measured."""
 
 _TIMES = frozenset(("time", "max_time", "fast"))

@@ -41,22 +41,28 @@ def write(form: "Form") -> None:
 def show(
     report: "Report",
     format_: str,
-    *,
     relative_to: str | None = None,
     by: str = "",
     metric: str = "time",
+    *,
+    only_summary: bool = False,
 ) -> None:
-    """Print the tables of a report."""
+    """Print the tables of a report, or who is fastest alone."""
     from lnbench.judge import summary
+    from lnbench.render.answer import summary_view
     from lnbench.render.rows import report_view
 
-    rows = summary.rows(report, relative_to or _usual(report)) if report.outcomes else ()
+    beside = relative_to or _usual(report)
+    if only_summary:
+        show_view(summary_view(report, beside), format_)
+        return
+    rows = summary.rows(report, beside) if report.outcomes else ()
     if not rows:
         typer.echo("the report holds no outcome yet", err=True)
     elif relative_to is not None and all(row.speedup is None for row in rows):
         typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
     if rows or format_ == "json":
-        show_view(report_view(report, rows, by, metric), format_)
+        show_view(report_view(report, rows, by, metric, beside), format_)
 
 
 def _usual(report: "Report") -> str | None:

@@ -279,6 +279,12 @@ OPTIONS: dict[str, Any] = {
         help="time, speedup, bandwidth, copy, error or memory.",
         rich_help_panel=_OUTPUT,
     ),
+    "summary": typer.Option(
+        "--summary",
+        envvar="LNBENCH_SUMMARY",
+        help="Show only who is fastest in each case, in a sentence.",
+        rich_help_panel=_OUTPUT,
+    ),
     "force": typer.Option(
         "--force",
         envvar="LNBENCH_FORCE",

@@ -41,7 +41,7 @@ def run_command(flags: RunFlags) -> None:
         report, path, interrupted = progress.follow(selected, stopping, begun, flags, how)
         taken_s = time.monotonic() - started
     if not flags.quiet:
-        formats.show(report, flags.format, relative_to=flags.relative_to)
+        formats.show(report, flags.format, flags.relative_to, only_summary=flags.summary)
         typer.echo(f"report: {path}", err=True)
     if not interrupted:
         taken = _passes(report) - _passes(begun)

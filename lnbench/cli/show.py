@@ -17,6 +17,7 @@ def show_command(
     by: Annotated[str, options.OPTIONS["by"]] = "",
     metric: Annotated[str, options.OPTIONS["metric"]] = "time",
     relative_to: Annotated[str | None, options.OPTIONS["relative_to"]] = None,
+    summary: Annotated[bool, options.OPTIONS["summary"]] = False,
     explain: Annotated[
         bool,
         typer.Option(
@@ -36,10 +37,9 @@ def show_command(
     formats.check_format(format_)
     _check_pivot(by, metric)
     if training.is_training(report):
-        from lnbench.paper.view import training_view
-
-        _refuse(report, by=by, metric=metric != "time", relative_to=relative_to, explain=explain)
-        formats.show_view(training_view(training.read(report)), format_)
+        flags = {"by": by, "relative_to": relative_to, "explain": explain, "summary": summary}
+        _refuse(report, metric=metric != "time", **flags)
+        _show_training(report, format_)
         return
     kept = reports.read(report)
     if explain:
@@ -50,8 +50,15 @@ def show_command(
 
         diff.show(compare_sides(kept), format_)
     else:
-        formats.show(kept, format_, relative_to=relative_to, by=by, metric=metric)
+        formats.show(kept, format_, relative_to, by, metric, only_summary=summary)
         say_fitness(kept, report, shortfall(kept), kept.tool.arguments)
+
+
+def _show_training(report: Path, format_: str) -> None:
+    from lnbench.paper import report as training
+    from lnbench.paper.view import training_view
+
+    formats.show_view(training_view(training.read(report)), format_)
 
 
 def _check_pivot(by: str, metric: str) -> None:

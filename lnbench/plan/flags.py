@@ -65,6 +65,8 @@ class RunFlags(SessionFlags, frozen=True, kw_only=True):
     rigorous: bool = False
     precision: str | None = None
     relative_to: str | None = None
+    summary: bool = False
+    """Whether only who is fastest is shown, in sentences."""
 
 
 class AbFlags(SessionFlags, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from lnbench.judge.regime import Regime
 from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
-from lnbench.record.outcome import Failed, Measured, Skipped
+from lnbench.record.outcome import Failed, Measured, Skipped, Stopped
 from lnbench.render.sheet import BEST, Column
 from lnbench.units import format_bytes, format_percent, format_time, significant
 
@@ -37,9 +37,15 @@ def no_time(row: Row) -> str:
 
 def interval_text(estimate: Estimate) -> str:
     """Return the half-width of an interval as a percentage: `±2.1%`."""
-    if not (0 < estimate.low <= estimate.high < float("inf")):
+    if not _has_interval(estimate):
         return "±?"
     return f"±{significant(((estimate.high / estimate.low) ** 0.5 - 1) * 100, 2)}%"
+
+
+def passes_text(most: int, fewest: int | None = None) -> str:
+    """Return a number of passes, or a range: `1 to 12 passes`."""
+    words = f"{most} pass{'es' if most != 1 else ''}"
+    return words if fewest in (None, most) else f"{fewest} to {words}"
 
 
 def row_notes(row: Row) -> Iterator[str]:
@@ -48,6 +54,8 @@ def row_notes(row: Row) -> Iterator[str]:
         yield f"skipped: {row.outcome.reason}"
     elif isinstance(row.outcome, Failed):
         yield f"failed ({row.outcome.stage}): {row.outcome.error}"
+    elif row.outcome.stopped is Stopped.TIME and not _has_interval(row.time):
+        yield f"out of time after {passes_text(_taken(row.outcome))}"
     if row.regime and row.regime.advice:
         yield f"{row.regime}: {row.regime.advice}"
     for caveat in row.caveats:
@@ -60,6 +68,22 @@ def _backend(row: Row) -> str:
 
 def _time(row: Row) -> str:
     return no_time(row) if row.time is None else format_time(row.time.value)
+
+
+def _width(row: Row) -> str | None:
+    """Return the width of a row's interval, or of how few passes it would be."""
+    if row.time is None or not isinstance(row.outcome, Measured):
+        return None
+    return interval_text(row.time) if _has_interval(row.time) else passes_text(_taken(row.outcome))
+
+
+def _has_interval(estimate: Estimate | None) -> bool:
+    """Return whether there were passes enough for the ends of an interval."""
+    return estimate is not None and 0 < estimate.low <= estimate.high < float("inf")
+
+
+def _taken(outcome: Measured) -> int:
+    return sum(map(bool, outcome.times_s))
 
 
 def _measured(name: str) -> Callable[[Row], Any]:
@@ -90,7 +114,8 @@ COLUMNS = (
     Column(None, attrgetter("benchmark.backend"), key="backend"),
     Column(None, kind, key="kind"),
     Column("time", _time, metric="time"),
-    Column("±", attrgetter("time"), interval_text, key="time_s"),
+    Column("±", _width),
+    Column(None, attrgetter("time"), key="time_s"),
     Column("speedup", attrgetter("speedup"), _factor, "speedup", if_known=True, metric="speedup"),
     Column("GB/s", _bandwidth, _three, metric="bandwidth", unit=" GB/s"),
     Column(None, attrgetter("bandwidth"), key="bandwidth_bytes_per_s"),

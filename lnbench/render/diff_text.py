@@ -13,8 +13,7 @@ from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
-from lnbench.render.rows import group_title
-from lnbench.render.sheet import ABSENT, grouped
+from lnbench.render.sheet import ABSENT, group_title, grouped
 from lnbench.units import format_time, one_line, significant
 
 CONTROL = "control"

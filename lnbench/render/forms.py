@@ -51,6 +51,8 @@ def _sheet_markdown(sheet: Sheet) -> Iterator[str]:
     yield _markdown_row("--:" if column.right else ":--" for column in sheet.columns)
     for line in sheet.lines:
         yield _markdown_row(f"**{cell}**" if line.best and cell else cell for cell in line.cells)
+    for said in sheet.answer:
+        yield from ("", f"**{one_line(said)}**")
     if sheet.notes:
         yield ""
         yield from (f"- {one_line(note)}" for note in sheet.notes)

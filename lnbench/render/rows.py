@@ -3,19 +3,36 @@
 from collections.abc import Sequence
 from operator import itemgetter
 
-from lnbench.judge.summary import Row
-from lnbench.plan.case import Case, shape_text
+from lnbench.judge.summary import Row, rankings
+from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
-from lnbench.render.columns import COLUMNS, METRICS, no_time, row_notes
-from lnbench.render.sheet import BEST, Column, Sheet, View, grouped, objects, said_once, sheet
+from lnbench.render.answer import answers
+from lnbench.render.columns import COLUMNS, METRICS, no_time, passes_text, row_notes
+from lnbench.render.sheet import (
+    BEST,
+    Column,
+    Sheet,
+    View,
+    group_title,
+    grouped,
+    objects,
+    said_once,
+    sheet,
+)
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns of a table of one metric."""
 
 
-def report_view(report: Report, rows: Sequence[Row], by: str = "", metric: str = "time") -> View:
+def report_view(
+    report: Report,
+    rows: Sequence[Row],
+    by: str = "",
+    metric: str = "time",
+    relative_to: str | None = None,
+) -> View:
     """Return the tables of a run, or those of one metric.
 
     Args:
@@ -23,17 +40,11 @@ def report_view(report: Report, rows: Sequence[Row], by: str = "", metric: str =
         rows: what it says about each row.
         by: the axis in the columns; empty for that of the metric, if there is one but time.
         metric: what stands in the cells of such a table.
+        relative_to: the backend that the fastest of a case is held against.
     """
     axis = by or ("backend" if metric != "time" else "")
-    sheets = _pivots(rows, axis, metric) if axis else _tables(rows)
+    sheets = _pivots(rows, axis, metric) if axis else _tables(report, rows, relative_to)
     return View(head_lines(report), sheets, objects(COLUMNS, rows))
-
-
-def group_title(case: Case) -> str:
-    """Return what the cases of one table share: `layernorm · forward · float32 · cpu`."""
-    options = case.suffix.lstrip(";").replace(";", ", ")
-    parts = [case.operation, case.direction, case.dtype, case.device_type, options]
-    return " · ".join(part for part in parts if part)
 
 
 def head_lines(report: Report) -> tuple[str, ...]:
@@ -47,20 +58,29 @@ def head_lines(report: Report) -> tuple[str, ...]:
     devices = ", ".join(device.name for device in environment.devices.values())
     threads = f"{environment.threads} thread{'s' if environment.threads != 1 else ''}"
     machine = f"{environment.cpu.model}, {threads}"
-    measured = (outcome for outcome in report.outcomes if isinstance(outcome, Measured))
-    passes = max((len(outcome.times_s) for outcome in measured), default=0)
+    measured = [outcome for outcome in report.outcomes if isinstance(outcome, Measured)]
+    passes = sorted({len(outcome.times_s) for outcome in measured}) or [0]
     tool = f"lnbench {report.tool.version}{torch}"
     return (
         f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · {tool}",
-        f"{machine}{f' · {devices}' if devices else ''} · {passes} passes",
+        f"{machine}{f' · {devices}' if devices else ''} · {passes_text(passes[-1], passes[0])}",
     )
 
 
-def _tables(rows: Sequence[Row]) -> tuple[Sheet, ...]:
+def _tables(report: Report, rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
     """Return one sheet for each operation, direction, type, device and set of options."""
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
+    ranked = grouped(rankings(report), lambda each: group_title(each.case))
     return tuple(
-        sheet(title, COLUMNS, _ordered(members), _notes(members), best=_is_best, dim=_is_dim)
+        sheet(
+            title,
+            COLUMNS,
+            _ordered(members),
+            _notes(members),
+            answers(ranked.get(title, ()), relative_to),
+            best=_is_best,
+            dim=_is_dim,
+        )
         for title, members in titles.items()
     )
 

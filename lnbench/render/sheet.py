@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from lnbench.plan.case import Case
+
 BEST = "★"
 """Marks every backend that is not shown to be slower than the fastest."""
 
@@ -65,6 +67,8 @@ class Sheet(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    """What the table says, in sentences, between it and its notes."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -83,6 +87,7 @@ def sheet(
     columns: Sequence[Column],
     rows: Sequence[Any],
     notes: Sequence[str] = (),
+    answer: Sequence[str] = (),
     *,
     best: Callable[[Any], bool] = lambda _: False,
     dim: Callable[[Any], bool] = lambda _: False,
@@ -94,6 +99,7 @@ def sheet(
         columns: what is said of every row.
         rows: one entry a line.
         notes: what must be said below it.
+        answer: what it says, in sentences.
         best: whether to bring a row out.
         dim: whether a row is no contestant.
     """
@@ -109,7 +115,9 @@ def sheet(
         texts = ("" if column.once and not first else cells[place] for column, cells in shown)
         lines.append(Line(tuple(texts), best(row), dim(row), first))
         above = group
-    return Sheet(title, tuple(column for column, _ in shown), tuple(lines), tuple(notes))
+    return Sheet(
+        title, tuple(column for column, _ in shown), tuple(lines), tuple(notes), tuple(answer)
+    )
 
 
 def objects(columns: Sequence[Column], rows: Iterable[Any]) -> list[dict[str, Any]]:
@@ -122,6 +130,13 @@ def plain_view(head: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
     """Return texts under headings, which are their names in JSON too."""
     columns = [Column(name, itemgetter(i), key=name, right=False) for i, name in enumerate(head)]
     return View((), (sheet("", columns, rows),), objects(columns, rows))
+
+
+def group_title(case: Case) -> str:
+    """Return what the cases of one table share: `layernorm · forward · float32 · cpu`."""
+    options = case.suffix.lstrip(";").replace(";", ", ")
+    parts = [case.operation, case.direction, case.dtype, case.device_type, options]
+    return " · ".join(part for part in parts if part)
 
 
 def grouped(rows: Iterable[T], name: Callable[[T], str]) -> dict[str, list[T]]:

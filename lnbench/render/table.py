@@ -36,6 +36,8 @@ def view_table(view: View) -> Screen:
             if sheet.title:
                 yield Text(one_line(sheet.title), style="bold")
             yield _table(sheet, wide=width >= _WIDE)
+            for line in sheet.answer:
+                yield Padding(Text(one_line(line), style="bold"), (0, 0, 0, 1))
             for note in sheet.notes:
                 yield Padding(Text(one_line(note), style="dim"), (0, 0, 0, 1))
 
