@@ -13,6 +13,7 @@ from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
+from lnbench.render.busy import busy_sides
 from lnbench.render.sheet import ABSENT, group_title, grouped
 from lnbench.units import format_time, one_line, significant
 
@@ -33,6 +34,7 @@ Block: TypeAlias = tuple[str, list[Comparison]]
 def header(diff: Diff) -> list[tuple[str, str]]:
     """Return what was compared and by which rule: names and texts."""
     lines = [("baseline", _side(diff.baseline)), ("candidate", _side(diff.candidate))]
+    lines += busy_sides(diff)
     judged = sum(row.verdict is not None for row in diff.comparisons)
     if judged:
         rule = diff.rule
@@ -41,8 +43,9 @@ def header(diff: Diff) -> list[tuple[str, str]]:
         alpha = percent(diff.alpha / 2) if shared else percent(diff.alpha)
         others = f", {alpha} for groups" if shared else ""
         share = f"alpha {alpha} ÷ {judged} rows{looks} = level {rule.level:.2g}{others}"
-        unit = f"by {rule.unit}"
-        lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share} · {unit}"))
+        lines.append(
+            ("judged by", f"threshold {percent(rule.threshold)} · {share} · by {rule.unit}")
+        )
     if judged and diff.drift is not None:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
         widths = dict(diff.drift.by_regime) or {"": diff.rule.drift}

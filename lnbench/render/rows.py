@@ -9,6 +9,7 @@ from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.answer import answers
+from lnbench.render.busy import busy_lines
 from lnbench.render.columns import COLUMNS, METRICS, no_time, passes_text, row_notes
 from lnbench.render.sheet import (
     BEST,
@@ -64,6 +65,7 @@ def head_lines(report: Report) -> tuple[str, ...]:
     return (
         f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · {tool}",
         f"{machine}{f' · {devices}' if devices else ''} · {passes_text(passes[-1], passes[0])}",
+        *busy_lines(report.busy),
     )
 
 
