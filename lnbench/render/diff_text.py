@@ -43,9 +43,8 @@ def header(diff: Diff) -> list[tuple[str, str]]:
         alpha = percent(diff.alpha / 2) if shared else percent(diff.alpha)
         others = f", {alpha} for groups" if shared else ""
         share = f"alpha {alpha} ÷ {judged} rows{looks} = level {rule.level:.2g}{others}"
-        lines.append(
-            ("judged by", f"threshold {percent(rule.threshold)} · {share} · by {rule.unit}")
-        )
+        share += f" · by {rule.unit}"
+        lines.append(("judged by", f"threshold {percent(rule.threshold)} · {share}"))
     if judged and diff.drift is not None:
         source = f"seen by {diff.controls} rows of copy" if diff.controls else "no copy to see it"
         widths = dict(diff.drift.by_regime) or {"": diff.rule.drift}

@@ -20,7 +20,7 @@ HERTZ = os.sysconf("SC_CLK_TCK")
 
 
 class Machine:
-    """A tree of /proc and /sys with a clock; the session is process 100 and may use CPUs 0 and 2."""
+    """A tree of /proc and /sys with a clock; the session is process 100, on CPUs 0 and 2."""
 
     def __init__(self, root):
         self.root, self.now = root, 0.0
