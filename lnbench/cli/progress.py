@@ -13,6 +13,7 @@ import typer
 from lnbench.errors import ConfigError
 from lnbench.plan.flags import SessionFlags
 from lnbench.record import files, report
+from lnbench.record.busy import Watch, together
 from lnbench.record.report import Report
 from lnbench.session import resume, session
 from lnbench.session.selection import Selection
@@ -45,12 +46,13 @@ def follow(
         unable=selected.unable,
         resume=begun.outcomes,
     )
-    made, started = begun, time.monotonic()
+    made, started, watch = begun, time.monotonic(), Watch()
     try:
         with ProgressLine(quiet=flags.quiet) as line:
             for step in steps:
                 outcomes = resume.kept(begun.outcomes, step.outcomes)
-                made = msgspec.structs.replace(begun, outcomes=outcomes)
+                busy = together((begun.busy, watch.look()))
+                made = msgspec.structs.replace(begun, outcomes=outcomes, busy=busy)
                 report.write(made, path)
                 line.show(step, time.monotonic() - started)
     except KeyboardInterrupt:

@@ -202,6 +202,7 @@ def _side(report: ComparisonReport, index: int) -> Side:
         suites=(report.suite,),
         passes=max((len(each.times_s) for each in measured), default=0),
         text=side.text,
+        busy=report.busy,
     )
 
 

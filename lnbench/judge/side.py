@@ -9,6 +9,7 @@ import numpy as np
 
 from lnbench.errors import ReportError
 from lnbench.judge.stats import Floats, locations, pass_logs
+from lnbench.record.busy import Busy, together
 from lnbench.record.outcome import Failed, Measured, Skipped
 from lnbench.record.report import ComparisonReport, Report
 
@@ -30,6 +31,8 @@ class Side(msgspec.Struct, frozen=True):
     """Most passes that any benchmark of a report has."""
     text: str = ""
     """What the user named a side of one session by; empty for reports."""
+    busy: Busy | msgspec.UnsetType = msgspec.UNSET
+    """What else kept the machine busy, in those of its reports that say so."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ def describe(reports: Sequence[Report]) -> Side:
         commits=tuple(dict.fromkeys(commits)),
         suites=tuple(dict.fromkeys(report.suite for report in reports)),
         passes=max(passes, default=0),
+        busy=together(report.busy for report in reports),
     )
 
 

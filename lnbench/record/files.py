@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lnbench.errors import ReportError
 
 _PROBE = bytes(1 << 20)
@@ -23,6 +25,36 @@ def read(path: Path) -> bytes:
     """Return the bytes of a file."""
     with _sentence(path, "read"):
         return path.read_bytes()
+
+
+def decode(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
+    """Return what JSON says; ReportError where it is none, ValidationError where it is another."""
+    try:
+        return msgspec.json.decode(data, type=kinds)
+    except RecursionError:
+        raise ReportError(f"{path}: nested without end", hint) from None
+    except UnicodeDecodeError:
+        raise ReportError(f"{path} is not UTF-8 text", hint) from None
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError):
+            raise
+        raise ReportError(f"{path} {_malformed(error, data)}", hint) from None
+
+
+def misfit(error: msgspec.ValidationError) -> str:
+    """Return what msgspec found, with its path as users write one: `outcomes[3].times_s[0][1]`."""
+    what, _, path = str(error).partition(" - at `")
+    path = path.removesuffix("`").removeprefix("$").removeprefix(".").replace("[...]", "")
+    what = what[:1].lower() + what[1:].replace("`", "'")
+    return f"{path}: {what}" if path else what
+
+
+def _malformed(error: msgspec.DecodeError, data: bytes) -> str:
+    if not data.strip():
+        return "is empty"
+    if "truncated" in str(error) or f"invalid number (byte {len(data)})" in str(error):
+        return "is cut short: its end is missing"
+    return f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -38,7 +38,7 @@ def logical_cores() -> int:
 
 def cgroup_cpus(root: Path = ROOT) -> float | None:
     """Return the CPU time per time that the tightest cgroup grants, or None where none limits."""
-    return min((quota for folder in _cgroups(root) for quota in _quotas(folder)), default=None)
+    return min((quota for folder in cgroups(root) for quota in _quotas(folder)), default=None)
 
 
 def last_level_cache_bytes(root: Path = ROOT) -> int:
@@ -46,9 +46,9 @@ def last_level_cache_bytes(root: Path = ROOT) -> int:
     sizes: dict[tuple[int, str], int] = {}
     for cpu in _affinity():
         for index in (root / _CPU_FOLDER / f"cpu{cpu}/cache").glob("index*"):
-            level, size = _text(index / "level"), _size(_text(index / "size"))
+            level, size = read_text(index / "level"), _size(read_text(index / "size"))
             if level.isdigit() and size:
-                sizes[int(level), _text(index / "shared_cpu_list")] = size
+                sizes[int(level), read_text(index / "shared_cpu_list")] = size
     last = max((level for level, _ in sizes), default=0)
     return sum(size for (level, _), size in sizes.items() if level == last) or FALLBACK_CACHE_BYTES
 
@@ -74,14 +74,14 @@ def virtual(root: Path = ROOT) -> bool | None:
 
 def transparent_hugepages(root: Path = ROOT) -> str | None:
     """Return `always`, `madvise` or `never`, or None where the kernel has no such thing."""
-    _, bracket, rest = _text(root / "sys/kernel/mm/transparent_hugepage/enabled").partition("[")
+    _, bracket, rest = read_text(root / "sys/kernel/mm/transparent_hugepage/enabled").partition("[")
     return rest.partition("]")[0] if bracket else None
 
 
 def governor(root: Path = ROOT) -> str | None:
     """Return what sets the clock of the first usable CPU, such as `performance`; None: unknown."""
     cpu = _affinity()[0]
-    return _text(root / _CPU_FOLDER / f"cpu{cpu}/cpufreq/scaling_governor") or None
+    return read_text(root / _CPU_FOLDER / f"cpu{cpu}/cpufreq/scaling_governor") or None
 
 
 def operating_system() -> str:
@@ -99,7 +99,7 @@ def machine_id(root: Path = ROOT) -> str:
     The system's own number is keyed before it is hashed, as systemd asks: it must not get out.
     """
     files = ("etc/machine-id", "var/lib/dbus/machine-id")
-    number = next((text for name in files if (text := _text(root / name))), "")
+    number = next((text for name in files if (text := read_text(root / name))), "")
     parts = (number, cpu_model(root), platform.machine(), str(os.cpu_count()))
     digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=8, key=b"lnbench")
     return digest.hexdigest()
@@ -113,15 +113,15 @@ def _affinity() -> tuple[int, ...]:
 
 def _core(cpu: int, root: Path) -> str:
     """Return what names the physical core of a CPU: the list of the CPUs that share it."""
-    return _text(root / _CPU_FOLDER / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
+    return read_text(root / _CPU_FOLDER / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
 
 
-def _cgroups(root: Path) -> Iterator[Path]:
+def cgroups(root: Path) -> Iterator[Path]:
     """Yield the folders of this process's cgroups that may limit CPU time, up to the root.
 
     Inside a container the path may name a place outside of it: then only the root is there.
     """
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers and "cpu" not in controllers.split(","):
@@ -134,9 +134,9 @@ def _cgroups(root: Path) -> Iterator[Path]:
 
 
 def _quotas(folder: Path) -> Iterator[float]:
-    texts = _text(folder / "cpu.max").split() or [
-        _text(folder / "cpu.cfs_quota_us"),
-        _text(folder / "cpu.cfs_period_us"),
+    texts = read_text(folder / "cpu.max").split() or [
+        read_text(folder / "cpu.cfs_quota_us"),
+        read_text(folder / "cpu.cfs_period_us"),
     ]
     # `max` and -1 mean no limit.
     if len(texts) == len(("quota", "period")) and all(text.isdigit() for text in texts):
@@ -146,7 +146,7 @@ def _quotas(folder: Path) -> Iterator[float]:
 
 
 def _cpuinfo(root: Path, field: str) -> str:
-    for line in _text(root / "proc/cpuinfo").splitlines():
+    for line in read_text(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == field:
             return value.strip()
@@ -160,7 +160,7 @@ def _size(text: str) -> int:
     return int(digits) * unit if digits.isdigit() else 0
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return what a file says, stripped; nothing where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()

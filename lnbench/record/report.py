@@ -13,6 +13,7 @@ from msgspec import Meta
 from lnbench.errors import ReportError
 from lnbench.plan.budget import Budget
 from lnbench.record import files
+from lnbench.record.busy import Busy
 from lnbench.record.environment import Environment
 from lnbench.record.outcome import Count, Measured, Outcome
 from lnbench.record.revision import Revision, revision
@@ -74,6 +75,8 @@ class BenchmarkReport(Head, frozen=True, kw_only=True, tag="benchmarks"):
     """How much measuring was asked for."""
     seed: int
     """What drew the inputs and the orders."""
+    busy: Busy | msgspec.UnsetType = msgspec.UNSET
+    """What else kept the machine busy; left out of short sessions, and by lnbench before it."""
     outcomes: tuple[Outcome, ...]
     """What came of each benchmark, in the order of the suite; of a comparison, of each side."""
 
@@ -145,7 +148,7 @@ def read(path: Path) -> Report:
 def kind_of(data: bytes, path: Path) -> str:
     """Return the kind of a report; ReportError where it is none, or needs a later lnbench."""
     try:
-        header = _decode(data, path, _Header, _FOREIGN)
+        header = files.decode(data, path, _Header, _FOREIGN)
     except msgspec.ValidationError:
         raise ReportError(f"{path} is no report of lnbench", "lnbench run writes one") from None
     if header.schema > SCHEMA:
@@ -160,25 +163,11 @@ def kind_of(data: bytes, path: Path) -> str:
 def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
     """Return a report of one of the kinds, checked; ReportError where it cannot be right."""
     try:
-        report = _decode(data, path, kinds, hint)
+        report = files.decode(data, path, kinds, hint)
     except msgspec.ValidationError as error:
-        raise ReportError(f"{path}: {_sentence(error)}", hint) from None
+        raise ReportError(f"{path}: {files.misfit(error)}", hint) from None
     _check(report, path, hint)
     return report
-
-
-def _decode(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
-    """Return what JSON says; ReportError where it is none, ValidationError where it is another."""
-    try:
-        return msgspec.json.decode(data, type=kinds)
-    except RecursionError:
-        raise ReportError(f"{path}: nested without end", hint) from None
-    except UnicodeDecodeError:
-        raise ReportError(f"{path} is not UTF-8 text", hint) from None
-    except msgspec.DecodeError as error:
-        if isinstance(error, msgspec.ValidationError):
-            raise
-        raise ReportError(f"{path} {_malformed(error, data)}", hint) from None
 
 
 def write(report: Head, path: Path) -> None:
@@ -210,22 +199,6 @@ class _Header(msgspec.Struct):
 def default_path(now: datetime) -> Path:
     """Return where a report goes when nobody says: reports/2026-11-23T120000Z.json."""
     return Path("reports") / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.json"
-
-
-def _sentence(error: msgspec.ValidationError) -> str:
-    """Return what msgspec found, with its path as users write one: `outcomes[3].times_s[0][1]`."""
-    what, _, path = str(error).partition(" - at `")
-    path = path.removesuffix("`").removeprefix("$").removeprefix(".").replace("[...]", "")
-    what = what[:1].lower() + what[1:].replace("`", "'")
-    return f"{path}: {what}" if path else what
-
-
-def _malformed(error: msgspec.DecodeError, data: bytes) -> str:
-    if not data.strip():
-        return "is empty"
-    if "truncated" in str(error) or f"invalid number (byte {len(data)})" in str(error):
-        return "is cut short: its end is missing"
-    return f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
 
 def _contradictions(measured: Measured) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import CaveatKind
+from lnbench.render.busy import busy_sides
 from lnbench.render.rows import group_title
 from lnbench.render.sheet import ABSENT, grouped
 from lnbench.units import format_time, one_line, significant
@@ -20,8 +21,7 @@ from lnbench.units import format_time, one_line, significant
 CONTROL = "control"
 """What stands in the place of a verdict in a row of the copy."""
 
-_HASH_DIGITS = 7
-_TENTH, _TEN = 0.1, 10
+_HASH_DIGITS, _TENTH, _TEN = 7, 0.1, 10
 _RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _OF_ALL_ROWS = (CaveatKind.DRIFT, CaveatKind.ENVIRONMENT)
 """Caveats that the header has already said."""
@@ -34,6 +34,7 @@ Block: TypeAlias = tuple[str, list[Comparison]]
 def header(diff: Diff) -> list[tuple[str, str]]:
     """Return what was compared and by which rule: names and texts."""
     lines = [("baseline", _side(diff.baseline)), ("candidate", _side(diff.candidate))]
+    lines += busy_sides(diff)
     judged = sum(row.verdict is not None for row in diff.comparisons)
     if judged:
         rule = diff.rule

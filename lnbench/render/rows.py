@@ -8,6 +8,7 @@ from lnbench.plan.case import Case, shape_text
 from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
+from lnbench.render.busy import busy_lines
 from lnbench.render.columns import COLUMNS, METRICS, no_time, row_notes
 from lnbench.render.sheet import BEST, Column, Sheet, View, grouped, objects, said_once, sheet
 
@@ -53,6 +54,7 @@ def head_lines(report: Report) -> tuple[str, ...]:
     return (
         f"suite {report.suite} · {report.created:%Y-%m-%d %H:%M} UTC{commit} · {tool}",
         f"{machine}{f' · {devices}' if devices else ''} · {passes} passes",
+        *busy_lines(report.busy),
     )
 
 

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 from factories import measured, report
 
+from lnbench.cli import progress
 from lnbench.plan.budget import PRESETS, Budget
 from lnbench.record import report as reports
+from lnbench.record.busy import Busy
 from lnbench.record.outcome import Measured
 
 SMALL = ("--shape", "8x16", "--direction", "forward")
@@ -202,3 +204,18 @@ def test_a_made_up_report_of_another_machine_is_not_resumed(fake):
     assert found.exit_code == 2
     assert "machine" in found.stderr
     assert fake.session is None
+
+
+def test_what_else_kept_the_machine_busy_adds_up_over_sessions(fake, monkeypatch):
+    seen = Busy(cpus=2, seconds=10, others_s=8, steal_s=0)
+    monkeypatch.setattr(progress, "Watch", lambda: SimpleNamespace(look=lambda: seen))
+    command = (*SMALL, "-b", "numpy", "--passes", "3", "--threads", "1")
+
+    first = fake.call(*command, "-o", "r.json")
+    assert reports.read(Path("r.json")).busy == seen
+    assert "the machine was busy: other processes took 40% of 2 CPUs" in first.stdout
+
+    assert fake.call(*command, "--resume", "r.json").exit_code == 0
+    assert reports.read(Path("r.json")).busy == seen + seen
+    shown = fake.call("r.json", command="show")
+    assert "the machine was busy: other processes took 40% of 2 CPUs" in shown.stdout

@@ -325,7 +325,10 @@ def test_a_worker_imports_nothing_that_its_nursery_could_have(
     info = tmp_path / "site" / "importing-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: importing\nVersion: 1.0\n")
-    lines = [f"listening-{n} = importing:{n.partition('-')[0]}" for n in ("numba", "numpy", "torch-eager")]
+    lines = [
+        f"listening-{n} = importing:{n.partition('-')[0]}"
+        for n in ("numba", "numpy", "torch-eager")
+    ]
     (info / "entry_points.txt").write_text("\n".join(["[lnbench.backends]", *lines]))
     (info.parent / "importing.py").write_text(IMPORTING)
     paths = os.pathsep.join([environment["PYTHONPATH"], str(info.parent)])
