@@ -81,6 +81,12 @@ class Noise(msgspec.Struct, frozen=True):
         return max(self.units, math.ceil(self.units * (self.half_width / precision) ** 2))
 
 
+def timed_s(report: Report) -> float:
+    """Return the seconds that all timed calls of a report took."""
+    rows = (outcome for outcome in report.outcomes if isinstance(outcome, Measured))
+    return sum(row.iterations * sum(map(sum, row.times_s)) for row in rows)
+
+
 def explain(report: Report) -> tuple[Noise, ...]:
     """Return where the noise of every measured row comes from, in the order of the report."""
     measured = [each for each in report.outcomes if isinstance(each, Measured) and each.times_s]

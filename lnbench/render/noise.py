@@ -1,9 +1,12 @@
 """Where the noise of each row comes from, as a view."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
+from msgspec import UNSET
+
+from lnbench.judge import noise
 from lnbench.judge.noise import Noise, Source
 from lnbench.plan.case import shape_text
 from lnbench.record.report import Report
@@ -52,7 +55,17 @@ def noise_view(report: Report, rows: Sequence[Noise]) -> View:
     precision = report.budget.precision
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
     sheets = tuple(_sheet(title, members, precision) for title, members in titles.items())
-    return View(head_lines(report), sheets, objects(_columns(precision, sided=False), rows))
+    head = (*head_lines(report), *_timed(report))
+    return View(head, sheets, objects(_columns(precision, sided=False), rows))
+
+
+def _timed(report: Report) -> Iterator[str]:
+    """Yield which share of a session's seconds were timed calls, where it was watched."""
+    if report.busy is not UNSET:
+        taken_s, whole_s = noise.timed_s(report), report.busy.seconds
+        words = "the rest started processes, made inputs and compared results"
+        share = format_percent(taken_s / whole_s)
+        yield f"timed calls: {taken_s:.3g} of {whole_s:.3g} s ({share}); {words}"
 
 
 def _sheet(title: str, rows: Sequence[Noise], precision: float) -> Sheet:

@@ -4,13 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from factories import failed, measured, report, skipped
 from typer.testing import CliRunner
 
 from lnbench.cli.app import app
 from lnbench.record import report as reports
-from lnbench.record.outcome import Agreement, Caveat, CaveatKind, OutputAgreement
+from lnbench.record.busy import Busy
+from lnbench.record.outcome import Agreement, Caveat, CaveatKind, Measured, OutputAgreement
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NO_DEVICE = "triton needs a CUDA device; TRITON_INTERPRET=1 interprets it on the CPU, slowly"
@@ -327,6 +329,26 @@ def test_the_noise_of_every_row_is_explained_within_the_screen(folder, columns):
     assert ("rounds  " in found) == ("drift" in found) == (columns > 110)
     assert found.count("numpy") >= 4
     assert "triton" not in found  # it was skipped
+
+
+def test_the_share_of_timed_calls_is_said_of_sessions_that_were_watched(folder):
+    assert "timed calls" not in show("r.json", "--explain").stdout
+    kept = reports.read(Path("r.json"))
+    seconds = 4 * sum(
+        each.iterations * time_s
+        for each in kept.outcomes
+        if isinstance(each, Measured)
+        for times in each.times_s
+        for time_s in times
+    )
+    watched = msgspec.structs.replace(kept, busy=Busy(cpus=2, seconds=seconds))
+    reports.write(watched, Path("watched.json"))
+
+    (line,) = [
+        line for line in show("watched.json", "--explain").stdout.splitlines() if "timed" in line
+    ]
+
+    assert f"of {seconds:.3g} s (25%)" in line
 
 
 def test_the_noise_in_json_says_what_the_table_says(folder):
