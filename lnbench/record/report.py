@@ -66,8 +66,8 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         yield from ()
 
 
-class BenchmarkReport(Head, frozen=True, kw_only=True, tag="benchmarks"):
-    """What one run measured, and on what."""
+class _RowReport(Head, frozen=True, kw_only=True):
+    """What reports of rows have in common."""
 
     suite: str
     """The suite's name."""
@@ -94,6 +94,10 @@ class BenchmarkReport(Head, frozen=True, kw_only=True, tag="benchmarks"):
                 yield from (f"outcomes[{i}] ({name}): {text}" for text in _contradictions(outcome))
 
 
+class BenchmarkReport(_RowReport, frozen=True, kw_only=True, tag="benchmarks"):
+    """What one run measured, and on what."""
+
+
 class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One side of a comparison."""
 
@@ -107,7 +111,7 @@ class ReportSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What its workers ran on."""
 
 
-class ComparisonReport(BenchmarkReport, frozen=True, kw_only=True, tag="comparison"):
+class ComparisonReport(_RowReport, frozen=True, kw_only=True, tag="comparison"):
     """What one run measured of two sides."""
 
     sides: Annotated[tuple[ReportSide, ...], Meta(min_length=2, max_length=2)]
