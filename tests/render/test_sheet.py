@@ -6,10 +6,12 @@ import math
 from operator import itemgetter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from lnbench.render.forms import FORMS
-from lnbench.render.sheet import Column, View, objects, sheet
+from lnbench.render.sheet import Column, View, objects, said_once, sheet
 
 COLUMNS = (
     Column("shape", itemgetter("shape"), right=False, once=True),
@@ -61,3 +63,24 @@ def test_a_narrow_screen_does_without_the_wide_columns(width, shown):
 def test_every_form_is_made_of_the_same_view():
     assert json.loads(FORMS["json"](view(("a", 1.5, None)))) == [{"time_s": 1.5, "id": "a"}]
     assert all(FORMS[name](view(("a", 1.5, None))) for name in FORMS)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 999), st.sampled_from("ab"), st.integers(1, 9)), min_size=1)
+)
+def test_notes_that_differ_in_numbers_alone_are_one_line_with_the_largest(rough):
+    notes = [(f"rough: {ulp} ulp, numpy 4.6", name, f"{size}x8") for ulp, name, size in rough]
+
+    (line,) = said_once(notes)
+
+    assert f"rough: {max(ulp for ulp, _, _ in rough)} ulp, numpy 4.6" in line
+    for name in {name for _, name, _ in rough}:
+        sizes = {size for _, other, size in rough if other == name}
+        shapes = f"at {len(sizes)} shapes" if len(sizes) > 4 else None
+        for size in sizes:
+            assert (shapes or f"{size}x8") in line
+
+
+def test_notes_of_different_words_stay_apart():
+    notes = [("skipped: no triton", "triton", "8x8"), ("skipped: no numba", "numba", "8x8")]
+    assert said_once(notes) == ("triton 8x8: skipped: no triton", "numba 8x8: skipped: no numba")
