@@ -282,7 +282,7 @@ OPTIONS: dict[str, Any] = {
     "summary": typer.Option(
         "--summary",
         envvar="LNBENCH_SUMMARY",
-        help="Show only who is fastest in each case, in a sentence.",
+        help="Show only who is fastest, a sentence a case; more than eight are counted.",
         rich_help_panel=_OUTPUT,
     ),
     "force": typer.Option(

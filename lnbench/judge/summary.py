@@ -54,6 +54,10 @@ class Row(msgspec.Struct, frozen=True):
     """What bounds the row, where that is known."""
     caveats: tuple[Caveat, ...] = ()
     """Reasons for care."""
+    passes: int = 0
+    """Passes that it has times of; 0 where it was not measured."""
+    most_passes: int = 0
+    """The most passes that a row of its case has."""
 
 
 def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
@@ -71,7 +75,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
     shares = _against(measured, SPEED_LIMIT)
     speedups = _against(contestants, relative_to) if relative_to is not None else {}
     best = {(each.case.id, name) for each in _ranked(contestants) for name in each.best}
-    found = []
+    most, found = _most_passes(measured), []
     for outcome in report.outcomes:
         key = _key(outcome)
         row = Row(outcome.benchmark, outcome)
@@ -91,6 +95,8 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
                     *_inaccurate(key, best, contestants),
                     *_uneven(one, speedups.get(key), measured.get((key[0], relative_to or ""))),
                 ),
+                passes=sum(map(bool, one.times_s)),
+                most_passes=most[key[0]],
             )
         found.append(row)
     return tuple(found)
@@ -118,6 +124,14 @@ def _measured(report: Report) -> dict[Key, Measured]:
         for outcome in report.outcomes
         if isinstance(outcome, Measured) and any(outcome.times_s)
     }
+
+
+def _most_passes(measured: Mapping[Key, Measured]) -> dict[str, int]:
+    """Return the most passes with times that a row has, by case."""
+    most: dict[str, int] = {}
+    for (case, _), outcome in measured.items():
+        most[case] = max(most.get(case, 0), sum(map(bool, outcome.times_s)))
+    return most
 
 
 def _times(measured: Mapping[Key, Measured]) -> dict[Key, Estimate]:

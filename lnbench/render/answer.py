@@ -3,39 +3,48 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lnbench.judge.ranking import Ranking
 from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import rankings
-from lnbench.plan.case import shape_text
+from lnbench.plan.case import Case, shape_text
 from lnbench.record.report import Report
+from lnbench.render.columns import passes_text
+from lnbench.render.notes import listed
 from lnbench.render.sheet import View, group_title, grouped
 
 MOST_LINES = 8
-"""Cases of one table that have a line each; more are counted."""
+"""Cases of a report that have a line each; more are counted, a line a table."""
 
 
-def answers(cases: Sequence[Ranking], relative_to: str | None = None) -> tuple[str, ...]:
-    """Return who is fastest in the cases of one table, a line each, or counted.
+def answers(
+    cases: Sequence[Ranking], relative_to: str | None = None
+) -> Mapping[str, tuple[str, ...]]:
+    """Return who is fastest, by the title of a table: a line a case, or counted in one.
 
     Args:
-        cases: who is fastest in each; cases of one backend alone have nothing to say.
+        cases: who is fastest in each case; cases of one backend alone have nothing to say.
         relative_to: the backend that the fastest is held against, where that is shown slower;
             else the next one is.
     """
     told = [case for case in cases if _contestants(case) > 1]
-    if len(told) <= MOST_LINES:
-        return tuple(f"{_name(case)}: {sentence(case, relative_to)}" for case in told)
-    first = told[0].case
-    return (f"{first.dtype} {first.direction}, {len(told)} shapes: {'; '.join(_counted(told))}",)
+    name = _naming([case.case for case in told])
+
+    def lines(table: Sequence[Ranking]) -> Iterator[str]:
+        if len(told) > MOST_LINES and len(table) > 1:
+            yield f"{name(table)}: {'; '.join(_counted(table, relative_to))}"
+        else:
+            yield from (f"{name([each])}: {sentence(each, relative_to)}" for each in table)
+
+    tables = grouped(told, lambda each: group_title(each.case))
+    return {title: tuple(lines(table)) for title, table in tables.items()}
 
 
 def summary_view(report: Report, relative_to: str | None = None) -> View:
     """Return the answers of a run alone; in JSON who is fastest in each case."""
     found = rankings(report)
-    tables = grouped(found, lambda each: group_title(each.case)).values()
-    lines = itertools.chain.from_iterable(answers(table, relative_to) for table in tables)
+    lines = itertools.chain.from_iterable(answers(found, relative_to).values())
     return View(tuple(lines) or ("no case was measured with two backends",), (), found)
 
 
@@ -45,47 +54,72 @@ def sentence(found: Ranking, relative_to: str | None = None) -> str:
     As many times as fast is rounded outward: no more is claimed than the passes show.
     """
     if not found.fastest:
-        return f"too few passes to tell: {_few(found)}"
+        counts = found.unknown.values()
+        taken = passes_text(max(counts), min(counts))
+        enough = f"{found.needed} tell among {len(counts)} backends"
+        return f"after {taken} nobody is shown to be fastest; {enough}"
     if not found.slower:
         said = "no backend is shown to be slower than another"
     else:
         beside = min(found.slower, key=lambda name: found.slower[name].low)
         if relative_to in found.slower:
             beside = str(relative_to)
-        said = f"{found.fastest} is fastest, {_times(found.slower[beside])} as fast as {beside}"
+        among = f" of the {_known(found)} with enough passes" if found.unknown else ""
+        said = f"{found.fastest} is fastest{among}, {_as_fast([found.slower[beside]], beside)}"
         if found.equal:
             verb = "is" if len(found.equal) == 1 else "are"
-            said += f"; {_listed(found.equal)} {verb} not shown slower"
+            said += f"; {listed(found.equal)} {verb} not shown slower"
     return f"{said}; {_few(found)}" if found.unknown else said
 
 
-def _counted(cases: Sequence[Ranking]) -> Iterator[str]:
-    """Yield who is fastest how often, and in how many cases nobody is."""
-    wins = Counter(case.fastest for case in cases if case.slower)
-    for name, count in wins.most_common():
-        alone = sum(case.fastest == name and not case.equal for case in cases if case.slower)
-        others = "" if alone == count else f" (at {alone} shown against all others)"
-        yield f"{name} is fastest at {count}{others}"
+def _counted(cases: Sequence[Ranking], relative_to: str | None) -> Iterator[str]:
+    """Yield who is fastest how often and by how much, and in how many cases nobody is."""
+    shown = [case for case in cases if case.slower]
+    for name, count in Counter(case.fastest for case in shown).most_common():
+        own = [case for case in shown if case.fastest == name]
+        alone = sum(not case.equal and not case.unknown for case in own)
+        ratios = [case.slower[relative_to] for case in own if relative_to in case.slower]
+        said = f"{name} is fastest at {'all ' if count == len(cases) else ''}{count}"
+        if relative_to and len(ratios) == count:
+            said += f", {_as_fast(ratios, relative_to)}"
+        yield said if alone == count else f"{said} (at {alone or 'none'} shown against all others)"
     if (few := sum(not case.fastest for case in cases)) > 0:
-        yield f"at {few} too few passes tell"
+        yield f"at {few} the passes are too few to tell"
     if (none := sum(bool(case.fastest) and not case.slower for case in cases)) > 0:
         yield f"at {none} no backend is shown to be slower than another"
 
 
+def _known(found: Ranking) -> int:
+    """Return how many backends have passes enough to tell."""
+    return bool(found.fastest) + len(found.equal) + len(found.slower)
+
+
 def _contestants(found: Ranking) -> int:
-    return bool(found.fastest) + len(found.equal) + len(found.slower) + len(found.unknown)
+    return _known(found) + len(found.unknown)
 
 
-def _name(found: Ranking) -> str:
-    case = found.case
-    options = case.suffix.lstrip(";").replace(";", ", ")
-    text = f"{shape_text(case.shape)} {case.dtype} {case.direction}"
-    return f"{text} ({options})" if options else text
+def _naming(cases: Sequence[Case]) -> Callable[[Sequence[Ranking]], str]:
+    """Return what names cases of a table, with the operation or device where there are several."""
+    operations = len({case.operation for case in cases}) > 1
+    devices = len({case.device for case in cases}) > 1
+
+    def name(table: Sequence[Ranking]) -> str:
+        case = table[0].case
+        options = case.suffix.lstrip(";").replace(";", ", ")
+        words = [case.operation] if operations else []
+        words += [shape_text(case.shape)] if len(table) == 1 else []
+        words += [str(case.dtype), str(case.direction)]
+        words += [f"on {case.device}"] if devices else []
+        words += [f"({options})"] if options else []
+        return " ".join(words) if len(table) == 1 else f"{' '.join(words)}, {len(table)} shapes"
+
+    return name
 
 
-def _times(ratio: Estimate) -> str:
-    """Return an interval of ratios, both ends rounded outward: `1.6–2.1×`."""
-    return f"{_rounded(ratio.low, math.floor)}–{_rounded(ratio.high, math.ceil)}×"
+def _as_fast(ratios: Sequence[Estimate], beside: str) -> str:
+    """Return intervals of ratios as one, both ends rounded outward: `1.6–2.1× as fast as numpy`."""
+    low, high = min(each.low for each in ratios), max(each.high for each in ratios)
+    return f"{_rounded(low, math.floor)}–{_rounded(high, math.ceil)}× as fast as {beside}"
 
 
 def _rounded(ratio: float, towards: Callable[[float], int]) -> str:
@@ -95,13 +129,7 @@ def _rounded(ratio: float, towards: Callable[[float], int]) -> str:
 
 
 def _few(found: Ranking) -> str:
-    counts = (
-        f"{name} has {count} pass{'es' if count != 1 else ''}"
-        for name, count in found.unknown.items()
-    )
-    return f"{', '.join(counts)} of the {found.needed} needed"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    """Return who has too few passes: `numpy has 1 pass and triton 3, 7 are needed`."""
+    (first, count), *others = found.unknown.items()
+    counts = [f"{first} has {passes_text(count)}", *(f"{name} {n}" for name, n in others)]
+    return f"{listed(counts)}, {found.needed} are needed"

@@ -10,6 +10,7 @@ from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped, Stopped
+from lnbench.render.notes import Note
 from lnbench.render.sheet import BEST, Column
 from lnbench.units import format_bytes, format_percent, format_time, significant
 
@@ -48,18 +49,28 @@ def passes_text(most: int, fewest: int | None = None) -> str:
     return words if fewest in (None, most) else f"{fewest} to {words}"
 
 
-def row_notes(row: Row) -> Iterator[str]:
+def out_of_time(row: Row) -> bool:
+    """Return whether time stopped a row before it had the passes of others, or an interval."""
+    if not isinstance(row.outcome, Measured) or row.outcome.stopped is not Stopped.TIME:
+        return False
+    return row.passes < row.most_passes or not _has_interval(row.time)
+
+
+def row_notes(row: Row) -> Iterator[Note]:
     """Yield what must be said of a row: why it is missing, what to do about it, its caveats."""
     if isinstance(row.outcome, Skipped):
-        yield f"skipped: {row.outcome.reason}"
+        yield Note("skipped", row.outcome.reason)
     elif isinstance(row.outcome, Failed):
-        yield f"failed ({row.outcome.stage}): {row.outcome.error}"
-    elif row.outcome.stopped is Stopped.TIME and not _has_interval(row.time):
-        yield f"out of time after {passes_text(_taken(row.outcome))}"
+        yield Note(f"failed ({row.outcome.stage})", row.outcome.error)
     if row.regime and row.regime.advice:
-        yield f"{row.regime}: {row.regime.advice}"
-    for caveat in row.caveats:
-        yield f"{caveat.kind}: {caveat.detail}" if caveat.detail else str(caveat.kind)
+        yield Note(str(row.regime), row.regime.advice)
+    yield from (Note(str(each.kind), each.detail, folds=True) for each in row.caveats)
+
+
+def _texts(row: Row) -> list[str]:
+    """Return all that must be said of a row, for scripts."""
+    late = [f"out of time after {passes_text(row.passes)}"] if out_of_time(row) else []
+    return late + [note.text for note in row_notes(row)]
 
 
 def _backend(row: Row) -> str:
@@ -72,18 +83,19 @@ def _time(row: Row) -> str:
 
 def _width(row: Row) -> str | None:
     """Return the width of a row's interval, or of how few passes it would be."""
-    if row.time is None or not isinstance(row.outcome, Measured):
+    if row.time is None:
         return None
-    return interval_text(row.time) if _has_interval(row.time) else passes_text(_taken(row.outcome))
+    return interval_text(row.time) if _has_interval(row.time) else passes_text(row.passes)
+
+
+def _passes(row: Row) -> str | None:
+    """Return how many passes a row has of those of its case, where its time ran out."""
+    return f"{row.passes} of {row.most_passes}" if out_of_time(row) else None
 
 
 def _has_interval(estimate: Estimate | None) -> bool:
     """Return whether there were passes enough for the ends of an interval."""
     return estimate is not None and 0 < estimate.low <= estimate.high < float("inf")
-
-
-def _taken(outcome: Measured) -> int:
-    return sum(map(bool, outcome.times_s))
 
 
 def _measured(name: str) -> Callable[[Row], Any]:
@@ -115,6 +127,7 @@ COLUMNS = (
     Column(None, kind, key="kind"),
     Column("time", _time, metric="time"),
     Column("±", _width),
+    Column("out of time", _passes, if_room=True, if_known=True),
     Column(None, attrgetter("time"), key="time_s"),
     Column("speedup", attrgetter("speedup"), _factor, "speedup", if_known=True, metric="speedup"),
     Column("GB/s", _bandwidth, _three, metric="bandwidth", unit=" GB/s"),
@@ -129,7 +142,7 @@ COLUMNS = (
     Column("kernels", _measured("kernels"), wide=True, if_known=True),
     Column("first call", _measured("first_call_s"), format_time, key="first_call_s", wide=True),
     Column("bound by", lambda row: _BOUND_BY.get(row.regime), right=False, wide=True),
-    Column(None, lambda row: list(row_notes(row)), key="notes"),
+    Column(None, _texts, key="notes"),
 )
 """In the order of the tables and of JSON's keys."""
 

@@ -12,17 +12,9 @@ from lnbench.plan.case import shape_text
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.columns import interval_text
+from lnbench.render.notes import said_once
 from lnbench.render.rows import head_lines
-from lnbench.render.sheet import (
-    Column,
-    Sheet,
-    View,
-    group_title,
-    grouped,
-    objects,
-    said_once,
-    sheet,
-)
+from lnbench.render.sheet import Column, Sheet, View, group_title, grouped, objects, sheet
 from lnbench.units import format_percent, significant
 
 MANY = 200

@@ -10,18 +10,16 @@ from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.answer import answers
 from lnbench.render.busy import busy_lines
-from lnbench.render.columns import COLUMNS, METRICS, no_time, passes_text, row_notes
-from lnbench.render.sheet import (
-    BEST,
-    Column,
-    Sheet,
-    View,
-    group_title,
-    grouped,
-    objects,
-    said_once,
-    sheet,
+from lnbench.render.columns import (
+    COLUMNS,
+    METRICS,
+    no_time,
+    out_of_time,
+    passes_text,
+    row_notes,
 )
+from lnbench.render.notes import note_lines, rows_text
+from lnbench.render.sheet import BEST, Column, Sheet, View, group_title, grouped, objects, sheet
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns of a table of one metric."""
@@ -72,14 +70,14 @@ def head_lines(report: Report) -> tuple[str, ...]:
 def _tables(report: Report, rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
     """Return one sheet for each operation, direction, type, device and set of options."""
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
-    ranked = grouped(rankings(report), lambda each: group_title(each.case))
+    said = answers(rankings(report), relative_to)
     return tuple(
         sheet(
             title,
             COLUMNS,
             _ordered(members),
             _notes(members),
-            answers(ranked.get(title, ()), relative_to),
+            said.get(title, ()),
             best=_is_best,
             dim=_is_dim,
         )
@@ -108,11 +106,17 @@ def _is_dim(row: Row) -> bool:
 
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
-    return said_once(
-        (note, row.benchmark.backend, shape_text(row.benchmark.case.shape))
-        for row in rows
-        for note in row_notes(row)
-    )
+    """Return what must be said below a table: whose time ran out, and the notes of its rows."""
+
+    def named(row: Row) -> tuple[str, str]:
+        return row.benchmark.backend, shape_text(row.benchmark.case.shape)
+
+    lines = note_lines((note, *named(row)) for row in rows for note in row_notes(row))
+    if not (late := [row for row in rows if out_of_time(row)]):
+        return lines
+    taken = [row.passes for row in late]
+    passes = passes_text(max(taken), min(taken))
+    return (f"out of time after {passes}: {rows_text(map(named, late))}", *lines)
 
 
 def _pivots(rows: Sequence[Row], by: str, metric: str) -> tuple[Sheet, ...]:

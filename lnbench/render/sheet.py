@@ -1,7 +1,6 @@
 """The table engine: columns that say a row as text and as data, sheets of them, views of sheets."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -16,10 +15,6 @@ ABSENT = "–"
 """What stands in a table where something is not known."""
 
 T = TypeVar("T")
-
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_NAMED = 4
-"""Most shapes of a backend that a note names; more are counted."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -39,6 +34,8 @@ class Column(msgspec.Struct, frozen=True):
     """Whether it is left out where the screen is narrow."""
     once: bool = False
     """Whether only the first line of a group has it; a group is where all such cells are equal."""
+    if_room: bool = False
+    """Whether it is left out where the table is wider than the screen, as every wide one is."""
     if_known: bool = False
     """Whether a table that knows it of no row does without it."""
     metric: str = ""
@@ -150,37 +147,3 @@ def grouped(rows: Iterable[T], name: Callable[[T], str]) -> dict[str, list[T]]:
     for row in rows:
         groups.setdefault(name(row), []).append(row)
     return groups
-
-
-def said_once(notes: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-    """Return each note once, behind those that it is about: `triton 8x16, 128x768: skipped`.
-
-    Of notes that differ in their numbers alone, the one with the largest first number is said.
-
-    Args:
-        notes: a text, and the backend and the shape that it is about.
-    """
-    about: dict[str, dict[str, list[str]]] = {}
-    texts: dict[str, list[str]] = {}
-    for text, backend, shape in notes:
-        kind = _NUMBER.sub("#", text)
-        about.setdefault(kind, {}).setdefault(backend, []).append(shape)
-        texts.setdefault(kind, []).append(text)
-    return tuple(f"{_names(about[kind])}: {_largest(texts[kind])}" for kind in about)
-
-
-def _largest(texts: Sequence[str]) -> str:
-    """Return the text with the largest first number, and of how many it is that."""
-    largest = max(texts, key=lambda text: float((_NUMBER.findall(text) or [0])[0]))
-    several = len(set(texts)) > 1
-    return f"{largest} (the largest of {len(texts)})" if several else largest
-
-
-def _names(backends: Mapping[str, Sequence[str]]) -> str:
-    """Return backends with their shapes: `triton 8x16, 128x768; numba at 6 shapes`."""
-    return "; ".join(
-        f"{name} {', '.join(shapes)}"
-        if len(shapes) <= _NAMED
-        else f"{name} at {len(shapes)} shapes"
-        for name, shapes in ((name, tuple(dict.fromkeys(all_))) for name, all_ in backends.items())
-    )

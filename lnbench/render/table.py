@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
@@ -13,6 +14,10 @@ from lnbench.units import one_line
 
 _WIDE = 136
 """Columns from which on a screen takes the columns that are nice to have."""
+
+
+_GAP = 3
+"""Blanks between two columns."""
 
 
 class Screen:
@@ -35,7 +40,7 @@ def view_table(view: View) -> Screen:
             yield Text()
             if sheet.title:
                 yield Text(one_line(sheet.title), style="bold")
-            yield _table(sheet, wide=width >= _WIDE)
+            yield _table(sheet, width)
             for line in sheet.answer:
                 yield Padding(Text(one_line(line), style="bold"), (0, 0, 0, 1))
             for note in sheet.notes:
@@ -44,9 +49,9 @@ def view_table(view: View) -> Screen:
     return Screen(parts)
 
 
-def _table(sheet: Sheet, *, wide: bool) -> Table:
-    """Return a sheet as a table; narrow screens do without the wide columns."""
-    shown = [i for i, column in enumerate(sheet.columns) if wide or not column.wide]
+def _table(sheet: Sheet, width: int) -> Table:
+    """Return a sheet as a table of the columns that a screen has room for."""
+    shown = _shown(sheet, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i in shown:
         column = sheet.columns[i]
@@ -61,6 +66,19 @@ def _table(sheet: Sheet, *, wide: bool) -> Table:
         cells = (Text(one_line(line.cells[i])) for i in shown)
         table.add_row(*cells, style=_style(line), end_section=ends)
     return table
+
+
+def _shown(sheet: Sheet, width: int) -> list[int]:
+    """Return the places of the columns that fit: no wide one on a narrow screen, late ones last."""
+    columns = sheet.columns
+    shown = [i for i, column in enumerate(columns) if width >= _WIDE or not column.wide]
+    texts = zip(*(line.cells for line in sheet.lines), strict=True)
+    cells = [max(map(cell_len, map(one_line, column))) for column in texts] or [0] * len(columns)
+    widths = [max(cell_len(column.name or ""), cells[i]) for i, column in enumerate(columns)]
+    spare = [i for i in shown if columns[i].wide or columns[i].if_room]
+    while spare and sum(widths[i] + _GAP for i in shown) - _GAP > width:
+        shown.remove(spare.pop())
+    return shown
 
 
 def _style(line: Line) -> str:

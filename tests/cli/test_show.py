@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 from lnbench.cli.app import app
 from lnbench.record import report as reports
 from lnbench.record.busy import Busy
-from lnbench.record.outcome import Agreement, Caveat, CaveatKind, Measured, OutputAgreement
+from lnbench.record.outcome import (
+    Agreement,
+    Caveat,
+    CaveatKind,
+    Measured,
+    OutputAgreement,
+    Stopped,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NO_DEVICE = "triton needs a CUDA device; TRITON_INTERPRET=1 interprets it on the CPU, slowly"
@@ -250,6 +257,95 @@ def test_speedups_against_a_backend_that_was_not_measured_say_so(folder):
     found = show("r.json", "--relative-to", "triton")
 
     assert "triton was not measured" in found.stdout + found.stderr
+
+
+# Who is fastest
+
+
+LINES = [
+    "128x768 float32 forward: torch-eager is fastest, 1.80–1.82× as fast as numpy",
+    "4096x1024 float32 forward: torch-eager is fastest, 1.81–1.83× as fast as numpy",
+    "4096x1024 bfloat16 forward: torch-eager is fastest, 1.81–1.83× as fast as numpy",
+    "4096x1024 float32 backward: torch-eager is fastest, 1.81–1.83× as fast as numpy",
+]
+
+
+def test_the_summary_alone_is_the_lines_that_stand_below_the_tables(folder):
+    alone = show("r.json", "--summary").stdout.splitlines()
+    below = show("r.json").stdout.splitlines()
+
+    assert [line.rstrip() for line in alone] == LINES
+    assert [line.strip() for line in below if "is fastest" in line] == LINES
+
+
+def test_the_summary_in_markdown_is_a_line_a_case(folder):
+    text = show("r.json", "--summary", "--format", "markdown").stdout
+    assert [line.rstrip() for line in text.splitlines() if line] == LINES
+
+
+def test_the_answer_stands_between_a_table_and_its_notes(folder):
+    for table in show("r.json", "--format", "markdown").stdout.split("### ")[1:]:
+        kinds = ["|-*".index(line[0]) for line in table.splitlines()[1:] if line]
+        assert kinds == sorted(kinds, key=[0, 2, 1].index)
+        assert set(kinds) == {0, 1, 2}
+
+
+def test_the_summary_in_json_is_who_is_fastest_in_each_case(folder):
+    found = json.loads(show("r.json", "--summary", "--format", "json").stdout)
+    assert [each["fastest"] for each in found] == ["torch-eager"] * len(LINES)
+
+
+# Who stopped early
+
+
+@pytest.fixture
+def late(folder):
+    """A report of a row of 1 pass, one of 9 and one of all 12."""
+    rows = (
+        measured("numpy", 3e-3, passes=1, stopped=Stopped.TIME),
+        measured("numba", passes=9, stopped=Stopped.TIME),
+        measured("triton", passes=9, stopped=Stopped.PRECISION),
+        measured("torch-eager", 2e-3, stopped=Stopped.TIME),
+    )
+    reports.write(report(*rows), Path("late.json"))
+
+
+def test_a_row_whose_time_ran_out_before_that_of_others_says_so(late):
+    text = show("late.json", columns=140).stdout
+    head = next(line for line in text.splitlines() if line.startswith("shape"))
+    place = slice(head.index("out of time"), head.index("speedup"))
+
+    said = {}
+    for line in text.splitlines():
+        for name in ("numpy", "numba", "triton", "torch-eager"):
+            if f"  {name} " in line[: place.start]:
+                said[name] = line[place].strip()
+
+    assert said == {"numpy": "1 of 12", "numba": "9 of 12", "triton": "–", "torch-eager": "–"}
+    assert "out of time" not in show("r.json", columns=140).stdout
+
+
+def test_who_ran_out_of_time_is_one_note_whatever_the_screen(late):
+    for columns in (50, 80, 140):
+        text = " ".join(show("late.json", columns=columns).stdout.split())
+        assert "out of time after 1 to 9 passes: numpy and numba 4096x1024" in text
+    found = json.loads(show("late.json", "--format", "json").stdout)
+    notes = {row["backend"]: row["notes"] for row in found}
+    assert notes["numpy"][0] == "out of time after 1 pass"
+    assert notes["numba"][0] == "out of time after 9 passes"
+    assert notes["triton"] == notes["torch-eager"] == []
+
+
+def test_what_a_narrow_screen_has_no_room_for_breaks_no_name(late):
+    for columns in range(78, 100):
+        text = show("late.json", columns=columns).stdout
+        assert "torch-eager" in text
+        assert max(map(len, text.splitlines())) <= columns
+
+
+def test_the_head_does_not_claim_the_most_passes_for_all(late):
+    assert "· 1 to 12 passes\n" in show("late.json").stdout
+    assert "· 12 passes\n" in show("r.json").stdout
 
 
 # What a user can get wrong

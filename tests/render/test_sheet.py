@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lnbench.render.forms import FORMS
-from lnbench.render.sheet import Column, View, objects, said_once, sheet
+from lnbench.render.sheet import Column, View, objects, sheet
 
 COLUMNS = (
     Column("shape", itemgetter("shape"), right=False, once=True),
@@ -60,27 +60,24 @@ def test_a_narrow_screen_does_without_the_wide_columns(width, shown):
     assert ("first call" in console.file.getvalue()) == shown
 
 
+def wide_view(*widths):
+    """Return a view with one column a width, all but the first for wide screens."""
+    names = [Column("n" * width, lambda _: "x", wide=i > 0) for i, width in enumerate(widths)]
+    return View((), (sheet("", names, [None]),), None)
+
+
+@given(st.integers(136, 200), st.lists(st.integers(1, 40), min_size=1, max_size=9))
+def test_late_columns_go_first_where_a_table_is_too_wide_and_no_name_is_broken(width, widths):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(FORMS["table"](wide_view(*widths)))
+
+    head = console.file.getvalue().splitlines()[1].split()
+
+    assert head == ["n" * each for each in widths[: len(head)]]
+    room = [sum(widths[:count]) + 3 * (count - 1) for count in range(1, len(widths) + 1)]
+    assert len(head) == sum(each <= width for each in room)
+
+
 def test_every_form_is_made_of_the_same_view():
     assert json.loads(FORMS["json"](view(("a", 1.5, None)))) == [{"time_s": 1.5, "id": "a"}]
     assert all(FORMS[name](view(("a", 1.5, None))) for name in FORMS)
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 999), st.sampled_from("ab"), st.integers(1, 9)), min_size=1)
-)
-def test_notes_that_differ_in_numbers_alone_are_one_line_with_the_largest(rough):
-    notes = [(f"rough: {ulp} ulp, numpy 4.6", name, f"{size}x8") for ulp, name, size in rough]
-
-    (line,) = said_once(notes)
-
-    assert f"rough: {max(ulp for ulp, _, _ in rough)} ulp, numpy 4.6" in line
-    for name in {name for _, name, _ in rough}:
-        sizes = {size for _, other, size in rough if other == name}
-        shapes = f"at {len(sizes)} shapes" if len(sizes) > 4 else None
-        for size in sizes:
-            assert (shapes or f"{size}x8") in line
-
-
-def test_notes_of_different_words_stay_apart():
-    notes = [("skipped: no triton", "triton", "8x8"), ("skipped: no numba", "numba", "8x8")]
-    assert said_once(notes) == ("triton 8x8: skipped: no triton", "numba 8x8: skipped: no numba")
