@@ -134,6 +134,8 @@ def test_cases_are_counted_a_line_a_table_where_a_report_has_many(firsts, second
         assert len(lines) == (1 if many else count)
         folded = f"{dtype} forward, {count} shapes: numba is fastest at all {count}"
         assert lines[0].startswith(folded) == (many and count > 1)
+        # What is alone in its table has its ratio, which a count of many has not.
+        assert ("×" in lines[0]) == (not many or count == 1)
 
 
 @given(intervals=st.lists(ends, min_size=MOST_LINES + 1, max_size=20))
