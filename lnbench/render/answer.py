@@ -125,7 +125,11 @@ def _as_fast(ratios: Sequence[Estimate], beside: str) -> str:
 def _rounded(ratio: float, towards: Callable[[float], int]) -> str:
     """Return a ratio in two digits, or in three where it is below 2: 1 is what it differs from."""
     digits = 2 if ratio < 2 else 1 if ratio < 10 else 0  # noqa: PLR2004
-    return f"{towards(ratio * 10**digits) / 10**digits:.{digits}f}"
+    step, scale = (1 if towards is math.ceil else -1), 10**digits
+    steps = towards(ratio * scale)
+    if (steps / scale - ratio) * step < 0:  # the product was rounded to a whole number
+        steps += step
+    return f"{steps / scale:.{digits}f}"
 
 
 def _few(found: Ranking) -> str:

@@ -25,6 +25,8 @@ def table(view: View) -> Form:
 def markdown(view: View) -> str:
     """Return a view as GitHub's Markdown: tables under headings, notes as lists."""
     head = "  \n".join(map(one_line, view.head))
+    if not view.sheets:
+        return f"{head}\n"
     sheets = "\n\n".join("\n".join(_sheet_markdown(sheet)) for sheet in view.sheets)
     return f"{head}\n\n{sheets}\n" if head else f"\n{sheets}\n"
 

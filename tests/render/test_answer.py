@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lnbench.judge.ranking import Ranking
@@ -49,6 +49,8 @@ def test_without_one_it_is_held_against_the_nearest():
 
 
 @given(ends=ends)
+@example(ends=(1.5, 1.6500000000000001))
+@example(ends=(1.1499999999999999, 1.5))
 def test_as_many_times_as_fast_is_rounded_outward(ends):
     low, high = ends
     said = sentence(ranking(fastest="numba", slower={"numpy": ratio(low, high)}))
