@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lnbench.api import Checks, Report, check, read, run
     from lnbench.arrays import numpy_dtype, own_copy, to_host, to_torch
     from lnbench.backend import (
         Available,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "api": ("Checks", "Report", "check", "read", "run"),
     "arrays": ("numpy_dtype", "own_copy", "to_host", "to_torch"),
     "backend": (
         *("Available", "Backend", "BoundRoutine", "Routine", "Timer", "Unavailable"),
@@ -50,6 +52,7 @@ __all__ = [
     "BoundRoutine",
     "Cache",
     "Case",
+    "Checks",
     "CopyTraffic",
     "DType",
     "Direction",
@@ -59,6 +62,7 @@ __all__ = [
     "Operation",
     "Options",
     "Output",
+    "Report",
     "Routine",
     "Timer",
     "TorchBackend",
@@ -68,10 +72,13 @@ __all__ = [
     "Work",
     "__version__",
     "bound_call",
+    "check",
     "device_timer",
     "missing_module",
     "numpy_dtype",
     "own_copy",
+    "read",
+    "run",
     "to_host",
     "to_torch",
 ]

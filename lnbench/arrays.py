@@ -57,6 +57,16 @@ def _strided_to(tensor: Any, device: str) -> Any:
     return narrow.to(device).expand(tensor.shape)
 
 
+def write(array: Any, rows: slice, values: Any) -> None:
+    """Put host values into rows of a host array, or of a tensor on any device."""
+    if not hasattr(array, "copy_"):
+        array[rows] = values
+    elif array.is_cpu:
+        to_host(array)[rows] = values  # a view; between samples tensors cost three times as much
+    else:
+        array[rows].copy_(to_torch(values, "cpu"))
+
+
 def to_host(tensor: Any) -> Any:
     """Return a tensor's values as a host array; on the CPU it shares the tensor's memory."""
     import torch

@@ -2,12 +2,13 @@
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 
+from lnbench.arrays import write
 from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
 from lnbench.plan.case import Case, Output
 
@@ -61,6 +62,25 @@ class Routine(ABC):
     def host(self, results: Any) -> Arrays:
         """Return results of `run` as host arrays by output name, without a copy where possible."""
 
+    def write(self, name: str, rows: slice, values: Any) -> None:
+        """Put host values into rows of an input, where every later call reads them.
+
+        A routine that does not offer it cannot be watched: its rows carry the caveat `unwatched`.
+        """
+        raise NotImplementedError
+
+    def rows_of(self, results: Any, rows: slice, by_row: Collection[str], *, rest: bool) -> Arrays:
+        """Return host arrays of some rows of results of `run`, by output name.
+
+        `by_row` names the outputs that have rows; the `rest` is wanted whole, or not.
+        """
+        outputs = self.host(results)
+        return {
+            name: array[rows] if name in by_row else array
+            for name, array in outputs.items()
+            if rest or name in by_row
+        }
+
     def details(self) -> Details:
         """Return scalars worth recording, such as the kernel's configuration."""
         return {}
@@ -78,7 +98,20 @@ class BoundRoutine(Routine):
         names: tuple[str, ...],
         to_host: Callable[[Any], Any],
         details: Callable[[], Details] = dict,
+        *,
+        arrays: Mapping[str, Any] | None = None,
     ) -> None:
+        """Bind a call.
+
+        Args:
+            call: one iteration.
+            names: of its results, in order.
+            to_host: what makes a host array of a result, without a copy where possible.
+            details: scalars worth recording.
+            arrays: the inputs that every call reads, in memory that may be written; None where
+                there are none.
+        """
+        self.arrays = arrays
         self.run = call  # type: ignore[method-assign]  # no frame of ours in a timed call
         self._names = names
         self._to_host = to_host
@@ -92,6 +125,24 @@ class BoundRoutine(Routine):
         """Return the results that are there, by name."""
         named = zip(self._names, results, strict=True)
         return {name: self._to_host(result) for name, result in named if result is not None}
+
+    def write(self, name: str, rows: slice, values: Any) -> None:
+        """Put new values into rows of one of the arrays."""
+        if self.arrays is None:
+            raise NotImplementedError
+        write(self.arrays[name], rows, values)
+
+    def rows_of(self, results: Any, rows: slice, by_row: Collection[str], *, rest: bool) -> Arrays:
+        """Return host arrays of some rows; of a device's results no more than these are copied."""
+        if all(getattr(result, "is_cpu", True) for result in results):
+            return super().rows_of(results, rows, by_row, rest=rest)
+        named = zip(self._names, results, strict=True)
+        wanted = {
+            name: result[rows] if name in by_row else result
+            for name, result in named
+            if result is not None and (rest or name in by_row)
+        }
+        return {name: self._to_host(result) for name, result in wanted.items()}
 
     def details(self) -> Details:
         """Return what is known by now, as of a kernel that its first call has tuned."""

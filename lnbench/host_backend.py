@@ -46,7 +46,7 @@ class HostBackend(KernelBackend):
         threads = threads if _pooled(kernels) else 1
         pool = pool_of(threads)
         call = bound_call(operation, _with_pool(kernels, pool), case, arrays, np.empty_like)
-        return _ThreadedRoutine(call, operation.outputs(case), threads, pool)
+        return _ThreadedRoutine(call, operation.outputs(case), threads, pool, arrays)
 
     def timer(self, case: Case) -> Timer:
         """Return the host's clock."""
@@ -60,8 +60,10 @@ class _ThreadedRoutine(BoundRoutine):
         names: tuple[str, ...],
         threads: int,
         pool: Executor | None,
+        arrays: Arrays,
     ) -> None:
-        super().__init__(call, names, lambda array: array, lambda: {"threads": threads})
+        details = {"threads": threads}
+        super().__init__(call, names, lambda array: array, lambda: details, arrays=arrays)
         self._pool = pool
 
     def close(self) -> None:

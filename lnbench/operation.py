@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from lnbench.plan.case import Case, DType, Tolerance, Work
+from lnbench.plan.case import Case, Direction, DType, Tolerance, Work
 
 Array: TypeAlias = Any
 """A host array of NumPy, with `ml_dtypes.bfloat16` for bfloat16."""
@@ -81,6 +81,9 @@ class Operation(ABC):
     rows_stand_alone: ClassVar[bool] = True
     """Whether a row of a case is a smaller case by itself, as `check` takes it."""
 
+    statistics: ClassVar[frozenset[str]] = frozenset({"mean", "rstd"})
+    """Outputs of forward that a kernel of another author need not return."""
+
     @abstractmethod
     def inputs(self, case: Case, seed: int) -> Arrays:
         """Return the inputs of a case, the same for the same seed, in the case's types."""
@@ -113,6 +116,17 @@ class Operation(ABC):
     @abstractmethod
     def outputs(self, case: Case) -> tuple[str, ...]:
         """Return the names of what `bind`'s call returns, in order; absent ones are None there."""
+
+    def renewable(self, case: Case) -> tuple[str, ...]:
+        """Return the inputs that may change between the calls of `bind`, which reads them anew.
+
+        Of backward these are the gradients alone: its statistics belong to the x that it had.
+        """
+        return {
+            Direction.FORWARD: ("x",),
+            Direction.BACKWARD: ("dy",),
+            Direction.STEP: ("x", "dy"),
+        }[case.direction]
 
     @abstractmethod
     def memory_bytes(self, case: Case) -> int:

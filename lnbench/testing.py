@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -19,12 +20,16 @@ import pytest
 from lnbench import registry
 from lnbench.arrays import dtype_of
 from lnbench.backend import Available, Backend, Routine, Unavailable
+from lnbench.measure import shared
+from lnbench.measure.messages import CompareRows, Fresh
+from lnbench.measure.referee import Referee
 from lnbench.measure.sampling import stopwatch
-from lnbench.measure.subject import as_good_as_torch, make_routine, wrong_text
+from lnbench.measure.subject import make_routine
 from lnbench.measure.truth import torch_errors
-from lnbench.measure.verify import agreement, checksum
+from lnbench.measure.verify import agreement, as_good_as_torch, checksum, wrong_text
+from lnbench.measure.watch import Watch
 from lnbench.operation import Arrays, Operation, Truth
-from lnbench.plan.case import Cache, Case, Direction, DType, Options, Output
+from lnbench.plan.case import Benchmark, Cache, Case, Direction, DType, Options, Output
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -129,6 +134,28 @@ class BackendContract:
         """Nothing accumulates, drifts or depends on chance."""
         routine = self._routine(self._case(direction))
         assert len({checksum(routine.host(routine.run())) for _ in range(self.calls)}) == 1
+
+    @pytest.mark.parametrize("direction", Direction)
+    def test_results_follow_from_the_inputs_of_their_call(
+        self, direction: Direction, tmp_path: Path
+    ) -> None:
+        """Nothing is computed before a call, after it, or from a copy of what it was given."""
+        case = self._case(direction)
+        inputs, name = self.mathematics.inputs(case, seed=1), self.backend.name
+        shared.write(tmp_path / shared.INPUTS, inputs)
+        watch = Watch(self.mathematics, case, inputs, tmp_path, limit=name == registry.SPEED_LIMIT)
+        with closing(self._routine(case, inputs)) as routine:
+            results = routine.run()
+            watch.keep_first(results, routine.host(results))
+            if not (watch.able(routine) and self.mathematics.rows_stand_alone):
+                pytest.skip("its routine lets nobody write into its inputs, or rows need others")
+            fresh = [Fresh(3, 1, whole=False), Fresh(0, 2), Fresh(case.rows - 1, 3)]
+            for new in fresh:
+                watch.renew(routine, new, last=new is fresh[-1])
+                watch.keep(routine, routine.run(), new, last=new is fresh[-1])
+        where, kept = str(tmp_path), watch.rows()
+        asked = CompareRows(Benchmark(case, name), where, kept, tuple(fresh), {})
+        assert Referee().compare_rows(asked).error == ""
 
     @pytest.mark.parametrize("direction", Direction)
     def test_no_call_touches_the_results_of_an_earlier_one(self, direction: Direction) -> None:

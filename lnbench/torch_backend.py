@@ -37,7 +37,7 @@ class TorchBackend(KernelBackend):
         arrays = self.tensors(case, inputs)
         call = bound_call(operation, kernels, case, arrays, torch.empty_like)
         details = partial(self.details, kernels, case)
-        return BoundRoutine(call, operation.outputs(case), to_host, details)
+        return BoundRoutine(call, operation.outputs(case), to_host, details, arrays=arrays)
 
     def timer(self, case: Case) -> Timer:
         """Return the device's clock."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lnbench.arrays import to_host, to_torch
+from lnbench.arrays import to_host, to_torch, write
 from lnbench.backend import BoundRoutine, Routine
 from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
 from lnbench.plan.case import Case
@@ -23,16 +23,11 @@ class Copy(TorchBackend):
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call that copies one input, or adds two, into a buffer for each transfer."""
         torch.set_num_threads(threads)
-        transfers = [
-            _transfer([to_torch(inputs[name], case.device) for name in names])
+        reads = [
+            {name: to_torch(inputs[name], case.device) for name in names}
             for names in operation.bulk(case).read
         ]
-
-        def run() -> tuple[Any, ...]:
-            return tuple(transfer() for transfer in transfers)
-
-        names = tuple(f"moved{i}" for i in range(len(transfers)))
-        return BoundRoutine(run, names, to_host)
+        return _Transfers(reads)
 
     def truth(self, operation: Operation, case: Case, inputs: Arrays) -> Mapping[str, Truth]:
         """Return the sums of the inputs that each transfer reads."""
@@ -44,6 +39,25 @@ class Copy(TorchBackend):
     def bulk(self, operation: Operation, case: Case) -> CopyTraffic:
         """Return what the operation asks to be moved."""
         return operation.bulk(case)
+
+
+class _Transfers(BoundRoutine):
+    """Transfers one after the other; what two of them read lies in memory of its own for each."""
+
+    def __init__(self, reads: list[dict[str, Any]]) -> None:
+        transfers = [_transfer(list(tensors.values())) for tensors in reads]
+
+        def run() -> tuple[Any, ...]:
+            return tuple(transfer() for transfer in transfers)
+
+        super().__init__(run, tuple(f"moved{i}" for i in range(len(reads))), to_host)
+        self._reads = reads
+
+    def write(self, name: str, rows: slice, values: Any) -> None:
+        """Put new values into rows of an input, wherever it is read."""
+        for tensors in self._reads:
+            if name in tensors:
+                write(tensors[name], rows, values)
 
 
 def _transfer(read: list[Any]) -> Callable[[], Any]:

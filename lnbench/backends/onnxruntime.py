@@ -67,9 +67,9 @@ class OnnxRuntime(HostBackend):
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a run of the model; UnsupportedError for what the operator does not take."""
         self.kernels_for(operation, case)
-        arrays = {name: own_copy(array) for name, array in inputs.items()}
-        run = _bound(_session(case, threads), case, arrays)
-        return BoundRoutine(run, _OUTPUTS, np.asarray, lambda: {"threads": threads})
+        arrays = {name: np.ascontiguousarray(own_copy(array)) for name, array in inputs.items()}
+        run, details = _bound(_session(case, threads), case, arrays), {"threads": threads}
+        return BoundRoutine(run, _OUTPUTS, np.asarray, lambda: details, arrays=arrays)
 
 
 def _session(case: Case, threads: int) -> Any:
@@ -104,7 +104,7 @@ def _session(case: Case, threads: int) -> Any:
 def _bound(session: Any, case: Case, arrays: dict[str, Any]) -> Callable[[], tuple[Any, ...]]:
     """Return a call that runs the session on arrays in place."""
     names = [entry.name for entry in session.get_inputs()]
-    feeds = {name: np.ascontiguousarray(arrays[name]) for name in names}
+    feeds = {name: arrays[name] for name in names}
     if case.options.output is Output.ALLOCATED:
         outputs = list(_OUTPUTS)
 

@@ -12,6 +12,7 @@ from lnbench import __version__
 from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
+from lnbench.cli.init import init_app
 from lnbench.cli.list import list_app
 from lnbench.cli.paper import paper_app
 from lnbench.cli.run import run_command
@@ -71,6 +72,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(list_app, name="list")
+app.add_typer(init_app, name="init")
 app.command("schema")(schema_command)
 app.add_typer(paper_app, name="paper")
 

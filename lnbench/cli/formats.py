@@ -52,7 +52,7 @@ def show(
     from lnbench.render.answer import summary_view
     from lnbench.render.rows import report_view
 
-    beside = relative_to or _usual(report)
+    beside = relative_to or usual(report)
     if only_summary:
         show_view(summary_view(report, beside), format_)
         return
@@ -65,7 +65,7 @@ def show(
         show_view(report_view(report, rows, by, metric, beside), format_)
 
 
-def _usual(report: "Report") -> str | None:
+def usual(report: "Report") -> str | None:
     """Return what speedups are against where nobody says: eager, where it was measured."""
     names = {outcome.benchmark.backend for outcome in report.outcomes}
     return "torch-eager" if "torch-eager" in names else None

@@ -37,8 +37,8 @@ def run_command(flags: RunFlags) -> None:
             return
         typed, started = new.tool.arguments, time.monotonic()
         how = f"interrupted; go on with: {again(typed)}"
-        stopping = _stopping(selected, begun)
-        report, path, interrupted = progress.follow(selected, stopping, begun, flags, how)
+        stop = stopping(selected, begun)
+        report, path, interrupted = progress.follow(selected, stop, begun, flags, how)
         taken_s = time.monotonic() - started
     if not flags.quiet:
         formats.show(report, flags.format, flags.relative_to, only_summary=flags.summary)
@@ -60,7 +60,7 @@ def _able(selected: "Selection") -> "list[Benchmark]":
     return [benchmark for benchmark in selected.benchmarks if benchmark not in unable]
 
 
-def _stopping(selected: "Selection", begun: "Report") -> "RowStopping":
+def stopping(selected: "Selection", begun: "Report") -> "RowStopping":
     """Return when rows stop: where nobody says how long, not before a `diff` can judge them."""
     from lnbench.judge.fitness import passes_needed
     from lnbench.judge.stopping import precise

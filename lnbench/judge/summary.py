@@ -88,7 +88,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
                 speedup=speedups.get(key),
                 bandwidth=one.work.bytes_moved / times[key].value,
                 share_of_copy=share,
-                best=key in best,
+                best=key in best and not _above(one, share, report.environment),
                 regime=regime(one, times[key].value, share, report.environment),
                 caveats=(
                     *_caveats(one, share, report.environment),
@@ -141,9 +141,10 @@ def _times(measured: Mapping[Key, Measured]) -> dict[Key, Estimate]:
 
 
 def _contends(outcome: Measured) -> bool:
-    """Return whether a time may be compared: not of the limit itself, not of an interpreter."""
-    interpreted = any(caveat.kind is CaveatKind.INTERPRETED for caveat in outcome.caveats)
-    return outcome.benchmark.backend != SPEED_LIMIT and not interpreted
+    """Return whether a time may be compared: not the limit's, an interpreter's, or on trust."""
+    aside = {CaveatKind.INTERPRETED, CaveatKind.UNWATCHED}
+    kinds = {caveat.kind for caveat in outcome.caveats}
+    return outcome.benchmark.backend != SPEED_LIMIT and not aside & kinds
 
 
 def _against(measured: Mapping[Key, Measured], backend: str) -> dict[Key, Estimate]:
@@ -214,10 +215,17 @@ def _share(row: Measured, faster: Estimate | None, copy: Measured | None) -> Est
     return Estimate(*ends, faster.confidence)
 
 
+def _above(row: Measured, share: Estimate | None, environment: Environment) -> bool:
+    """Return whether a row beats the copy where no cache explains it.
+
+    Where the interval reaches down to the copy it does not; few passes have none, low end 0.
+    """
+    beyond = row.work.bytes_moved > cache_bytes(row, environment)
+    return share is not None and beyond and (share.low or share.value) > 1
+
+
 def _caveats(row: Measured, share: Estimate | None, environment: Environment) -> tuple[Caveat, ...]:
     """Return the row's caveats, and that it beats the copy where no cache explains it."""
-    beyond = row.work.bytes_moved > cache_bytes(row, environment)
-    if share is None or share.low <= 1 or not beyond:
+    if share is None or not _above(row, share, environment):
         return row.caveats
-    detail = f"{share.value:.0%} of the copy"
-    return (*row.caveats, Caveat(CaveatKind.ABOVE_COPY, detail))
+    return (*row.caveats, Caveat(CaveatKind.ABOVE_COPY, f"{share.value:.0%} of the copy"))

@@ -1,66 +1,137 @@
 """A benchmark verified once on its own inputs and on hostile ones, not timed."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
 from lnbench import registry
 from lnbench.backend import Backend, UnsupportedError
-from lnbench.measure import messages, verify
+from lnbench.measure import messages, shared, verify
 from lnbench.measure.messages import Finding
-from lnbench.measure.subject import as_good_as_torch, make_routine, wrong_text
+from lnbench.measure.referee import Referee
+from lnbench.measure.shared import INPUTS
+from lnbench.measure.subject import make_routine
 from lnbench.measure.truth import torch_errors
+from lnbench.measure.verify import as_good_as_torch, wrong_text
+from lnbench.measure.watch import Watch
 from lnbench.operation import Arrays, Hostile, Operation
+from lnbench.plan.case import Case
+
+_BEYOND = 1000  # numbers of what the traits showed
 
 
 def check(request: messages.Check) -> messages.Checked:
-    """Return what each set of inputs showed; an exception on one does not hide the others."""
-    benchmark = request.benchmark
+    """Deliver outputs for each set of inputs; an exception on one does not hide the others."""
+    benchmark, results = request.benchmark, Path(request.results)
     backend = registry.backend(benchmark.backend)
     operation = registry.operation(benchmark.case.operation)
-    inputs = operation.inputs(benchmark.case, request.seed)
-    plain = Hostile("random", benchmark.case, inputs)
-    findings = [_finding(backend, operation, plain, request.threads)]
-    for hostile in operation.hostile(benchmark.case, request.seed):
-        # Shapes and options that a backend does not take show nothing about it.
-        with contextlib.suppress(UnsupportedError):
-            findings.append(_finding(backend, operation, hostile, request.threads))
-    seen = messages.Traits()
-    if findings[0].agreement:
-        seen, wrong = traits(backend, operation, plain, request.threads)
-        findings += wrong
-    return messages.Checked(tuple(findings), seen)
-
-
-def _finding(backend: Backend, operation: Operation, hostile: Hostile, threads: int) -> Finding:
-    try:
-        routine = make_routine(backend, operation, hostile.case, hostile.inputs, threads)
+    findings = {}
+    sets = input_sets(operation, benchmark.case, request.seed, Path(request.folder))
+    for number, given in enumerate(sets):
         try:
-            outputs = routine.host(routine.run())
-        finally:
-            routine.close()
-    except UnsupportedError:
-        raise
-    # A plug-in may raise anything; the other inputs still have something to say.
-    except Exception as error:  # noqa: BLE001
-        return Finding(hostile.name, None, f"{type(error).__name__}: {error}", tolerable=False)
-    truths = backend.truth(operation, hostile.case, hostile.inputs)
-    if truths is None:
-        truths = operation.reference(hostile.case, hostile.inputs)
+            delivered = _outputs(backend, operation, given, request.threads, calls=1)[0]
+            shared.write(results / str(number), delivered)
+        # Shapes and options that a backend does not take show nothing about it.
+        except UnsupportedError:
+            if number == 0:
+                raise
+        # A plug-in may raise anything; the other inputs still have something to say.
+        except Exception as error:  # noqa: BLE001
+            findings[number] = _raised(given.name, error)
+    if 0 in findings:
+        return messages.Checked(findings)
+    plain = next(input_sets(operation, benchmark.case, request.seed, Path(request.folder)))
+    rows: dict[str, shared.Packed] = {}
+    new = None
     try:
-        errors = torch_errors(operation, hostile.case, hostile.inputs, truths)
+        rows, new = _new_row(backend, operation, plain, request)
+    except Exception as error:  # noqa: BLE001
+        findings[_BEYOND] = _raised("a new row", error)
+    seen, wrong = traits(backend, operation, plain, request.threads)
+    findings |= {_BEYOND + 1 + number: finding for number, finding in enumerate(wrong)}
+    return messages.Checked(findings, seen, rows, new)
+
+
+def input_sets(operation: Operation, case: Case, seed: int, folder: Path) -> Iterator[Hostile]:
+    """Yield the case's own inputs and then the hostile ones, the same in every process."""
+    yield Hostile("random", case, shared.read(folder / INPUTS))
+    yield from operation.hostile(case, seed)
+
+
+def compare_sets(request: messages.CompareSets) -> messages.Checked:
+    """Return how close the outputs are that a worker delivered; asked of the referee."""
+    benchmark, results = request.benchmark, Path(request.results)
+    operation = registry.operation(benchmark.case.operation)
+    findings = {}
+    sets = input_sets(operation, benchmark.case, request.seed, Path(request.folder))
+    for number, given in enumerate(sets):
+        if shared.written(results / str(number)):
+            outputs = shared.read(results / str(number))
+            findings[number] = _finding(benchmark.backend, operation, given, outputs)
+    if request.fresh is not None:
+        own = findings[0].agreement
+        errors = {name: found.max_relative for name, found in own.outputs.items()} if own else {}
+        rows = messages.CompareRows(
+            benchmark, request.folder, request.rows, (request.fresh,), errors
+        )
+        error = Referee().compare_rows(rows).error
+        if error:
+            findings[_BEYOND] = Finding("a new row", None, error, tolerable=False)
+    return messages.Checked(findings)
+
+
+def _raised(name: str, error: Exception) -> Finding:
+    return Finding(name, None, f"{type(error).__name__}: {error}", tolerable=False)
+
+
+def _new_row(
+    backend: Backend, operation: Operation, plain: Hostile, request: messages.Check
+) -> tuple[dict[str, shared.Packed], messages.Fresh | None]:
+    """Return what a second call makes of a new row; nothing where none can be written."""
+    folder, limit = Path(request.folder), registry.is_limit(backend.name)
+    watch = Watch(operation, plain.case, plain.inputs, folder, limit=limit)
+    with contextlib.closing(
+        make_routine(backend, operation, plain.case, plain.inputs, request.threads)
+    ) as routine:
+        results = routine.run()
+        watch.keep_first(results, routine.host(results))
+        if not (watch.able(routine) and operation.rows_stand_alone):
+            return {}, None
+        new = messages.Fresh(request.seed % plain.case.rows, request.seed)
+        watch.renew(routine, new, last=True)
+        watch.keep(routine, routine.run(), new, last=True)
+    return watch.rows(), new
+
+
+def _finding(name: str, operation: Operation, given: Hostile, outputs: Arrays) -> Finding:
+    """Return what the outputs of one set of inputs show."""
+    truths = operation.reference(given.case, given.inputs)
+    if registry.is_limit(name):
+        truths = registry.backend(name).truth(operation, given.case, given.inputs) or truths
+    own = registry.is_own_kernel(name)
+    if not own:
+        truths = verify.asked_for(truths, outputs, operation)
+    try:
+        errors = torch_errors(operation, given.case, given.inputs, truths)
     # What torch cannot do with these inputs is said of them, and hides nothing of the others.
     except Exception as error:  # noqa: BLE001
         words = f"torch's own kernels: {type(error).__name__}: {error}"
-        return Finding(hostile.name, None, words, tolerable=False)
+        return Finding(given.name, None, words, tolerable=False)
     agreement = verify.agreement(outputs, truths, errors)
+    try:
+        verify.refuse_types(outputs, truths, given.case)
+    except verify.WrongResultError as error:
+        return Finding(given.name, agreement, str(error), tolerable=False)
     if agreement.passed:
-        return Finding(hostile.name, agreement, "", tolerable=False)
-    known = backend.known_failings.get(hostile.name, "") if backend.third_party else ""
-    words = f"{wrong_text(agreement)}{f': {known}' if known else ''}"
-    as_torch = backend.third_party and as_good_as_torch(agreement, errors)
-    return Finding(hostile.name, agreement, words, tolerable=as_torch or bool(known))
+        return Finding(given.name, agreement, "", tolerable=False)
+    known = (
+        registry.backend(name).known_failings.get(given.name, "") if registry.is_own(name) else ""
+    )
+    words = f"{wrong_text(agreement)}{f': {known}' if known and not own else ''}"
+    as_torch = not own and as_good_as_torch(agreement, errors)
+    return Finding(given.name, agreement, words, tolerable=as_torch or bool(known and not own))
 
 
 def traits(

@@ -52,7 +52,8 @@ class CudaTimer:
         self._most = _MOST_QUEUED[cold]
         self._gaps = False
         self._copies = 1
-        self._graph: tuple[int, Call] = (0, self.synchronize)
+        self._graph: tuple[int, Call, list[object]] = (0, self.synchronize, [None])
+        self._last: object = None  # results of the last timed call
         self._overhead_s, step_s = self._cost_of_marks()
         self.resolution_s = max(self._overhead_s + step_s, _LEAST_STEP_S)
 
@@ -97,8 +98,20 @@ class CudaTimer:
             return run
         return turn
 
+    def sample(self, run: Call, iterations: int) -> tuple[float, object]:
+        """Return the seconds of `iterations` calls, and what the last of them returned.
+
+        What a graph writes stays where it was captured.
+        """
+        seconds = self._seconds(run, iterations)
+        results, self._last = self._last, None
+        return seconds, self._graph[2][0] if self.clock == GRAPH else results
+
     def time(self, run: Call, iterations: int) -> float:
         """Return the seconds of `iterations` calls on the device."""
+        return self.sample(run, iterations)[0]
+
+    def _seconds(self, run: Call, iterations: int) -> float:
         if self.clock == GRAPH and iterations:
             return self._replayed(run, iterations)
         seconds, left = 0.0, iterations
@@ -135,7 +148,13 @@ class CudaTimer:
         """Return the seconds of a graph of that many calls, of which each copy has as many."""
         calls = math.ceil(iterations / self._copies) * self._copies
         if self._graph[0] != calls:
-            self._graph = (calls, self._stream.capture(run, calls))
+            last: list[object] = [None]
+
+            def call() -> None:
+                last[0] = None
+                last[0] = run()
+
+            self._graph = (calls, self._stream.capture(call, calls), last)
         replay = self._graph[1]
         begin = self._host()
         replay()  # hot, what is in the cache is there after it; cold, each input is gone again
@@ -196,8 +215,10 @@ class CudaTimer:
             if self._cold:
                 stream.flush()
             start, begin = stream.mark(), self._host()
-            for _ in itertools.repeat(None, repeats):
+            self._last = None
+            for _ in itertools.repeat(None, repeats - 1):
                 run()
+            self._last = run()
             self._launching_s += self._host() - begin
             yield start, stream.mark()
 

@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from lnbench.plan.case import Benchmark, Case, Work
+from lnbench.measure.shared import Packed
+from lnbench.plan.case import Benchmark, Case
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 7
+PROTOCOL = 8
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float
@@ -35,15 +36,26 @@ class Reading(msgspec.Struct, frozen=True):
     """Processes of others that compute there; None where the driver cannot tell."""
 
 
+class Fresh(msgspec.Struct, frozen=True):
+    """Which new values the inputs get before a sample, and from where."""
+
+    row: int
+    """The row that gets them, by its number."""
+    seed: int
+    """What they follow from."""
+    whole: bool = True
+    """Whether all of the row is new, or one element of it."""
+
+
 class MakeInputs(msgspec.Struct, frozen=True, tag=True):
-    """Ask for the inputs of a case, and for their truth where outputs will be verified whole."""
+    """Ask the referee for the inputs of a case, and to know their truth."""
 
     case: Case
     seed: int
     folder: str
     """Where the arrays go."""
     truth: bool
-    """Whether the float64 truth, and torch's own error against it, are wanted."""
+    """Whether outputs will be compared whole: the float64 truth stays with the referee."""
 
 
 class InputsMade(msgspec.Struct, frozen=True, tag=True):
@@ -53,15 +65,51 @@ class InputsMade(msgspec.Struct, frozen=True, tag=True):
     """`max_relative` of torch in the same types, by output; empty without truth."""
 
 
+class Compare(msgspec.Struct, frozen=True, tag=True):
+    """Ask the referee how close the outputs in a folder are to the truth that it knows."""
+
+    benchmark: Benchmark
+    results: str
+    """Where the outputs are; they are gone after it."""
+    other: bool = False
+    """Whether they are those of the other inputs, which a case has whose rows depend on another."""
+
+
+class Compared(msgspec.Struct, frozen=True, tag=True):
+    """What the referee found."""
+
+    agreement: Agreement | None
+    """How close the outputs are; None where only rows were compared, or nothing could be."""
+    error: str = ""
+    """What is wrong; empty where it may be timed."""
+
+
+class CompareRows(msgspec.Struct, frozen=True, tag=True):
+    """Ask the referee whether timed calls returned what follows from the new rows they were given.
+
+    No truth of the whole case is needed.
+    """
+
+    benchmark: Benchmark
+    folder: str
+    """Where `MakeInputs` put the arrays."""
+    rows: dict[str, Packed]
+    """What was kept, as in `Finished`."""
+    fresh: tuple[Fresh, ...]
+    """The new rows, one a sample."""
+    torch_errors: dict[str, float]
+    """As in `InputsMade`."""
+
+
 class Prepare(msgspec.Struct, frozen=True, tag=True):
     """Ask for a routine that is ready to be timed."""
 
     benchmark: Benchmark
     folder: str
     """Where `MakeInputs` put the arrays."""
+    results: str
+    """Where outputs go, for the referee; empty where the checksum must do."""
     threads: int
-    torch_errors: dict[str, float] | None
-    """As in `InputsMade`; None where no truth is there and the checksum must do."""
     iterations: int | None
     """Calls a sample, as found by the first process; None to find out."""
     memory_bytes: int | None
@@ -73,29 +121,29 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, tag=True):
-    """The routine is ready, and right as far as was asked."""
+    """The routine is ready; whether it is right the referee knows."""
 
     first_call_s: float
     iterations: int
     checksum: int
-    agreement: Agreement | None
     peak_extra_bytes: int | None
-    work: Work
     details: dict[str, Scalar]
     clock: str = ""
     """Which way its clock goes, where it has several."""
+    watched: bool = False
+    """Whether new values can be written into its inputs."""
 
 
-class Verify(msgspec.Struct, frozen=True, tag=True):
-    """Ask for a call whose outputs are compared with the truth in the folder."""
+class Deliver(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the outputs of one more call, for the referee."""
 
-    torch_errors: dict[str, float]
+    results: str
+    """Where they go."""
 
 
-class Verified(msgspec.Struct, frozen=True, tag=True):
-    """How close that call was."""
+class Delivered(msgspec.Struct, frozen=True, tag=True):
+    """The outputs are there."""
 
-    agreement: Agreement
     checksum: int
 
 
@@ -104,6 +152,10 @@ class TakeSample(msgspec.Struct, frozen=True, tag=True):
 
     iterations: int | None = None
     """Calls timed together; None for as many as were found to be enough."""
+    fresh: Fresh | None = None
+    """What the inputs are given before it; None leaves them."""
+    last: bool = False
+    """Whether it is the last of its process: then results that belong to no row are kept too."""
 
 
 class Sampled(msgspec.Struct, frozen=True, tag=True):
@@ -119,17 +171,53 @@ class Sampled(msgspec.Struct, frozen=True, tag=True):
     """Seconds of the host that it took, with the untimed calls before it."""
 
 
+class CheckClock(msgspec.Struct, frozen=True, tag=True):
+    """Ask for calls timed together, beside which the session looks at its own clock."""
+
+    iterations: int
+
+
+class CheckMemory(msgspec.Struct, frozen=True, tag=True):
+    """Ask how long single calls take on new values, and on values that are written once more."""
+
+    fresh: tuple[Fresh, ...]
+    """The new values."""
+
+
+class MemoryChecked(msgspec.Struct, frozen=True, tag=True):
+    """Seconds of single calls, one a new value; equal but for chance where nothing is kept."""
+
+    new_s: tuple[float, ...]
+    same_s: tuple[float, ...]
+
+
+class ClockChecked(msgspec.Struct, frozen=True, tag=True):
+    """What the clock of the worker said."""
+
+    seconds: float
+    """Of all calls together."""
+
+
 class Finish(msgspec.Struct, frozen=True, tag=True):
-    """Ask for the checksum of one more call, after the last sample."""
+    """Ask for what timed calls returned, and for the checksum of one more call."""
+
+    results: str
+    """Where the referee will find what was kept whole."""
 
     count_kernels: bool = False
     """Whether the kernels of a call are wanted; the profiler slows what comes after it."""
+    compare_memory: bool = False
+    """Whether one more call must leave the results of the call before it alone."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
     """The digest of the last call's outputs."""
 
     checksum: int
+    rows: dict[str, Packed] = {}
+    """What was kept of the samples: a row of each by output, and sums over all of the last."""
+    kept: int | None = None
+    """Digest of what was kept whole of the last sample; None where rows were, or nothing."""
     kernels: int | None = None
     """Kernels that a call launches; None where nobody asked, or none can be seen."""
 
@@ -143,13 +231,30 @@ class Rested(msgspec.Struct, frozen=True, tag=True):
 
 
 class Check(msgspec.Struct, frozen=True, tag=True):
-    """Ask for a benchmark to be verified on its own inputs and on hostile ones, not timed."""
+    """Ask for the outputs of a benchmark on its own inputs and on hostile ones, not timed."""
 
     benchmark: Benchmark
     seed: int
+    folder: str
+    """Where `MakeInputs` put the arrays."""
+    results: str
+    """Where outputs go, for the referee: a folder for each set of inputs, by its number."""
     threads: int
     memory_bytes: int | None = None
     """As in `Prepare`."""
+
+
+class CompareSets(msgspec.Struct, frozen=True, tag=True):
+    """Ask the referee how close the outputs of `Check` are; those that are missing are left out."""
+
+    benchmark: Benchmark
+    seed: int
+    folder: str
+    results: str
+    rows: dict[str, Packed]
+    """What a second call made of a new row; empty where none was written."""
+    fresh: Fresh | None
+    """What the row was given."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -177,11 +282,15 @@ class Traits(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True, tag=True):
-    """What every set of inputs showed."""
+    """What is to be said of a benchmark's sets of inputs, by their number."""
 
-    findings: tuple[Finding, ...]
+    findings: dict[int, Finding]
+    """Sets without outputs, or with wrong ones; the case's own inputs have number 0."""
     traits: Traits = Traits()
     """What the bits of the random inputs' outputs depend on."""
+    rows: dict[str, Packed] = {}
+    fresh: Fresh | None = None
+    """As in `CompareSets`."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -193,8 +302,33 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     """Whether the backend has no kernel for the case: nothing went wrong."""
 
 
-Request = MakeInputs | Prepare | Verify | TakeSample | Finish | Rest | Check
-Reply = InputsMade | Prepared | Verified | Sampled | Finished | Rested | Checked | Refused
+Request = (
+    MakeInputs
+    | Compare
+    | CompareRows
+    | CompareSets
+    | Prepare
+    | Deliver
+    | TakeSample
+    | CheckClock
+    | CheckMemory
+    | Finish
+    | Rest
+    | Check
+)
+Reply = (
+    InputsMade
+    | Compared
+    | Prepared
+    | Delivered
+    | Sampled
+    | ClockChecked
+    | MemoryChecked
+    | Finished
+    | Rested
+    | Checked
+    | Refused
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

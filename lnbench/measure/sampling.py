@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lnbench.backend import Timer
+from lnbench.measure.cuda_timing import CudaTimer
+from lnbench.measure.timing import HostTimer
 from lnbench.plan.case import Cache
 
 WARM_UP_S = 5e-4
@@ -21,22 +23,46 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def take_sample(
-    run: Callable[[], object], timer: Timer, iterations: int, cache: Cache
-) -> tuple[float, float]:
-    """Return seconds and page faults per iteration of one sample.
+    run: Callable[[], object],
+    timer: Timer,
+    iterations: int,
+    cache: Cache,
+    renew: Callable[[], None] = lambda: None,
+) -> tuple[float, float, Any]:
+    """Return seconds and page faults per iteration of one sample, and the last call's results.
 
     Untimed calls come before a hot sample: while the process was stopped, others used the caches.
+    `renew` comes after them.
     """
     with no_collection():
         if cache is Cache.HOT:
-            _warm_up(run, timer)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        seconds = timer.time(run, iterations)
-        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    return seconds / iterations, faults / iterations
+            warm_up(run, timer)
+        renew()
+        before = _faults()
+        seconds, results = timed(timer, run, iterations)
+        faults = _faults() - before
+    return seconds / iterations, faults / iterations, results
 
 
-def _warm_up(run: Callable[[], object], timer: Timer) -> None:
+def timed(timer: Timer, run: Callable[[], object], iterations: int) -> tuple[float, Any]:
+    """Return the seconds of calls, and the last one's results, which a plug-in's clock drops."""
+    if isinstance(timer, HostTimer | CudaTimer):
+        return timer.sample(run, iterations)
+    held: list[Any] = [None]
+
+    def holding() -> Any:
+        held[0] = None
+        held[0] = run()
+        return held[0]
+
+    return timer.time(holding, iterations), held[0]
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def warm_up(run: Callable[[], object], timer: Timer) -> None:
     """Call until calls are as fast as they get: once, or for half a millisecond.
 
     After a single call of 40 µs the next one still takes 2 to 10 % longer than those behind it,

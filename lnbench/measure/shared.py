@@ -4,15 +4,18 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lnbench.operation import Arrays, Truth
+from lnbench.operation import Arrays
 from lnbench.plan.case import DType
+
+INPUTS, OTHER = "inputs", "other"
+"""Folders of a case's inputs, and of the others that it gets where rows depend on each other."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of one's own is made inside)
 _PREFIX = "lnbench-"
@@ -23,12 +26,6 @@ class _Entry(msgspec.Struct, frozen=True):
     name: str
     dtype: DType
     shape: tuple[int, ...]
-
-
-class _TruthEntry(msgspec.Struct, frozen=True):
-    name: str
-    dtype: DType | None
-    scales: int
 
 
 @contextmanager
@@ -80,29 +77,28 @@ def read(where: Path) -> dict[str, Any]:
     return arrays
 
 
-def write_truths(where: Path, truths: Mapping[str, Truth]) -> None:
-    """Write the truth of every output into a folder, which is made."""
-    entries, arrays = [], {}
-    for name, truth in truths.items():
-        entries.append(_TruthEntry(name, truth.dtype, len(truth.scales)))
-        arrays[name] = truth.values
-        arrays |= {f"{name}.scale{i}": scale for i, scale in enumerate(truth.scales)}
-    write(where, arrays)
-    (where / "truths.json").write_bytes(msgspec.json.encode(entries))
+class Packed(msgspec.Struct, frozen=True):
+    """A small array as it travels in a message."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    data: bytes
 
 
-def read_truths(where: Path) -> dict[str, Truth]:
-    """Return the truths of a folder, mapped read-only."""
-    arrays = read(where)
-    entries = msgspec.json.decode((where / "truths.json").read_bytes(), type=list[_TruthEntry])
-    return {
-        entry.name: Truth(
-            arrays[entry.name],
-            tuple(arrays[f"{entry.name}.scale{i}"] for i in range(entry.scales)),
-            entry.dtype,
-        )
-        for entry in entries
-    }
+def pack(array: Any) -> Packed:
+    """Return a host array as a message holds it."""
+    from lnbench.arrays import dtype_of
+
+    return Packed(dtype_of(array), array.shape, array.tobytes())
+
+
+def unpacked(packed: Packed) -> Any:
+    """Return the array of a message, read-only."""
+    import numpy as np
+
+    from lnbench.arrays import numpy_dtype
+
+    return np.frombuffer(packed.data, numpy_dtype(packed.dtype)).reshape(packed.shape)
 
 
 def size_bytes(where: Path) -> int:

@@ -1,22 +1,31 @@
 """A benchmark in a worker: its routine, verified before and after it is timed."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
+
 from lnbench import registry
-from lnbench.arrays import tensors_may_share_memory
 from lnbench.backend import Backend, Routine
-from lnbench.measure import messages, sampling, shared, verify
+from lnbench.measure import messages, sampling, shared, state, verify
+from lnbench.measure.aliasing import (
+    refuse_changed_inputs,
+    refuse_inputs_memory,
+    refuse_shared_memory,
+)
 from lnbench.measure.cuda_timing import CudaTimer
+from lnbench.measure.limits import compulsory
+from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
 from lnbench.measure.telemetry import Telemetry
 from lnbench.measure.timing import HostTimer, iterations_for
 from lnbench.measure.verify import WrongResultError
+from lnbench.measure.watch import Watch
 from lnbench.operation import Arrays, Operation
-from lnbench.plan.case import Case, Output, Work
-from lnbench.record.outcome import Agreement, Scalar
+from lnbench.plan.case import Cache, Case, Output
+from lnbench.record.outcome import Scalar
 
 Call: TypeAlias = Callable[[], Any]
 
@@ -28,10 +37,9 @@ class Subject:
 
     def __init__(self, request: messages.Prepare) -> None:
         self.case: Case = request.benchmark.case
-        self._folder = Path(request.folder)
         self._backend = registry.backend(request.benchmark.backend)
         self._operation = registry.operation(self.case.operation)
-        self._inputs = shared.read(self._folder / "inputs")
+        self._inputs = shared.read(Path(request.folder) / INPUTS)
         self._threads = request.threads
         self._routine = self._made()
         self._timer = self._backend.timer(self.case)
@@ -48,6 +56,10 @@ class Subject:
         self._first: Any = None
         self._first_call_s = 0.0
         self._warm = False
+        self._limit = registry.is_limit(self._backend.name)
+        self._watch = Watch(
+            self._operation, self.case, self._inputs, Path(request.folder), limit=self._limit
+        )
 
     def first_call(self) -> None:
         """Make the very first call; compilation is in its time."""
@@ -60,15 +72,20 @@ class Subject:
         self._first, self._first_call_s = sampling.stopwatch(call)
 
     def ready(self, request: messages.Prepare) -> messages.Prepared:
-        """Verify as far as asked, then find how many calls make a sample."""
+        """Hand the first outputs to the referee, then find how many calls make a sample."""
+        self._refuse_changes()
         outputs = dict(self._routine.host(self._first))
-        agreement = (
-            None if request.torch_errors is None else self._agree(outputs, request.torch_errors)
-        )
+        verify.refuse_elements(outputs)
         digest = verify.checksum(outputs)
-        is_limit = self._backend.bulk(self._operation, self.case) is not None
-        if self.case.options.output is Output.ALLOCATED and not is_limit:
+        if request.results:
+            refuse_changed_inputs(self._routine, self._inputs)
+            refuse_inputs_memory(self._routine, self._first, outputs)
+        if self.case.options.output is Output.ALLOCATED and not self._limit:
             refuse_shared_memory(self._first, outputs, self._routine)
+        if request.results:
+            shared.write(Path(request.results), outputs)
+        self._watch.keep_first(self._first, outputs)
+        watched = self._watch.able(self._routine)
         del outputs
         self._first = None
         peak = None
@@ -76,19 +93,20 @@ class Subject:
             peak = sampling.peak_extra_bytes(self._routine.run, self.case.device)
         self._settle(request.clock)
         if request.iterations is None:
-            self._iterations = iterations_for(self._timer, self._timed)
+            renew = self._watch.another(self._routine) if watched else None
+            self._iterations = iterations_for(self._timer, self._timed, renew=renew)
+            self._watch.restore(self._routine)
         return messages.Prepared(
             first_call_s=self._first_call_s,
             iterations=self._iterations,
             checksum=digest,
-            agreement=agreement,
             peak_extra_bytes=peak,
-            work=work(self._backend, self._operation, self.case),
             details=dict(self._routine.details()) | self._clock_details(),
             clock=self._timer.clock if isinstance(self._timer, CudaTimer) else "",
+            watched=watched,
         )
 
-    def sample(self, iterations: int | None) -> messages.Sampled:
+    def sample(self, request: messages.TakeSample) -> messages.Sampled:
         """Take one sample of that many calls, or of as many as were found to be enough.
 
         A sample under clocks that are held down is taken again, a few times at most.
@@ -96,33 +114,73 @@ class Subject:
         if not self._warm:
             self._warm_up()
             self._warm = True
-        calls, cache = iterations or self._iterations, self.case.options.cache
+        calls, cache = request.iterations or self._iterations, self.case.options.cache
+        routine, new = self._turns[-1] if self._turns else self._routine, request.fresh
 
-        def take() -> tuple[tuple[float, float], float]:
+        def renew() -> None:
+            if new is not None:
+                self._watch.renew(routine, new, last=request.last)
+
+        def take() -> tuple[tuple[float, float, Any], float]:
             return sampling.stopwatch(
-                lambda: sampling.take_sample(self._timed, self._timer, calls, cache)
+                lambda: sampling.take_sample(self._timed, self._timer, calls, cache, renew)
             )
 
-        ((seconds, faults), spent_s), reading = self._telemetry.watched(take)
+        ((seconds, faults, results), spent_s), reading = self._telemetry.watched(take)
+        if new is not None:
+            self._watch.keep(routine, results, new, last=request.last)
         return messages.Sampled(seconds, faults, reading, spent_s)
 
-    def finish(self, *, count_kernels: bool) -> messages.Finished:
-        """Return the digest of one more call's outputs, and how many kernels a call launches."""
-        digest = verify.checksum(self._routine.host(self._routine.run()))
-        kernels = None
-        if count_kernels:
-            kernels = sampling.kernel_count(self._routine.run, self.case.device)
-        return messages.Finished(digest, kernels)
+    def check_clock(self, request: messages.CheckClock) -> messages.ClockChecked:
+        """Time calls with hot operands, beside which the session looks at its own clock."""
+        options = msgspec.structs.replace(self.case.options, cache=Cache.HOT)
+        timer = self._backend.timer(msgspec.structs.replace(self.case, options=options))
+        with sampling.no_collection():
+            return messages.ClockChecked(timer.time(self._timed, request.iterations))
 
-    def verify(self, torch_errors: Mapping[str, float]) -> messages.Verified:
-        """Compare one more call's outputs with the truth."""
+    def check_memory(self, request: messages.CheckMemory) -> messages.MemoryChecked:
+        """Time single calls on new values, each followed by one on the same written once more."""
+        timer = HostTimer()
+        taken: tuple[list[float], list[float]] = ([], [])
+        with sampling.no_collection():
+            sampling.warm_up(self._timed, timer)
+            for new in request.fresh:
+                for seconds in taken:
+                    self._watch.renew(self._routine, new, last=False)
+                    seconds.append(timer.time(self._timed, 1))
+                self._watch.restore(self._routine, new.row)
+                self._timed()
+        return messages.MemoryChecked(tuple(taken[0]), tuple(taken[1]))
+
+    def finish(self, request: messages.Finish) -> messages.Finished:
+        """Return the digest of one more call's outputs, and how many kernels a call launches."""
+        self._refuse_changes()
+        kept = self._watch.deliver(Path(request.results))
+        results = self._routine.run()
+        outputs = self._routine.host(results)
+        digest = verify.checksum(outputs)
+        if request.compare_memory and self.case.options.output is Output.ALLOCATED:
+            refuse_shared_memory(results, outputs, self._routine)
+        kernels = None
+        if request.count_kernels:
+            kernels = sampling.kernel_count(self._routine.run, self.case.device)
+        return messages.Finished(digest, self._watch.rows(), kept, kernels)
+
+    def deliver(self, results: str) -> messages.Delivered:
+        """Hand the outputs of one more call to the referee."""
         outputs = self._routine.host(self._routine.run())
-        return messages.Verified(self._agree(outputs, torch_errors), verify.checksum(outputs))
+        shared.write(Path(results), outputs)
+        return messages.Delivered(verify.checksum(outputs))
 
     def close(self) -> None:
         """Let go of what the routines took beside their arrays."""
         for routine in (self._routine, *self._turns):
             routine.close()
+
+    def _refuse_changes(self) -> None:
+        """Raise where the process is not as it was: times and results rest on that."""
+        if what := state.changed():
+            raise WrongResultError(f"{self._backend.name} {what}")
 
     def _made(self) -> Routine:
         return make_routine(self._backend, self._operation, self.case, self._inputs, self._threads)
@@ -141,7 +199,7 @@ class Subject:
         """Let a clock that goes several ways choose; short cold kernels take turns on copies."""
         self._warm_up()
         if isinstance(self._timer, CudaTimer):
-            moved = work(self._backend, self._operation, self.case).bytes_moved
+            moved = compulsory(self.case, self._backend.name).bytes_moved
             self._timed = self._timer.settle(self._timed, self._copies, moved, clock)
 
     def _copies(self, count: int) -> list[Call]:
@@ -154,22 +212,6 @@ class Subject:
 
     def _clock_details(self) -> dict[str, Scalar]:
         return dict(self._timer.details()) if isinstance(self._timer, _CLOCKS) else {}
-
-    def _agree(self, outputs: Arrays, torch_errors: Mapping[str, float]) -> Agreement:
-        truths = self._backend.truth(self._operation, self.case, self._inputs)
-        if truths is None:
-            truths = shared.read_truths(self._folder / "truth")
-        return require_agreement(
-            self._backend, verify.agreement(outputs, truths, torch_errors), torch_errors
-        )
-
-
-def work(backend: Backend, operation: Operation, case: Case) -> Work:
-    """Return the compulsory work of a case, or what the speed limit moves in its stead."""
-    bulk = backend.bulk(operation, case)
-    if bulk is None:
-        return operation.work(case)
-    return Work(bulk.arrays_moved * case.rows * case.columns * case.dtype.itemsize, 0)
 
 
 def make_routine(
@@ -188,63 +230,3 @@ def make_routine(
     if not backend.torch_threads and cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")][:threads])
     return backend.routine(operation, case, inputs, threads)
-
-
-def require_agreement(
-    backend: Backend, agreement: Agreement, torch_errors: Mapping[str, float]
-) -> Agreement:
-    """Return the agreement if it may be timed; WrongResultError where it may not.
-
-    A third-party kernel may exceed the ceiling, not twice torch's own error.
-    """
-    if agreement.passed or (backend.third_party and as_good_as_torch(agreement, torch_errors)):
-        return agreement
-    raise WrongResultError(wrong_text(agreement))
-
-
-def as_good_as_torch(agreement: Agreement, torch_errors: Mapping[str, float]) -> bool:
-    """Return whether no output is further off than twice torch's own error, ceiling or not."""
-    return all(
-        output.passed or output.max_relative <= 2 * torch_errors.get(name, 0.0)
-        for name, output in agreement.outputs.items()
-    )
-
-
-def wrong_text(agreement: Agreement) -> str:
-    """Return which outputs are off, and by how much."""
-    return "; ".join(
-        f"{name} is off by {output.max_error:.3g} "
-        f"({output.max_relative:.2g} of its scale, {output.allowed:.2g} allowed)"
-        for name, output in agreement.outputs.items()
-        if not output.passed
-    )
-
-
-def refuse_shared_memory(results: Any, outputs: Arrays, routine: Routine) -> None:
-    """Raise where the next call hands back memory that this call's results still use.
-
-    Args:
-        results: of a call.
-        outputs: the same on the host, which of a device's tensors are copies.
-        routine: makes the next call.
-    """
-    import numpy as np
-
-    following = routine.run()
-    before, after = _on_device(results), _on_device(following)
-    if len(before) == len(after) == len(outputs):
-        pairs = zip(outputs, before, after, strict=True)
-        shared = [name for name, one, other in pairs if tensors_may_share_memory(one, other)]
-    else:
-        again = routine.host(following)
-        shared = [name for name in outputs if np.may_share_memory(outputs[name], again[name])]
-    for name in shared:
-        raise WrongResultError(
-            f"{name} shares memory with the {name} of the call before, which a user still holds"
-        )
-
-
-def _on_device(results: Any) -> list[Any]:
-    """Return the results that are tensors on a device."""
-    listed = results if isinstance(results, tuple | list) else [results]
-    return [result for result in listed if not getattr(result, "is_cpu", True)]

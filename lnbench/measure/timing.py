@@ -12,6 +12,7 @@ from lnbench.plan.case import Cache, Case
 from lnbench.record.machine import last_level_cache_bytes
 
 _MOST_ITERATIONS = 100_000_000  # a call of a nanosecond would take a tenth of a second
+_clock_ns = time.perf_counter_ns  # as it is before any plug-in is there
 _FLUSH_FACTOR = 2  # a stream of twice the cache leaves nothing of what was there
 
 
@@ -19,21 +20,31 @@ class HostTimer:
     """Times calls that have ended when they return, by the host's monotonic clock."""
 
     def __init__(
-        self, cache_state: Cache = Cache.HOT, synchronize: Callable[[], object] | None = None
+        self,
+        cache_state: Cache = Cache.HOT,
+        synchronize: Callable[[], object] | None = None,
+        clock_ns: Callable[[], int] = _clock_ns,
     ) -> None:
+        self._clock_ns = clock_ns
         self.resolution_s = _host_resolution()
         self._synchronize = synchronize or _nothing
         self._flush = _host_flush() if cache_state is Cache.COLD else None
 
     def time(self, run: Callable[[], object], iterations: int) -> float:
         """Return the seconds of `iterations` calls; a flush before each is outside the time."""
+        return self.sample(run, iterations)[0]
+
+    def sample(self, run: Callable[[], object], iterations: int) -> tuple[float, object]:
+        """Return the seconds of `iterations` calls, and what the last of them returned."""
         if self._flush is None:
             return self._stretch(run, iterations)
-        total = 0.0
+        total, results = 0.0, None
         for _ in itertools.repeat(None, iterations):
+            results = None  # or its memory would be missing in the next call
             self._flush()
-            total += self._stretch(run, 1)
-        return total
+            seconds, results = self._stretch(run, 1)
+            total += seconds
+        return total, results
 
     def synchronize(self) -> None:
         """Wait until the device has done all that it was asked."""
@@ -43,14 +54,17 @@ class HostTimer:
         """Return what the report says of this clock."""
         return {"clock": "host", "clock resolution_s": self.resolution_s}
 
-    def _stretch(self, run: Callable[[], object], iterations: int) -> float:
-        synchronize = self._synchronize
-        rounds = itertools.repeat(None, iterations)
-        start = time.perf_counter_ns()
+    def _stretch(self, run: Callable[[], object], iterations: int) -> tuple[float, object]:
+        if not iterations:
+            return 0.0, None
+        clock, synchronize = self._clock_ns, self._synchronize
+        rounds = itertools.repeat(None, iterations - 1)
+        start = clock()
         for _ in rounds:
-            run()
+            run()  # only of the last call is anything held: memory comes round as a user's does
+        results = run()
         synchronize()
-        return (time.perf_counter_ns() - start) * 1e-9
+        return (clock() - start) * 1e-9, results
 
 
 def device_timer(case: Case) -> Timer:
@@ -70,13 +84,22 @@ def device_timer(case: Case) -> Timer:
     return HostTimer(cache_state, lambda: torch.accelerator.synchronize(case.device))
 
 
-def iterations_for(timer: Timer, run: Callable[[], object], error: float = 1e-3) -> int:
-    """Return how many calls make the clock's resolution at most `error` of a sample."""
+def iterations_for(
+    timer: Timer,
+    run: Callable[[], object],
+    error: float = 1e-3,
+    renew: Callable[[], object] | None = None,
+) -> int:
+    """Return how many calls make the clock's resolution at most `error` of a sample.
+
+    `renew` gives the inputs new values before calls are timed: what is kept of them is no help.
+    """
+    renew = renew or _nothing
     needed = timer.resolution_s / error
     iterations = 1
     while True:
         # The shortest of a few: one interrupted call must not pass for a long one.
-        taken = min(timer.time(run, iterations) for _ in range(5))
+        taken = min(_after(renew, timer, run, iterations) for _ in range(5))
         if taken >= needed:
             return iterations
         if taken <= 0 and iterations >= _MOST_ITERATIONS:
@@ -84,6 +107,13 @@ def iterations_for(timer: Timer, run: Callable[[], object], error: float = 1e-3)
         # A first guess may rest on a handful of ticks: grow at most tenfold, then look again.
         growth = needed / taken * 1.1 if taken > 0 else 10.0
         iterations = math.ceil(iterations * min(max(growth, 1.1), 10.0))
+
+
+def _after(
+    renew: Callable[[], object], timer: Timer, run: Callable[[], object], iterations: int
+) -> float:
+    renew()
+    return timer.time(run, iterations)
 
 
 def _nothing() -> None:

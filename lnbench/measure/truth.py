@@ -1,30 +1,13 @@
-"""The inputs of a case, their float64 truth, and how far torch itself is from it."""
+"""How far torch itself is from the float64 truth."""
 
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 
-from lnbench import registry
 from lnbench.arrays import to_host, to_torch
 from lnbench.backend import UnsupportedError
-from lnbench.measure import messages, shared
 from lnbench.measure.verify import agreement
 from lnbench.operation import Arrays, Operation, Truth
 from lnbench.plan.case import Case
-
-
-def make_inputs(request: messages.MakeInputs) -> messages.InputsMade:
-    """Write the inputs of a case, if they are not there, and its truth, where workers read them."""
-    operation = registry.operation(request.case.operation)
-    folder = Path(request.folder)
-    if not shared.written(folder / "inputs"):
-        shared.write(folder / "inputs", operation.inputs(request.case, request.seed))
-    inputs = shared.read(folder / "inputs")
-    if not request.truth:
-        return messages.InputsMade()
-    truths = operation.reference(request.case, inputs)
-    shared.write_truths(folder / "truth", truths)
-    return messages.InputsMade(torch_errors(operation, request.case, inputs, truths))
 
 
 def torch_errors(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lnbench.arrays import dtype_of
-from lnbench.operation import TOLERANCES, Arrays, Truth
-from lnbench.plan.case import DType, Tolerance
+from lnbench.operation import TOLERANCES, Arrays, Operation, Truth
+from lnbench.plan.case import Case, DType, Tolerance
 from lnbench.record.outcome import Agreement, OutputAgreement
 
 _BLOCK = 1 << 20  # elements that one step holds in float64
@@ -49,6 +49,73 @@ def agreement(
             for name, truth in truths.items()
         }
     )
+
+
+def asked_for(
+    truths: Mapping[str, Truth], outputs: Arrays, operation: Operation
+) -> Mapping[str, Truth]:
+    """Return the truths of what a kernel of another author must return, or has returned."""
+    return {
+        name: truth
+        for name, truth in truths.items()
+        if name in outputs or name not in operation.statistics
+    }
+
+
+def require_agreement(
+    own: bool,  # noqa: FBT001  (whether the kernels are lnbench's)
+    agreement: Agreement,
+    torch_errors: Mapping[str, float],
+) -> Agreement:
+    """Return the agreement if it may be timed; WrongResultError where it may not.
+
+    lnbench's own kernels keep within the ceiling; all others may be twice as far off as torch is.
+    """
+    if agreement.passed or (not own and as_good_as_torch(agreement, torch_errors)):
+        return agreement
+    raise WrongResultError(wrong_text(agreement))
+
+
+def as_good_as_torch(agreement: Agreement, torch_errors: Mapping[str, float]) -> bool:
+    """Return whether no output is further off than twice torch's own error, ceiling or not."""
+    return all(
+        output.passed or output.max_relative <= 2 * torch_errors.get(name, 0.0)
+        for name, output in agreement.outputs.items()
+    )
+
+
+def wrong_text(agreement: Agreement) -> str:
+    """Return which outputs are off, and by how much."""
+    return "; ".join(
+        f"{name} is off by {output.max_error:.3g} "
+        f"({output.max_relative:.2g} of its scale, {output.allowed:.2g} allowed)"
+        for name, output in agreement.outputs.items()
+        if not output.passed
+    )
+
+
+def refuse_elements(outputs: Arrays) -> None:
+    """Raise WrongResultError where an output's elements are of no type that lnbench speaks of."""
+    for name, output in outputs.items():
+        try:
+            dtype_of(output)
+        except ValueError:
+            raise WrongResultError(f"{name} has elements of type {output.dtype}") from None
+
+
+def refuse_types(outputs: Arrays, truths: Mapping[str, Truth], case: Case) -> None:
+    """Raise WrongResultError where an output has another shape or a narrower type than it must."""
+    for name, truth in truths.items():
+        if (output := outputs.get(name)) is None:
+            raise WrongResultError(f"{name} is missing")
+        if output.shape != truth.values.shape:
+            shapes = ["x".join(map(str, shape)) for shape in (output.shape, truth.values.shape)]
+            raise WrongResultError(f"{name} has the shape {shapes[0] or '()'}, not {shapes[1]}")
+        dtype = dtype_of(output)
+        # What is accumulated, such as a mean, may stay in float32 also where rows are float64.
+        wanted = truth.dtype or min(case.dtype, DType.FLOAT32, key=lambda d: d.itemsize)
+        if _MANTISSA[dtype] < _MANTISSA[wanted]:
+            raise WrongResultError(f"{name} is {dtype}, which is narrower than {wanted}")
 
 
 def checksum(outputs: Arrays) -> int:

@@ -1,19 +1,23 @@
-"""A side of `lnbench ab`: `backend:NAME+10%`, `git:REF`, `pip:REQUIREMENT` or `python:PATH`.
+"""A side of `lnbench ab`: `NAME+10%`, `./kernel.py`, `git:REF`, `pip:REQUIREMENT`, `python:PATH`.
 
 `git:A...B` is the merge base of two commits, where B branched off, as `git diff A...B` has it.
 """
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
-from lnbench.errors import ConfigError, suggestion
+from lnbench.errors import ConfigError, near_name, suggestion
+from lnbench.plan.kernel import is_kernel
 from lnbench.units import parse_percent
 
 DOTS = "..."
 """Between two commits, what stands for their merge base."""
 
 _LARGEST_SLOWDOWN = 10.0
+_SLOWER = re.compile(r"\+([^+/:]*)$")  # what stands behind the name, or the file, of a backend
 
 
 class SideKind(StrEnum):
@@ -41,20 +45,33 @@ class SideSpec(msgspec.Struct, frozen=True):
     slowdown: float = 0.0
     """By which share a backend is slowed on purpose; 0 leaves it as it is."""
 
+    def renamed(self, names: Mapping[str, str]) -> "SideSpec":
+        """Return the side of a backend by its name, where `names` has one for a kernel's file."""
+        name = names.get(self.value, self.value)
+        more = self.text[self.text.rindex("+") :] if self.slowdown else ""
+        return SideSpec(f"{SideKind.BACKEND}:{name}{more}", self.kind, name, self.slowdown)
+
 
 def parse_side(text: str) -> SideSpec:
-    """Return the side that a text says; ConfigError where it says none."""
+    """Return the side that a text says; ConfigError where it says none.
+
+    A word without a kind is a backend, or the file or module of a kernel.
+    """
     word, colon, value = text.partition(":")
     kinds = [kind.value for kind in SideKind]
-    if not colon or word not in kinds:
-        hint = suggestion(word, kinds) if colon else f"write backend:{text} or git:{text}"
+    mistyped = word.isidentifier() and near_name(word, kinds) is not None
+    bare = not colon or (is_kernel(_SLOWER.sub("", text)) and not mistyped)
+    if word in kinds and colon:
+        bare, kind = False, SideKind(word)
+    elif bare:
+        kind, value = SideKind.BACKEND, text
+    else:
+        hint = suggestion(word, kinds)
         raise ConfigError(f"'{text}' is no side: it begins with none of {': '.join(kinds)}:", hint)
-    kind = SideKind(word)
     value = value.strip()
     slowdown = 0.0
-    if kind is SideKind.BACKEND and "+" in value:
-        value, _, share = value.partition("+")
-        slowdown = _slowdown(text, share)
+    if kind is SideKind.BACKEND and (match := _SLOWER.search(value)):
+        value, slowdown = value[: match.start()], _slowdown(text, match[1])
     # A name that begins with a hyphen would be an option to git or pip.
     if not value or value.startswith("-"):
         raise ConfigError(f"'{text}' names no {_NOUNS[kind]}", f"write {word}:{_EXAMPLES[kind]}")

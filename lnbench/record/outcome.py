@@ -16,7 +16,6 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Scalar: TypeAlias = str | int | float | bool
 """What a backend may have recorded about itself."""
 
-
 SideName: TypeAlias = Literal["", "baseline", "candidate"]
 """Which side of a comparison something belongs to; empty where there are no sides."""
 
@@ -57,6 +56,8 @@ class CaveatKind(StrEnum):
     """Among the fastest of its case, and off by more than another backend that is close by."""
     UNEVEN = "uneven-passes"
     """The speedup is of passes in which the other backend took another time than in most."""
+    UNWATCHED = "unwatched"
+    """Nobody can write into its inputs: that its calls compute their results is not shown."""
     THROTTLED = "throttled"
     """The device held its clocks down during some samples, also when they were taken again."""
     PEER_INACCURATE = "peer-inaccurate"

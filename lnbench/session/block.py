@@ -1,20 +1,31 @@
 """A pass of a group: every row in a process of its own, side by side, sampled in rounds."""
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 import msgspec
 
+from lnbench import registry
 from lnbench.measure import messages, shared
+from lnbench.measure.shared import INPUTS
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import Case
 from lnbench.record.outcome import CaveatKind, Stage
 from lnbench.session import memory
+from lnbench.session.guard import Guard
 from lnbench.session.ledger import Ledger
-from lnbench.workers.handle import WorkerError, WorkerHandle
+from lnbench.session.second_clock import (
+    CLOCK_PASSES,
+    WATCHED_PASSES,
+    Taker,
+    clock_problem,
+    sample_problem,
+)
+from lnbench.workers.handle import WorkerError
 from lnbench.workers.pass_workers import PassWorkers, shared_by_cases
 
 
@@ -37,7 +48,7 @@ class Setting(msgspec.Struct, frozen=True):
 class Block:
     """Takes one pass of a group; a worker's failure ends its row, not the pass.
 
-    Each row's worker is one of its side, that of the inputs and their truth one of the side "".
+    Each row's worker is one of its side; the referee makes the inputs and compares the outputs.
     """
 
     def __init__(
@@ -54,7 +65,10 @@ class Block:
         self._workers = workers
         self._folder = folder
         self._rng = rng
-        self._torch_errors: dict[str, float] | None = None
+        self._knows_truth = False
+        self._limit_s = setting.budget.timeout_s
+        operation = registry.operation(self._case.operation)
+        self._by_row = operation.rows_stand_alone
 
     def take(self, concurrent: int) -> None:
         """Take the pass, with at most so many workers alive together."""
@@ -73,102 +87,149 @@ class Block:
 
     def _take_together(self, rows: Sequence[Ledger]) -> None:
         with ExitStack() as stack:
-            workers: dict[str, tuple[Ledger, WorkerHandle]] = {}
+            taken: dict[str, Taker] = {}
             for row in rows:
-                worker = self._ready(row, stack)
-                if worker is not None:
-                    workers[row.name] = (row, worker)
+                taker = self._ready(row, stack)
+                if taker is not None:
+                    taken[row.name] = taker
             _share_iterations(rows)
-            for number in range(self._setting.budget.rounds):
-                order = [pair for pair in workers.values() if pair[0].ended is None]
+            rounds = self._setting.budget.rounds
+            for number in range(rounds):
+                order = [taker for taker in taken.values() if taker.row.ended is None]
                 self._rng.shuffle(order)
-                for row, worker in order:
-                    if row.name in workers and not self._sample(row, worker, number):
-                        del workers[row.name]
-            for row, worker in workers.values():
-                self._finish(row, worker)
+                for taker in order:
+                    last = number == rounds - 1
+                    if taker.row.name in taken and not self._sample(taker, number, last=last):
+                        del taken[taker.row.name]
+            for taker in taken.values():
+                self._finish(taker)
+            if not shared_by_cases(self._case):
+                for taker in taken.values():  # side by side: each takes 8 ms to give memory back
+                    taker.worker.kill()
 
     def _make_inputs(self, *, truth: bool) -> bool:
         """Write what is not there of inputs, and of truth; a failure there fails every row."""
-        if shared.written(self._folder / "inputs") and not truth:
+        if shared.written(self._folder / INPUTS) and not truth:
             return True
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
-        with ExitStack() as stack:
-            try:
-                worker = stack.enter_context(self._workers.lent("", "inputs", self._case))
-                made = worker.ask(request, messages.InputsMade, self._setting.budget.timeout_s)
-            except WorkerError as error:
-                for row in self._rows:
-                    row.fail(Stage.PREPARE, f"inputs: {error}")
-                return False
-        self._torch_errors = made.torch_errors if truth else None
+        try:
+            made = self._workers.referee.ask(request, messages.InputsMade, self._limit_s)
+        except WorkerError as error:
+            for row in self._rows:
+                row.fail(Stage.PREPARE, f"inputs: {error}")
+            return False
+        self._knows_truth = truth
+        for row in self._rows if truth else ():
+            row.torch_errors = made.torch_errors
         return True
 
-    def _ready(self, row: Ledger, stack: ExitStack) -> WorkerHandle | None:
+    def _ready(self, row: Ledger, stack: ExitStack) -> "Taker | None":
         """Return a stopped worker whose routine is right; None where it is not."""
-        limit = self._setting.budget.timeout_s
-        with _Guard(row, Stage.PREPARE):
-            if (why := self._workers.spawned(row.side)) is not None:
+        with Guard(row, Stage.PREPARE):
+            if (why := self._workers.spawned(row.home)) is not None:
                 row.caution(CaveatKind.SPAWNED, why and f"the nursery must not fork: {why}")
-            worker = stack.enter_context(self._workers.lent(row.side, row.name, self._case))
-            whole = row.checksum is None
+            worker = stack.enter_context(self._workers.lent(row.home, row.name, self._case))
+            whole, results = row.checksum is None, self._folder / f"results-{row.name}"
             request = messages.Prepare(
                 benchmark=row.benchmark,
                 folder=str(self._folder),
+                results=str(results) if whole else "",
                 threads=self._setting.threads,
-                torch_errors=self._torch_errors if whole else None,
                 iterations=row.iterations,
                 slowdown=row.slowdown,
                 clock=row.clock_beside(self._rows),
                 memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
             )
-            prepared = worker.ask(request, messages.Prepared, limit)
+            prepared = worker.ask(request, messages.Prepared, self._limit_s)
+            worker.stop()
+            watched = prepared.watched and (whole or not self._rng.randrange(WATCHED_PASSES))
+            taker = Taker(row, worker, results, self._setting.threads, watched)
             row.prepared(prepared)
             if shared_by_cases(self._case):
                 row.details["process"] = "serves all cases of a pass"
-            if prepared.agreement is not None:
-                row.agreed(prepared.agreement, prepared.checksum)
+            if whole:
+                self._compare(taker, prepared.checksum)
             elif prepared.checksum != row.checksum:
-                self._verify(row, worker)
-            worker.stop()
-            return worker
+                self._verify(taker)
+            return taker if row.ended is None else None
         return None
 
-    def _sample(self, row: Ledger, worker: WorkerHandle, number: int) -> bool:
-        with _Guard(row, Stage.MEASURE):
-            sample = worker.ask(
-                messages.TakeSample(row.iterations),
-                messages.Sampled,
-                self._setting.budget.timeout_s,
-            )
-            worker.stop()
+    def _sample(self, taker: "Taker", number: int, *, last: bool) -> bool:
+        row = taker.row
+        with Guard(row, Stage.MEASURE):
+            new = None
+            if taker.watched and (self._by_row or last):
+                new = taker.fresh(self._case.rows, self._rng, last=last)
+            request = messages.TakeSample(row.iterations, new, last)
+            begun = time.monotonic()
+            sample = taker.worker.ask(request, messages.Sampled, self._limit_s)
+            passed_s = time.monotonic() - begun
+            taker.worker.stop()
+            if problem := sample_problem(row, sample, passed_s):
+                row.fail(Stage.MEASURE, problem)
+                return False
             row.sampled(number, sample)
             return True
         return False
 
-    def _finish(self, row: Ledger, worker: WorkerHandle) -> None:
-        """Compare one more call with what was verified; a result that drifted fails the row."""
-        with _Guard(row, Stage.VERIFY):
-            limit = self._setting.budget.timeout_s
+    def _finish(self, taker: "Taker") -> None:
+        """Have the referee look at what samples returned, and at a call after them."""
+        row, worker = taker.row, taker.worker
+        with Guard(row, Stage.VERIFY):
+            looked = row.passes == 1 or not self._rng.randrange(CLOCK_PASSES)
+            if looked and (problem := clock_problem(taker, self._case, self._limit_s, self._rng)):
+                row.fail(Stage.MEASURE, problem)
+                return
             unknown = self._case.device_type != "cpu" and "kernels" not in row.details
-            request = messages.Finish(count_kernels=unknown)
-            finished = worker.ask(request, messages.Finished, limit)
+            memory = looked and not registry.is_limit(row.benchmark.backend)
+            request = messages.Finish(str(taker.results), unknown, memory)
+            finished = worker.ask(request, messages.Finished, self._limit_s)
+            worker.stop()
             if finished.kernels is not None:
                 row.details["kernels"] = finished.kernels
+            if taker.new and not self._kept(taker, finished):
+                return
             if finished.checksum != row.checksum:
-                self._verify(row, worker)
-            worker.stop()
+                self._verify(taker)
 
-    def _verify(self, row: Ledger, worker: WorkerHandle) -> None:
-        """Have whole outputs compared, after making the truth where it is gone."""
-        if self._torch_errors is None and not self._make_inputs(truth=True):
-            return
-        verified = worker.ask(
-            messages.Verify(self._torch_errors or {}),
-            messages.Verified,
-            self._setting.budget.timeout_s,
+    def _kept(self, taker: "Taker", finished: messages.Finished) -> bool:
+        """Return whether what samples returned follows from what they were given."""
+        row = taker.row
+        if finished.kept is not None:
+            if finished.kept == row.other_checksum:
+                shared.clear(taker.results)
+                return True
+            return self._compare(taker, finished.kept, other=True)
+        request = messages.CompareRows(
+            row.benchmark, str(self._folder), finished.rows, tuple(taker.new), row.torch_errors
         )
-        row.agreed(verified.agreement, verified.checksum)
+        found = self._workers.referee.ask(request, messages.Compared, self._limit_s)
+        if found.error:
+            row.fail(Stage.VERIFY, found.error)
+        return not found.error
+
+    def _verify(self, taker: "Taker") -> None:
+        """Have the outputs of a call compared whole, after making the truth where it is gone."""
+        request = messages.Deliver(str(taker.results))
+        delivered = taker.worker.ask(request, messages.Delivered, self._limit_s)
+        taker.worker.stop()
+        self._compare(taker, delivered.checksum)
+
+    def _compare(self, taker: "Taker", checksum: int, *, other: bool = False) -> bool:
+        """Have delivered outputs compared with the truth; return whether they may be timed."""
+        row = taker.row
+        if not self._knows_truth and not self._make_inputs(truth=True):
+            return False
+        request = messages.Compare(row.benchmark, str(taker.results), other)
+        found = self._workers.referee.ask(request, messages.Compared, self._limit_s)
+        if found.agreement is None:
+            row.fail(Stage.VERIFY, found.error)
+            return False
+        if other:
+            row.other_checksum = checksum
+        else:
+            row.agreed(found.agreement, checksum)
+        return True
 
 
 def _share_iterations(rows: Sequence[Ledger]) -> None:
@@ -179,29 +240,3 @@ def _share_iterations(rows: Sequence[Ledger]) -> None:
     for row in rows:
         numbers = [side.iterations or 0 for side in rows if side.benchmark == row.benchmark]
         row.iterations = max(numbers) or row.iterations
-
-
-class _Guard:
-    """Turns the failure of a row's worker into the row's."""
-
-    def __init__(self, row: Ledger, stage: Stage) -> None:
-        self._row = row
-        self._stage = stage
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, WorkerError):
-            return False
-        if error.refused is not None and error.refused.unsupported:
-            self._row.skip(str(error))
-        elif error.refused is not None and error.refused.stage is not Stage.MEASURE:
-            self._row.fail(error.refused.stage, str(error))
-        else:
-            self._row.lose_pass(error.refused.stage if error.refused else self._stage, str(error))
-        return True

@@ -1,10 +1,12 @@
 """Benchmarks in, findings out: each verified once in a worker of its own, nothing timed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 
+from lnbench import registry
 from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
 from lnbench.plan.case import Benchmark
@@ -13,7 +15,7 @@ from lnbench.session.block import Setting
 from lnbench.session.selection import Selection
 from lnbench.workers.handle import WorkerError
 from lnbench.workers.launcher import Launcher, start_nurseries
-from lnbench.workers.pass_workers import PassWorkers
+from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
 
 
 class BenchmarkCheck(msgspec.Struct, frozen=True):
@@ -46,30 +48,50 @@ def inspect(selection: Selection) -> Iterator[BenchmarkCheck]:
     interpreter = selection.interpreters[""]
     with ExitStack() as stack:
         folder = stack.enter_context(shared.folder(0))
-        launcher: Launcher = interpreter
+        homes = {Home("", registry.owner(name)): {name} for name in names} | {Home(): set()}
+        for name in names:
+            homes[Home("", registry.owner(name))].add(name)
+        wanted = [(interpreter, sorted(backends)) for backends in homes.values()]
+        launchers: Sequence[Launcher] = [interpreter] * len(wanted)
         if names and not selection.spawn:
-            (launcher,) = start_nurseries(names, operations, (interpreter,), stack)
-        workers = stack.enter_context(PassWorkers({"": launcher}, {"": interpreter}, folder))
-        for benchmark in selection.benchmarks:
+            launchers = start_nurseries(wanted, operations, stack)
+        started = dict(zip(homes, launchers, strict=True))
+        referee = RefereeProcess(started[Home()], interpreter, folder)
+        stack.callback(referee.close)
+        workers = stack.enter_context(PassWorkers(started, {"": interpreter}, folder, referee))
+        for number, benchmark in enumerate(selection.benchmarks):
             outcome = known.get(benchmark)
             if isinstance(outcome, Skipped):
                 yield BenchmarkCheck(benchmark, skipped=outcome.reason)
             elif isinstance(outcome, Failed):
                 yield BenchmarkCheck(benchmark, error=outcome.error)
             else:
-                yield _inspect(benchmark, selection.setting, workers)
+                yield _inspect(benchmark, selection.setting, workers, folder / f"case-{number}")
+                shared.clear(folder / f"case-{number}")
 
 
-def _inspect(benchmark: Benchmark, setting: Setting, workers: PassWorkers) -> BenchmarkCheck:
+def _inspect(
+    benchmark: Benchmark, setting: Setting, workers: PassWorkers, folder: Path
+) -> BenchmarkCheck:
     if reason := setting.fit(benchmark.case, 1).reason:
         return BenchmarkCheck(benchmark, skipped=reason)
     limit = setting.memory_bytes if benchmark.case.device_type == "cpu" else None
-    request = messages.Check(benchmark, setting.seed, setting.threads, limit)
+    where, results, limit_s = str(folder), str(folder / "results"), setting.budget.timeout_s
+    make = messages.MakeInputs(benchmark.case, setting.seed, where, truth=False)
+    request = messages.Check(benchmark, setting.seed, where, results, setting.threads, limit)
+    home = Home("", registry.owner(benchmark.backend))
     try:
-        with workers.lent("", benchmark.backend, benchmark.case) as worker:
-            checked = worker.ask(request, messages.Checked, setting.budget.timeout_s)
+        workers.referee.ask(make, messages.InputsMade, limit_s)
+        with workers.lent(home, benchmark.backend, benchmark.case) as worker:
+            checked = worker.ask(request, messages.Checked, limit_s)
+        compare = messages.CompareSets(
+            benchmark, setting.seed, where, results, checked.rows, checked.fresh
+        )
+        compared = workers.referee.ask(compare, messages.Checked, limit_s)
     except WorkerError as error:
         if error.refused is not None and error.refused.unsupported:
             return BenchmarkCheck(benchmark, skipped=str(error))
         return BenchmarkCheck(benchmark, error=str(error))
-    return BenchmarkCheck(benchmark, checked.findings, checked.traits)
+    findings = {**compared.findings, **checked.findings}
+    ordered = tuple(findings[number] for number in sorted(findings))
+    return BenchmarkCheck(benchmark, ordered, checked.traits)

@@ -32,7 +32,8 @@ class InputStore:
         try:
             yield where
         finally:
-            shared.clear(where / "truth")
+            for left in where.glob("results-*"):  # of workers that died, or rows that failed
+                shared.clear(left)
             if case not in self._kept:
                 size = shared.size_bytes(where)
                 if shared.written(where / "inputs") and self._fits(size):

@@ -1,5 +1,6 @@
 """What a session knows of one row so far."""
 
+import functools
 import itertools
 import math
 import statistics
@@ -8,7 +9,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from lnbench import registry
 from lnbench.measure import messages
+from lnbench.measure.limits import compulsory
 from lnbench.plan.case import Benchmark, Work
 from lnbench.record.outcome import (
     Agreement,
@@ -23,6 +26,7 @@ from lnbench.record.outcome import (
     Stage,
     Stopped,
 )
+from lnbench.workers.pass_workers import Home
 
 _LOSSES_ALLOWED = 2
 
@@ -55,10 +59,15 @@ class Ledger:
     details: dict[str, Scalar] = field(default_factory=dict)
     iterations: int | None = None
     first_call_s: float = 0.0
-    work: Work | None = None
     agreement: Agreement | None = None
     checksum: int | None = None
     """Of outputs that were compared whole in this session; None before."""
+    other_checksum: int | None = None
+    """The same of what the other inputs of a case gave, where its rows depend on each other."""
+    torch_errors: dict[str, float] = field(default_factory=dict)
+    """How far torch is from the truth, as this session found."""
+    watched: bool = False
+    """Whether new values can be written into its inputs."""
     peak_extra_bytes: int | None = None
     clock: str = ""
     """Which way its clock goes, as its first process chose."""
@@ -69,6 +78,16 @@ class Ledger:
     def name(self) -> str:
         """What tells its worker from the others of a case."""
         return f"{self.side}-{self.benchmark.backend}" if self.side else self.benchmark.backend
+
+    @functools.cached_property
+    def work(self) -> Work:
+        """The compulsory work of the case."""
+        return compulsory(self.benchmark.case, self.benchmark.backend)
+
+    @property
+    def home(self) -> Home:
+        """Where its workers come from."""
+        return Home(self.side, registry.owner(self.benchmark.backend))
 
     @property
     def open(self) -> bool:
@@ -89,7 +108,7 @@ class Ledger:
         """Return what is known; None before the first pass."""
         if self.ended is not None:
             return self.ended
-        if self.agreement is None or self.work is None or not any(self.samples):
+        if self.agreement is None or not any(self.samples):
             return None
         return Measured.of(
             self.benchmark,
@@ -109,7 +128,9 @@ class Ledger:
 
     def prepared(self, prepared: messages.Prepared) -> None:
         """Take what the first process, or a later one, learned before its samples."""
-        self.work = prepared.work
+        self.watched = prepared.watched
+        if not prepared.watched and self.benchmark.case.rows * self.benchmark.case.columns:
+            self.caution(CaveatKind.UNWATCHED)
         self.clock = self.clock or prepared.clock
         if self.iterations is None:
             self.iterations = prepared.iterations
@@ -178,7 +199,7 @@ class Ledger:
         self.caveats, self.details = list(outcome.caveats), dict(outcome.details)
         self.clock = outcome.clock
         self.iterations, self.first_call_s = outcome.iterations, outcome.first_call_s
-        self.work, self.agreement = outcome.work, outcome.agreement
+        self.agreement = outcome.agreement
         self.peak_extra_bytes, self.stopped = outcome.peak_extra_bytes, outcome.stopped
 
     def _all_samples(self) -> Iterator[messages.Sampled]:

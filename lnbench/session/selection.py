@@ -26,6 +26,7 @@ from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, Rep
 from lnbench.session import memory
 from lnbench.session.block import Setting
 from lnbench.session.group import SIDES, Planned
+from lnbench.session.own_kernels import named
 from lnbench.session.sides import Side, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
@@ -83,17 +84,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def select(flags: WorkerFlags) -> Iterator[Selection]:
+def select(asked: WorkerFlags) -> Iterator[Selection]:
     """Yield what a command is asked for, after asking the machine, or both sides, what they can do.
 
     Sides are installed before that. What workers compile is gone with the selection.
     """
-    spawn = spawns(flags.start_method)
-    with tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache:
+    with (
+        named(asked) as flags,
+        tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache,
+    ):
         threads = flags.threads or physical_cores()
         autotune = isinstance(flags, SessionFlags) and flags.autotune
         settings = variables(threads, usable_cpus(), Path(cache), autotune=autotune)
-        own = Interpreter(settings)
+        own = Interpreter(settings | registry.kernels_variable())
         choice = _pairs(flags, own) if isinstance(flags, AbFlags) else _cases(flags, own)
         suite, groups, machines, sides = choice
         if not groups:
@@ -113,23 +116,24 @@ def select(flags: WorkerFlags) -> Iterator[Selection]:
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),
-            setting=Setting(
-                budget=suite.budget,
-                seed=flags.seed,
-                threads=threads,
-                memory_bytes=memory.worker_bytes(),
-                device_bytes=machines[0].free_bytes,
-            ),
-            spawn=spawn,
+            setting=_setting(suite, flags, threads, machines[0]),
+            spawn=spawns(asked.start_method),
         )
 
 
-def benchmarks(flags: SuiteFlags) -> tuple[Benchmark, ...]:
+def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:
+    most = memory.worker_bytes()
+    return Setting(suite.budget, flags.seed, threads, most, machine.free_bytes)
+
+
+def benchmarks(asked: SuiteFlags) -> tuple[Benchmark, ...]:
     """Return the benchmarks that flags select on this machine, with `auto` resolved."""
-    names = registry.backend_names()
-    suite = _suite(flags, names)
-    machine = _probed(suite, names, Interpreter(plain_variables()))
-    return tuple(suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT))
+    with named(asked) as flags:
+        names = registry.backend_names()
+        suite = _suite(flags, names)
+        own = Interpreter(plain_variables() | registry.kernels_variable())
+        machine = _probed(suite, names, own)
+        return tuple(suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT))
 
 
 _Choice = tuple[Suite, tuple[tuple[Planned, ...], ...], tuple[Machine, ...], tuple[Side, ...]]

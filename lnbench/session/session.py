@@ -20,7 +20,7 @@ from lnbench.session.group import Group, Planned
 from lnbench.session.inputs import InputStore
 from lnbench.session.stopping import Stopping
 from lnbench.workers.launcher import Interpreter, Launcher, start_nurseries
-from lnbench.workers.pass_workers import PassWorkers
+from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
 
 NURSERY_PASSES = 4
 """Passes before a new nursery: forks share their parent's luck with addresses and heap."""
@@ -67,17 +67,18 @@ def run(
         unable: outcomes known beforehand, such as backends that are not available.
         resume: outcomes of an earlier session to go on from; what was skipped may run by now.
     """
-    known = [*(outcome for outcome in resume if not isinstance(outcome, Skipped)), *unable]
-    session = _Session(groups, interpreters, setting, stopping, known)
+    measured = (outcome for outcome in resume if not isinstance(outcome, Skipped))
+    session = _Session(groups, interpreters, setting, stopping, [*measured, *unable])
     yield session.progress(None)
     with shared.folder(session.largest_bytes()) as folder, ExitStack() as nurseries:
-        launchers: dict[str, Launcher] = {}
         inputs = InputStore(folder, memory.kept_bytes(folder))
         for number, open_groups in enumerate(iter(session.open_groups, [])):
             if session.wants_new_launchers(number):
                 nurseries.close()
                 launchers = session.launchers(open_groups, nurseries, spawn=spawn)
-            with PassWorkers(launchers, interpreters, folder) as workers:
+                referee = RefereeProcess(launchers[Home()], interpreters[""], folder)
+                nurseries.callback(referee.close)
+            with PassWorkers(launchers, interpreters, folder, referee) as workers:
                 for group in open_groups:
                     if session.out_of_time():
                         yield session.cut_short(open_groups)
@@ -124,23 +125,36 @@ class _Session:
 
     def launchers(
         self, groups: Sequence[Group], stack: ExitStack, *, spawn: bool
-    ) -> dict[str, Launcher]:
-        """Return what starts the workers of each side; nurseries end with the stack."""
-        wanted = {"": self._interpreters[""]}
-        for name in self._rng.sample(self._apart, len(self._apart)):  # the first is favoured
-            wanted[name] = self._padded(self._interpreters[name])
-        started: Sequence[Launcher] = tuple(wanted.values())
+    ) -> dict[Home, Launcher]:
+        """Return what starts the workers of each row; nurseries end with the stack.
+
+        Backends that are not lnbench's have a nursery each: what one does to the process that loads
+        it, such as to its clock or to autograd, reaches no other row.
+        """
+        padded = {"": self._interpreters[""]}
+        for side in self._rng.sample(self._apart, len(self._apart)):  # the first is favoured
+            padded[side] = self._padded(self._interpreters[side])
+        rows = [row for group in groups for row in group.open_rows]
+        backends: dict[Home, set[str]] = {Home(): set()}
+        for side in padded:
+            for row in rows:
+                if (row.side if row.side in padded else "") == side:
+                    home = Home(side, row.home.owner)
+                    backends.setdefault(home, set()).add(row.benchmark.backend)
+        wanted = [(padded[home.side], sorted(names)) for home, names in backends.items()]
+        started: Sequence[Launcher] = [interpreter for interpreter, _ in wanted]
         if not spawn:
-            rows = [row.benchmark for group in groups for row in group.open_rows]
-            backends = sorted({row.backend for row in rows})
-            operations = sorted({row.case.operation for row in rows})
+            operations = sorted({group.case.operation for group in groups})
             begun = time.monotonic()
-            started = start_nurseries(backends, operations, tuple(wanted.values()), stack)
+            started = start_nurseries(wanted, operations, stack)
             if self._apart:
                 for group in groups:
                     group.spent_s += (time.monotonic() - begun) / len(groups)
-        named = dict(zip(wanted, started, strict=True))
-        return {name: named.get(name, named[""]) for name in self._interpreters}
+        launchers = dict(zip(backends, started, strict=True))
+        for row in rows:
+            if row.home not in launchers:
+                launchers[row.home] = launchers[Home("", row.home.owner)]
+        return launchers
 
     def measure(self, group: Group, workers: PassWorkers, inputs: InputStore) -> None:
         """Take one pass of a group, and close the rows that have had enough."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from lnbench import registry
-from lnbench.errors import ConfigError
+from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.measure.messages import PROTOCOL
 from lnbench.plan.side import SideKind, SideSpec
+from lnbench.session.own_kernels import at_commit
 from lnbench.workers import install, overlay
 from lnbench.workers.launcher import Interpreter
 
@@ -58,17 +59,37 @@ def side(spec: SideSpec, own: Interpreter) -> Side:
     """
     match spec.kind:
         case SideKind.BACKEND:
-            registry.check_name(registry.BACKENDS, "backend", spec.value, spec.text)
+            _check_backend(spec)
             return Side(spec, own, "", (spec.value,), brings=False)
         case SideKind.GIT:
-            commit = install.commit_of(spec.value)
-            folder = install.commit_overlay(commit, spec.text)
-            return _laid_over(spec, own.environment, folder, commit)
+            return _at_commit(spec, own.environment)
         case SideKind.PIP:
             folder = install.requirement_overlay(spec.value, spec.text)
             return _laid_over(spec, own.environment, folder, "")
         case SideKind.PYTHON:
             return _interpreter(spec, own.environment)
+
+
+def _check_backend(spec: SideSpec) -> None:
+    try:
+        registry.check_name(registry.BACKENDS, "backend", spec.value)
+    except UnknownNameError as error:
+        raise ConfigError(
+            f"{spec.text}: there is no backend '{spec.value}'",
+            f"{error.hint}; a commit is git:{spec.value}, a file ./{spec.value}.py",
+        ) from None
+
+
+def _at_commit(spec: SideSpec, environment: Mapping[str, str]) -> Side:
+    """Return a commit's project, its kernels that are in use, or both."""
+    commit, used = install.commit_of(spec.value), registry.kernels_in_use()
+    if used:
+        then = at_commit(used.values(), commit, spec.text)
+        environment = {**environment, **registry.kernels_variable(then)}
+        if not install.has_project(commit):
+            return Side(spec, Interpreter(environment), commit, tuple(used), brings=False)
+    folder = install.commit_overlay(commit, spec.text)
+    return _laid_over(spec, environment, folder, commit)
 
 
 def _laid_over(spec: SideSpec, environment: Mapping[str, str], folder: Path, commit: str) -> Side:

@@ -92,10 +92,14 @@ class WorkerHandle:
         with contextlib.suppress(OSError):
             os.truncate(self._log, 0)
 
-    def end(self) -> None:
-        """Kill the worker, stopped or not, and wait until it is gone."""
-        self._connection.close()
+    def kill(self) -> None:
+        """Have the worker go, stopped or not, without waiting for it."""
         self._signal(signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill the worker, and wait until it is gone."""
+        self._connection.close()
+        self.kill()
         self._wait()
         self._log.unlink(missing_ok=True)
 

@@ -67,16 +67,13 @@ def _unshallow() -> str:
 
 def commit_overlay(commit: str, text: str) -> Path:
     """Return a folder with the project of this folder as it is at a commit."""
-    top = Path(_git("rev-parse", "--show-toplevel").stdout.strip())
-    inside = Path.cwd().resolve().relative_to(top.resolve())
+    top = _top()
+    inside = Path.cwd().resolve().relative_to(top)
 
     @contextmanager
     def source() -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="lnbench-git-") as folder:
-            # A clone that shares the objects leaves no trace in the user's repository, as a
-            # worktree would when it is killed; its .git tells setuptools-scm the version.
-            _checked(text, "git", "clone", "--quiet", "--shared", "--no-checkout", str(top), folder)
-            _checked(text, "git", "-C", folder, "checkout", "--quiet", "--detach", commit)
+            _check_out(top, commit, text, folder)
             project = Path(folder, inside)
             if not (project / "pyproject.toml").exists() and not (project / "setup.py").exists():
                 raise ConfigError(
@@ -86,6 +83,37 @@ def commit_overlay(commit: str, text: str) -> Path:
             yield str(project)
 
     return _cached(f"{top.name}/{inside}@{commit}", text, source)
+
+
+def has_project(commit: str) -> bool:
+    """Return whether this folder holds a project at a commit."""
+    inside = Path.cwd().resolve().relative_to(_top())
+    files = (inside / name for name in ("pyproject.toml", "setup.py"))
+    return any(_git("cat-file", "-e", f"{commit}:{file}").returncode == 0 for file in files)
+
+
+def commit_tree(commit: str, text: str) -> tuple[Path, Path]:
+    """Return the top of the repository, and a folder with all its files as they are at a commit."""
+    top = _top()
+
+    def lay_out(folder: Path) -> None:
+        _check_out(top, commit, text, str(folder))
+
+    return top, _kept(f"tree {top}@{commit}", lay_out)
+
+
+def _top() -> Path:
+    return Path(_git("rev-parse", "--show-toplevel").stdout.strip()).resolve()
+
+
+def _check_out(top: Path, commit: str, text: str, folder: str) -> None:
+    """Lay out a commit in an empty folder.
+
+    A clone that shares the objects leaves no trace in the user's repository, as a worktree would
+    when it is killed; its .git tells setuptools-scm the version.
+    """
+    _checked(text, "git", "clone", "--quiet", "--shared", "--no-checkout", str(top), folder)
+    _checked(text, "git", "-C", folder, "checkout", "--quiet", "--detach", commit)
 
 
 def requirement_overlay(requirement: str, text: str) -> Path:
@@ -99,18 +127,27 @@ def requirement_overlay(requirement: str, text: str) -> Path:
 
 
 def _cached(key: str, text: str, source: Callable[[], AbstractContextManager[str]]) -> Path:
-    """Return the overlay of a key, made now where it is not there: whole or not at all."""
-    tag = f"{key} {sys.version} {sysconfig.get_platform()}"
-    name = "".join(c if c.isalnum() else "-" for c in key)[-40:]
+    """Return the overlay of a key, installed now where it is not there."""
+
+    def install(folder: Path) -> None:
+        with source() as what:
+            _install(what, folder, text)
+
+    return _kept(f"{key} {sys.version} {sysconfig.get_platform()}", install)
+
+
+def _kept(tag: str, fill: Callable[[Path], None]) -> Path:
+    """Return the folder of a tag, filled now where it is not there: whole or not at all."""
+    name = "".join(c if c.isalnum() else "-" for c in tag.split(" ", maxsplit=1)[0])[-40:]
     home = cache_folder()
     final = home / f"{name}-{hashlib.sha256(tag.encode()).hexdigest()[:12]}"
     if final.is_dir():
         return final
     home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix="new-") as folder, source() as what:
-        made = Path(folder, "overlay")
+    with tempfile.TemporaryDirectory(dir=home, prefix="new-") as folder:
+        made = Path(folder, "made")
         made.mkdir()
-        _install(what, made, text)
+        fill(made)
         try:
             made.replace(final)
         except OSError:  # another process was faster

@@ -140,22 +140,21 @@ def without_dead(launcher: Launcher, interpreter: Interpreter) -> Launcher:
 
 
 def start_nurseries(
-    backends: Sequence[str],
+    wanted: Sequence[tuple[Interpreter, Sequence[str]]],
     operations: Sequence[str],
-    interpreters: Sequence[Interpreter],
     stack: ExitStack,
 ) -> list[Launcher]:
-    """Return a nursery for each interpreter, started side by side; they end with the stack.
+    """Return a nursery for each interpreter and its backends, started side by side.
 
-    Where a nursery must not fork, or dies over a plug-in, its interpreter takes its place: then the
-    plug-in takes down its own worker only.
+    They end with the stack. Where a nursery must not fork, or dies over a plug-in, its interpreter
+    takes its place: then the plug-in takes down its own worker only.
     """
     nurseries = []
-    for interpreter in interpreters:
+    for interpreter, backends in wanted:
         nurseries.append(Nursery(backends, operations, interpreter))
         stack.callback(nurseries[-1].close)
     launchers: list[Launcher] = []
-    for launcher, interpreter in zip(nurseries, interpreters, strict=True):
+    for launcher, (interpreter, _) in zip(nurseries, wanted, strict=True):
         obstacle = _obstacle(launcher)
         launchers.append(
             msgspec.structs.replace(interpreter, obstacle=obstacle) if obstacle else launcher

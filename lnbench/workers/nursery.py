@@ -21,7 +21,7 @@ from lnbench.workers import overlay, worker
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
 _MEASURING = (
-    *(f"lnbench.measure.{name}" for name in ("check", "devices", "subject", "truth")),
+    *(f"lnbench.measure.{name}" for name in ("check", "devices", "referee", "state", "subject")),
     "ml_dtypes",
     "numpy.random",
 )

@@ -8,14 +8,26 @@ that cost least and disturb nothing.
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self, TypeVar
 
 from lnbench.measure import messages
+from lnbench.measure.messages import Reply, Request
 from lnbench.plan.case import Case
 from lnbench.workers.handle import WorkerError, WorkerHandle
 from lnbench.workers.launcher import Interpreter, Launcher, without_dead
 
 _REST_LIMIT_S = 30.0
+
+_Answer = TypeVar("_Answer", bound=Reply)
+
+
+class Home(NamedTuple):
+    """Where the workers of a row come from: backends that are not lnbench's have one each."""
+
+    side: str = ""
+    """`baseline` or `candidate` where sides have interpreters of their own, else empty."""
+    owner: str = ""
+    """The plug-in that is loaded there; empty for all that comes with lnbench."""
 
 
 def shared_by_cases(case: Case) -> bool:
@@ -27,18 +39,21 @@ class PassWorkers:
     """Starts the workers of a pass, and ends them with it.
 
     Args:
-        launchers: where workers of each side come from; those that make inputs are of the side "".
+        launchers: where workers come from.
         interpreters: what takes the place of a launcher that has died, by side.
         folder: where their logs go.
+        referee: who makes inputs and compares outputs in this pass.
     """
 
     def __init__(
         self,
-        launchers: Mapping[str, Launcher],
+        launchers: Mapping[Home, Launcher],
         interpreters: Mapping[str, Interpreter],
         folder: Path,
+        referee: "RefereeProcess",
     ) -> None:
         self._launchers, self._interpreters, self._folder = dict(launchers), interpreters, folder
+        self.referee = referee
         self._resting: dict[str, WorkerHandle] = {}
         self._started = 0
 
@@ -49,28 +64,28 @@ class PassWorkers:
         for worker in self._resting.values():
             worker.end()
 
-    def spawned(self, side: str) -> str | None:
-        """Return why the workers of a side are started anew, empty if asked for; None if forked."""
-        launcher = self._launcher(side)
+    def spawned(self, home: Home) -> str | None:
+        """Return why the workers of a home are started anew, empty if asked for; None if forked."""
+        launcher = self._launcher(home)
         return launcher.obstacle if isinstance(launcher, Interpreter) else None
 
     @contextlib.contextmanager
-    def lent(self, side: str, name: str, case: Case) -> Iterator[WorkerHandle]:
+    def lent(self, home: Home, name: str, case: Case) -> Iterator[WorkerHandle]:
         """Lend a worker to a row of that name; WorkerError where none can be had."""
-        worker = self._lend(side, name, case)
+        worker = self._lend(home, name, case)
         try:
             yield worker
         finally:
             self._take_back(name, case, worker)
 
-    def _lend(self, side: str, name: str, case: Case) -> WorkerHandle:
+    def _lend(self, home: Home, name: str, case: Case) -> WorkerHandle:
         resting = self._resting.pop(name, None) if shared_by_cases(case) else None
         if resting is not None:
             if resting.alive:
                 return resting
             resting.end()
         self._started += 1
-        return self._launcher(side).start(self._folder / f"{name}-{self._started}.log")
+        return self._launcher(home).start(self._folder / f"{name}-{self._started}.log")
 
     def _take_back(self, name: str, case: Case, worker: WorkerHandle) -> None:
         """Let a worker rest until the next case, if it may serve that and nothing went wrong."""
@@ -83,6 +98,40 @@ class PassWorkers:
                 return
         worker.end()
 
-    def _launcher(self, side: str) -> Launcher:
-        self._launchers[side] = without_dead(self._launchers[side], self._interpreters[side])
-        return self._launchers[side]
+    def _launcher(self, home: Home) -> Launcher:
+        launcher = without_dead(self._launchers[home], self._interpreters[home.side])
+        self._launchers[home] = launcher
+        return launcher
+
+
+class RefereeProcess:
+    """The process that makes inputs and compares outputs, started anew where it has died.
+
+    Args:
+        launcher: that of lnbench's own backends, which no plug-in is in.
+        interpreter: what takes the place of a launcher that has died.
+        folder: where its log goes.
+    """
+
+    def __init__(self, launcher: Launcher, interpreter: Interpreter, folder: Path) -> None:
+        self._launcher, self._interpreter, self._folder = launcher, interpreter, folder
+        self._process: WorkerHandle | None = None
+
+    def ask(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
+        """Return its answer; WorkerError where it gives none, also when it is asked anew."""
+        if self._process is not None:
+            try:
+                return self._process.ask(request, answer, limit_s)
+            except WorkerError as error:
+                if error.refused is not None:
+                    raise
+        self.close()
+        self._launcher = without_dead(self._launcher, self._interpreter)
+        self._process = self._launcher.start(self._folder / "referee.log")
+        return self._process.ask(request, answer, limit_s)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.end()
+        self._process = None

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import gc
 import os
 import resource
@@ -19,6 +20,7 @@ from lnbench.record.outcome import Stage
 from lnbench.workers import overlay
 
 if TYPE_CHECKING:
+    from lnbench.measure.referee import Referee
     from lnbench.measure.subject import Subject
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -50,28 +52,51 @@ class Worker:
             return messages.Refused(self._stage, _last_words(error))
 
     def _dispatch(self, request: Request) -> Reply:
-        from lnbench.measure.check import check
-        from lnbench.measure.truth import make_inputs
-
         match request:
-            case messages.MakeInputs():
-                self._stage = Stage.PREPARE
-                return make_inputs(request)
             case messages.Prepare():
                 return self._prepare(request)
-            case messages.Verify(torch_errors):
+            case messages.Deliver(results):
                 self._stage = Stage.VERIFY
-                return self._prepared.verify(torch_errors)
-            case messages.TakeSample(iterations):
+                return self._prepared.deliver(results)
+            case messages.TakeSample():
                 self._stage = Stage.MEASURE
-                return self._prepared.sample(iterations)
-            case messages.Finish(count_kernels):
+                return self._prepared.sample(request)
+            case messages.CheckClock():
                 self._stage = Stage.MEASURE
-                return self._prepared.finish(count_kernels=count_kernels)
+                return self._prepared.check_clock(request)
+            case messages.CheckMemory():
+                self._stage = Stage.MEASURE
+                return self._prepared.check_memory(request)
+            case messages.Finish():
+                self._stage = Stage.MEASURE
+                return self._prepared.finish(request)
             case messages.Rest():
                 return self._rest()
+            case _:
+                return self._beside(request)
+
+    def _beside(
+        self,
+        request: messages.MakeInputs
+        | messages.Compare
+        | messages.CompareRows
+        | messages.CompareSets
+        | messages.Check,
+    ) -> Reply:
+        """Answer what belongs to no benchmark that is being timed."""
+        from lnbench.measure.check import check, compare_sets
+
+        self._stage = Stage.PREPARE
+        match request:
+            case messages.MakeInputs():
+                return self._referee.make(request)
+            case messages.Compare():
+                return self._referee.compare(request)
+            case messages.CompareRows():
+                return self._referee.compare_rows(request)
+            case messages.CompareSets():
+                return compare_sets(request)
             case messages.Check():
-                self._stage = Stage.PREPARE
                 _limit_memory(request.memory_bytes)
                 return check(request)
 
@@ -95,6 +120,12 @@ class Worker:
         gc.collect()
         release_memory()
         return messages.Rested()
+
+    @functools.cached_property
+    def _referee(self) -> "Referee":
+        from lnbench.measure.referee import Referee
+
+        return Referee()
 
     @property
     def _prepared(self) -> "Subject":

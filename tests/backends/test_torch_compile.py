@@ -14,6 +14,7 @@ from lnbench.backends.torch_compile import (
     compiler_problem,
 )
 from lnbench.measure.check import _finding
+from lnbench.measure.subject import make_routine
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
 
@@ -49,7 +50,9 @@ class TestTorchCompile(BackendContract):
         (constant,) = (
             each for each in self.mathematics.hostile(case, seed=1) if each.name == "constant rows"
         )
-        found = _finding(self.subject, self.mathematics, constant, threads=1)
+        made = make_routine(self.subject, self.mathematics, constant.case, constant.inputs, 1)
+        outputs = made.host(made.run())
+        found = _finding(self.subject.name, self.mathematics, constant, outputs)
         assert found.tolerable or not found.error
 
 

@@ -47,7 +47,7 @@ def started(place, tmp_path):
         workers.append(worker)
         make = messages.MakeInputs(CASE, 0, str(tmp_path), truth=False)
         worker.ask(make, messages.InputsMade, 120)
-        prepare = messages.Prepare(Benchmark(CASE, backend), str(tmp_path), 2, None, 1, None)
+        prepare = messages.Prepare(Benchmark(CASE, backend), str(tmp_path), "", 2, 1, None)
         worker.ask(prepare, messages.Prepared, 120)
         return worker.pid
 

@@ -13,7 +13,6 @@ import pytest
 
 from lnbench.arrays import numpy_dtype
 from lnbench.measure import shared
-from lnbench.operation import Truth
 from lnbench.plan.case import DType
 
 
@@ -75,24 +74,6 @@ def test_what_is_read_is_mapped_and_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         found[0] = 2
     assert isinstance(found, np.memmap)
-
-
-def test_a_truth_comes_out_as_it_went_in(tmp_path):
-    truths = {
-        "y": Truth(np.ones((2, 3)), (np.full((2, 1), 5.0), np.full((1, 3), 7.0)), DType.BFLOAT16),
-        "mean": Truth(np.zeros(2), (), None),
-        "moved0": Truth(np.zeros((0, 3)), (np.float64(2.5),), DType.FLOAT32),
-    }
-
-    shared.write_truths(tmp_path / "truth", truths)
-
-    found = shared.read_truths(tmp_path / "truth")
-    assert list(found) == list(truths)
-    for name, truth in truths.items():
-        same(found[name].values, truth.values)
-        assert found[name].dtype is truth.dtype
-        for scale, other in zip(found[name].scales, truth.scales, strict=True):
-            same(scale, np.asarray(other))
 
 
 def test_writing_again_replaces_what_was_there(tmp_path):

@@ -93,7 +93,9 @@ class Plain(Backend):
         if case.options.output == "ready":
             out = tuple(None if each is None else np.empty_like(each) for each in call())
             call = operation.bind(self.module, case, arrays, out)
-        return BoundRoutine(self.spoil(call), operation.outputs(case), lambda array: array)
+        return BoundRoutine(
+            self.spoil(call), operation.outputs(case), lambda array: array, arrays=arrays
+        )
 
     def timer(self, case):
         return HostTimer(case.options.cache)

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnbench.measure import messages, shared
+from lnbench.measure.referee import Referee
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.record.outcome import Measured
 from lnbench.session import memory
 from lnbench.session.inputs import InputStore
-from lnbench.workers.pass_workers import PassWorkers
+from lnbench.workers.pass_workers import PassWorkers, RefereeProcess
 
 
 def case(rows):
@@ -21,21 +22,26 @@ def write(where, size):
     (where / "inputs").mkdir(parents=True, exist_ok=True)
     (where / "inputs" / "x.bin").write_bytes(bytes(size))
     (where / "inputs" / "arrays.json").write_bytes(b"")
-    (where / "truth").mkdir(exist_ok=True)
-    (where / "truth" / "y.bin").write_bytes(bytes(8 * size))
+    (where / "results-numpy").mkdir(exist_ok=True)
+    (where / "results-numpy" / "y.bin").write_bytes(bytes(8 * size))
 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The requests for inputs that sessions make, one entry a worker."""
+    """The inputs that sessions have made, and the workers that they were lent."""
     names = []
-    lent = PassWorkers.lent
+    lent, ask = PassWorkers.lent, RefereeProcess.ask
 
-    def listened(self, side, name, case):
+    def listened(self, home, name, case):
         names.append(name)
-        return lent(self, side, name, case)
+        return lent(self, home, name, case)
+
+    def asked(self, request, answer, limit_s):
+        names.extend(["inputs"] * isinstance(request, messages.MakeInputs))
+        return ask(self, request, answer, limit_s)
 
     monkeypatch.setattr(PassWorkers, "lent", listened)
+    monkeypatch.setattr(RefereeProcess, "ask", asked)
     return names
 
 
@@ -74,7 +80,7 @@ def test_no_pass_is_skipped_for_the_sake_of_kept_inputs(setting, cases, monkeypa
 
 
 @given(sizes=st.lists(st.integers(2, 50), max_size=8), room=st.integers(0, 120))
-def test_what_stays_is_within_its_room_and_the_truth_never_does(sizes, room, tmp_path_factory):
+def test_what_stays_is_within_its_room_and_results_never_do(sizes, room, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     store = InputStore(folder, room)
     for _ in range(2):
@@ -85,7 +91,7 @@ def test_what_stays_is_within_its_room_and_the_truth_never_does(sizes, room, tmp
             assert shared.size_bytes(folder) <= room
             stays = shared.written(where / "inputs")
             assert stays or not had  # what stayed once stays
-            assert not (where / "truth").exists()
+            assert not (where / "results-numpy").exists()
     assert store.forget() == bool(shared.size_bytes(folder) == 0 and _first_fits(sizes, room))
     assert shared.size_bytes(folder) == 0
 
@@ -95,14 +101,19 @@ def _first_fits(sizes, room):
 
 
 def test_inputs_that_are_there_are_not_made_again_for_their_truth(tmp_path):
-    from lnbench.measure.truth import make_inputs
-
-    make_inputs(messages.MakeInputs(case(8), 0, str(tmp_path), truth=False))
+    Referee().make(messages.MakeInputs(case(8), 0, str(tmp_path), truth=False))
     before = (tmp_path / "inputs" / "x.bin").stat().st_mtime_ns
-    shared.read(tmp_path / "inputs")
 
-    made = make_inputs(messages.MakeInputs(case(8), 0, str(tmp_path), truth=True))
+    made = Referee().make(messages.MakeInputs(case(8), 0, str(tmp_path), truth=True))
 
     assert (tmp_path / "inputs" / "x.bin").stat().st_mtime_ns == before
     assert made.torch_errors.keys() >= {"y"}
-    assert (tmp_path / "truth").is_dir()
+
+
+@pytest.mark.parametrize("operation", ["layernorm", "batchnorm"])
+def test_the_truth_is_in_no_file(tmp_path, operation):
+    asked = msgspec.structs.replace(case(8), operation=operation)
+    Referee().make(messages.MakeInputs(asked, 0, str(tmp_path), truth=True))
+
+    written = {path.name for path in tmp_path.rglob("*.bin")}
+    assert written == {"x.bin", "weight.bin", "bias.bin"}

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnbench.measure.messages import Prepared, Reading, Sampled
-from lnbench.plan.case import Work
 from lnbench.record import report
 from lnbench.record.outcome import Agreement, CaveatKind, Measured, Stage
 from lnbench.session.ledger import Ledger
@@ -20,10 +19,9 @@ def prepared(**fields):
         "first_call_s": 0.1,
         "iterations": 3,
         "checksum": 1,
-        "agreement": Agreement({}),
         "peak_extra_bytes": 0,
-        "work": Work(1, 1),
         "details": {"threads": 1},
+        "watched": True,
     }
     return Prepared(**usual | fields)
 

@@ -82,20 +82,15 @@ def test_what_a_backend_prints_is_never_taken_for_an_answer(setting, cases):
     assert min(time_s for times in chatty.times_s for time_s in times) > 1e-8
 
 
-def test_a_plug_in_that_crashes_the_nursery_takes_down_only_its_own_row(setting, cases):
-    found = by_backend(cases(benchmarks("crashing", "plain"), setting))
+def test_what_a_plug_in_does_to_its_nursery_reaches_no_other_row(setting, cases):
+    found = by_backend(cases(benchmarks("crashing", "threaded", "plain"), setting))
 
     assert isinstance(found["crashing"], Failed)
-    assert isinstance(found["plain"], Measured)
-    assert CaveatKind.SPAWNED in {caveat.kind for caveat in found["plain"].caveats}
-
-
-def test_a_nursery_with_a_second_thread_does_not_fork(setting, cases):
-    found = by_backend(cases(benchmarks("threaded", "plain"), setting))
-
-    for name in ("threaded", "plain"):
-        (caveat,) = (each for each in found[name].caveats if each.kind is CaveatKind.SPAWNED)
-        assert caveat.detail == "the nursery must not fork: it has more than one thread"
+    (caveat,) = (each for each in found["threaded"].caveats if each.kind is CaveatKind.SPAWNED)
+    assert caveat.detail == "the nursery must not fork: it has more than one thread"
+    for name in ("plain", "copy"):
+        assert isinstance(found[name], Measured)
+        assert CaveatKind.SPAWNED not in {caveat.kind for caveat in found[name].caveats}
 
 
 def test_a_worker_that_dies_in_a_later_pass_loses_that_pass_only(
@@ -200,17 +195,22 @@ def test_after_the_death_of_its_nursery_a_session_spawns(setting, monkeypatch, c
     monkeypatch.setattr(
         session,
         "start_nurseries",
-        lambda names, operations, own, stack: [remembered(names, operations, *own)],
+        lambda wanted, operations, stack: [
+            remembered(names, operations, own) for own, names in wanted
+        ],
     )
 
     for progress in cases(rows, once):
         if progress.case is not None:
-            made[0]._process.kill()
-            made[0]._process.wait()
+            for each in made:
+                each._process.kill()
+                each._process.wait()
 
+    assert [type(each) for each in progress.outcomes] == [Measured] * 4, progress.outcomes
     caveats = [{each.kind for each in outcome.caveats} for outcome in progress.outcomes]
     assert sorted(CaveatKind.SPAWNED in kinds for kinds in caveats) == [False, False, True, True]
-    made[0].close()
+    for each in made:
+        each.close()
 
 
 def test_a_case_beyond_the_memory_is_skipped_with_what_it_needs(setting, cases):

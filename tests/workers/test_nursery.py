@@ -74,7 +74,7 @@ def forked(launcher, tmp_path, counting):
 def prepared(worker, folder):
     case = Case("layernorm", Direction.FORWARD, (8, 16), DType.FLOAT32, "cpu")
     shared.write(folder / "inputs", inputs())
-    request = messages.Prepare(Benchmark(case, "counting"), str(folder), 1, None, 1, None)
+    request = messages.Prepare(Benchmark(case, "counting"), str(folder), "", 1, 1, None)
     return dict(worker.ask(request, messages.Prepared, 60).details)
 
 
@@ -337,7 +337,7 @@ def test_a_worker_imports_nothing_that_its_nursery_could_have(
         for number in range(2):  # what the first one compiles the second one finds
             maker, worker = (home.start(tmp_path / f"{n}{number}.log") for n in ("in", "out"))
             maker.ask(messages.MakeInputs(case, 0, folder, False), messages.InputsMade, 60)
-            request = messages.Prepare(Benchmark(case, backend), folder, 1, None, None, None)
+            request = messages.Prepare(Benchmark(case, backend), folder, "", 1, None, None)
             new = dict(worker.ask(request, messages.Prepared, 60).details)["new"]
             maker.end()
             worker.end()

@@ -11,7 +11,7 @@ from lnbench.measure import messages, shared
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.workers.handle import WorkerError
 from lnbench.workers.launcher import Interpreter, Nursery
-from lnbench.workers.pass_workers import PassWorkers
+from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
 
 
 def case(device="cuda", shape=(8, 64)):
@@ -26,7 +26,9 @@ def ground(environment):
 @pytest.fixture
 def workers(ground, tmp_path):
     home = Nursery(("numpy", "raises", "picky"), (), ground)
-    with PassWorkers({"": home}, {"": ground}, tmp_path) as made:
+    with PassWorkers(
+        {Home(): home}, {"": ground}, tmp_path, RefereeProcess(home, ground, tmp_path)
+    ) as made:
         yield made
     home.close()
 
@@ -36,7 +38,7 @@ def prepare(worker, folder, backend="numpy"):
     here = case("cpu")
     request = messages.MakeInputs(here, 0, str(folder), truth=False)
     worker.ask(request, messages.InputsMade, 60)
-    request = messages.Prepare(Benchmark(here, backend), str(folder), 1, None, 1, None)
+    request = messages.Prepare(Benchmark(here, backend), str(folder), "", 1, 1, None)
     return worker.ask(request, messages.Prepared, 60)
 
 
@@ -53,33 +55,33 @@ def gone(pid):
 
 
 def test_on_cuda_one_process_serves_every_case_of_a_backend_and_rests_in_between(workers):
-    with workers.lent("", "numpy", case()) as first:
+    with workers.lent(Home(), "numpy", case()) as first:
         pid = first.pid
     assert state(first) == "T"
 
     with (
-        workers.lent("", "other", case()) as other,
-        workers.lent("", "numpy", case(shape=(3, 5))) as again,
+        workers.lent(Home(), "other", case()) as other,
+        workers.lent(Home(), "numpy", case(shape=(3, 5))) as again,
     ):
         assert again.pid == pid
         assert other.pid != pid
 
 
 def test_on_the_cpu_every_row_has_a_process_of_its_own(workers):
-    with workers.lent("", "numpy", case("cpu")) as first:
+    with workers.lent(Home(), "numpy", case("cpu")) as first:
         pid = first.pid
     assert gone(pid)
 
-    with workers.lent("", "numpy", case("cpu")) as second:
+    with workers.lent(Home(), "numpy", case("cpu")) as second:
         assert second.pid != pid
 
 
 def test_a_resting_worker_holds_nothing_of_the_case_before(workers, tmp_path):
-    with workers.lent("", "numpy", case()) as worker:
+    with workers.lent(Home(), "numpy", case()) as worker:
         prepare(worker, tmp_path)
 
     with (
-        workers.lent("", "numpy", case()) as again,
+        workers.lent(Home(), "numpy", case()) as again,
         pytest.raises(WorkerError, match="before it was asked to prepare"),
     ):
         again.ask(messages.TakeSample(), messages.Sampled, 60)
@@ -89,40 +91,42 @@ def test_a_resting_worker_holds_nothing_of_the_case_before(workers, tmp_path):
 def test_a_worker_that_failed_ends_and_one_without_a_kernel_goes_on(workers, tmp_path):
     pids = {}
     for backend in ("raises", "picky"):
-        with workers.lent("", backend, case()) as worker:
+        with workers.lent(Home(), backend, case()) as worker:
             pids[backend] = worker.pid
             with pytest.raises(WorkerError):
                 prepare(worker, tmp_path, backend)
 
     assert gone(pids["raises"])
-    with workers.lent("", "picky", case()) as again:
+    with workers.lent(Home(), "picky", case()) as again:
         assert again.pid == pids["picky"]
     shared.clear(tmp_path / "inputs")
 
 
 def test_a_resting_worker_that_was_killed_is_not_lent_again(workers):
-    with workers.lent("", "numpy", case()) as first:
+    with workers.lent(Home(), "numpy", case()) as first:
         pid = first.pid
     os.kill(pid, signal.SIGKILL)
     while first.alive:
         time.sleep(0.01)
 
-    with workers.lent("", "numpy", case()) as second:
+    with workers.lent(Home(), "numpy", case()) as second:
         assert second.pid != pid
 
 
 def test_what_a_worker_printed_of_one_case_is_forgotten_with_it(workers, tmp_path):
-    with workers.lent("", "numpy", case()) as worker:
+    with workers.lent(Home(), "numpy", case()) as worker:
         worker._log.write_text("Fatal Python error: of the case before")
 
-    with workers.lent("", "numpy", case()) as again:
+    with workers.lent(Home(), "numpy", case()) as again:
         assert again._log.read_text() == ""
 
 
 def test_all_workers_end_with_the_pass(ground, tmp_path):
-    with PassWorkers({"": ground}, {"": ground}, tmp_path) as workers:
-        assert workers.spawned("") == ""
-        with workers.lent("", "numpy", case()) as worker:
+    with PassWorkers(
+        {Home(): ground}, {"": ground}, tmp_path, RefereeProcess(ground, ground, tmp_path)
+    ) as workers:
+        assert workers.spawned(Home()) == ""
+        with workers.lent(Home(), "numpy", case()) as worker:
             pid = worker.pid
         assert not gone(pid)
     assert gone(pid)
@@ -130,9 +134,11 @@ def test_all_workers_end_with_the_pass(ground, tmp_path):
 
 def test_where_a_nursery_has_died_workers_are_started_anew(ground, tmp_path):
     home = Nursery(("numpy",), (), ground)
-    with PassWorkers({"": home}, {"": ground}, tmp_path) as workers:
-        assert workers.spawned("") is None
+    with PassWorkers(
+        {Home(): home}, {"": ground}, tmp_path, RefereeProcess(home, ground, tmp_path)
+    ) as workers:
+        assert workers.spawned(Home()) is None
         home.close()
-        assert workers.spawned("") == "it has died"
-        with workers.lent("", "numpy", case("cpu")) as worker:
+        assert workers.spawned(Home()) == "it has died"
+        with workers.lent(Home(), "numpy", case("cpu")) as worker:
             assert worker.alive

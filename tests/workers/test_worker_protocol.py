@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from lnbench.measure import messages
-from lnbench.plan.case import Benchmark, Case, Direction, DType, Work
+from lnbench.measure.shared import Packed
+from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.record.outcome import Agreement, OutputAgreement, Stage
 from lnbench.workers.handle import WorkerError, WorkerHandle
 from lnbench.workers.launcher import Interpreter
@@ -25,27 +26,37 @@ PREPARED = messages.Prepared(
     first_call_s=0.1,
     iterations=3,
     checksum=1 << 31,
-    agreement=AGREEMENT,
     peak_extra_bytes=None,
-    work=Work(10, 20),
     details={"threads": 2, "interpreted": True, "name": "x", "share": 0.5},
 )
+PACKED = Packed(DType.BFLOAT16, (1, 2), b"\0\1\2\3")
+FRESH = messages.Fresh(3, 1 << 31)
 REQUESTS = (
     messages.MakeInputs(CASE, 0, "/folder", True),
-    messages.Prepare(BENCHMARK, "/folder", 2, {"y": 1e-7}, None, 1 << 40),
-    messages.Prepare(BENCHMARK, "/folder", 2, None, 7, None),
-    messages.Verify({}),
+    messages.Compare(BENCHMARK, "/folder/results", True),
+    messages.CompareRows(BENCHMARK, "/folder", {"y": PACKED}, (FRESH, FRESH), {"y": 1e-7}),
+    messages.CompareSets(BENCHMARK, 0, "/folder", "/results", {"y": PACKED}, FRESH),
+    messages.Prepare(BENCHMARK, "/folder", "/results", 2, None, 1 << 40),
+    messages.Prepare(BENCHMARK, "/folder", "", 2, 7, None),
+    messages.Deliver("/results"),
     messages.TakeSample(),
-    messages.Finish(),
-    messages.Check(BENCHMARK, 0, 2),
+    messages.TakeSample(3, FRESH, True),
+    messages.CheckClock(7),
+    messages.CheckMemory((FRESH, FRESH)),
+    messages.Finish("/results"),
+    messages.Check(BENCHMARK, 0, "/folder", "/results", 2),
 )
 REPLIES = (
     messages.InputsMade({"y": 1e-7}),
     PREPARED,
-    messages.Verified(AGREEMENT, 1 << 31),
+    messages.Compared(AGREEMENT),
+    messages.Compared(None, "y is off"),
+    messages.Delivered(1 << 31),
+    messages.ClockChecked(0.02),
+    messages.MemoryChecked((1e-3,), (2e-3,)),
     messages.Sampled(1e-3, 0.5),
-    messages.Finished(1 << 31),
-    messages.Checked((messages.Finding("random", None, "RuntimeError: oh", False),)),
+    messages.Finished(1 << 31, {"y": PACKED}, 3, 2),
+    messages.Checked({0: messages.Finding("random", None, "RuntimeError: oh", False)}),
     messages.Refused(Stage.PREPARE, "no"),
     messages.Refused(Stage.PREPARE, "no such kernel", unsupported=True),
     messages.Sampled(1e-3, 0.5, messages.Reading(1980, 3201, 41, 123.4, "power cap", 0)),
@@ -141,7 +152,7 @@ def test_a_worker_that_says_nothing_uses_no_cpu_after_its_limit(tmp_path):
     with theirs:
         handle = WorkerHandle(Connection(ours.detach()), busy.pid, tmp_path / "log", lambda pid: 0)
         with pytest.raises(WorkerError, match="no answer"):
-            handle.ask(messages.Finish(), messages.Finished, 0.05)
+            handle.ask(messages.Finish("/results"), messages.Finished, 0.05)
         assert busy.wait(timeout=30) == -signal.SIGKILL
         handle.end()
 
@@ -196,8 +207,9 @@ def wait_until(condition):
     ("request_", "answer"),
     [
         (messages.TakeSample(), messages.Sampled),
-        (messages.Finish(), messages.Finished),
-        (messages.Verify({}), messages.Verified),
+        (messages.CheckClock(1), messages.ClockChecked),
+        (messages.Finish("/results"), messages.Finished),
+        (messages.Deliver("/results"), messages.Delivered),
     ],
 )
 def test_a_worker_that_was_not_prepared_refuses_and_goes_on(worker, request_, answer):

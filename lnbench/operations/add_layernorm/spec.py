@@ -109,6 +109,15 @@ class AddLayerNorm(Operation):
         step = kernels.step
         return lambda: step(x, residual, weight, bias, eps, dy, dz)
 
+    def renewable(self, case: Case) -> tuple[str, ...]:
+        """Return x and residual forward, dy and dz backward, all four for a step."""
+        forward, backward = ("x", "residual"), ("dy", "dz")
+        return {
+            Direction.FORWARD: forward,
+            Direction.BACKWARD: backward,
+            Direction.STEP: (*forward, *backward),
+        }[case.direction]
+
     def memory_bytes(self, case: Case) -> int:
         """Return twice the compulsory traffic: inputs, outputs and as much scratch again."""
         return 2 * self.work(case).bytes_moved

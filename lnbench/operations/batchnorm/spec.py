@@ -28,6 +28,7 @@ class BatchNorm(Operation):
         "numpy": "lnbench.operations.batchnorm.numpy",
         "torch": "lnbench.operations.batchnorm.torch",
     }
+    rows_stand_alone = False  # their statistics are those of all
     training: ClassVar[bool] = True
     """Whether the statistics are those of the batch."""
 
@@ -133,4 +134,5 @@ class BatchNormInference(BatchNorm):
 
     name = "batchnorm-inference"
     summary = "Batch Normalization in inference: y; dx, dw, db"
+    rows_stand_alone = True
     training = False

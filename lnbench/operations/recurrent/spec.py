@@ -124,6 +124,10 @@ class Recurrent(Operation):
         step = kernels.step
         return lambda: step(cell, x, parameters, norm, dh)
 
+    def renewable(self, case: Case) -> tuple[str, ...]:
+        """Return x forward, dh backward, both for a step."""
+        return tuple("dh" if name == "dy" else name for name in super().renewable(case))
+
     def memory_bytes(self, case: Case) -> int:
         """Return inputs and outputs, and what each step saves: about eight states a gate.
 

@@ -1,0 +1,236 @@
+"""A kernel of the user's own as a backend: functions of a file, a callable, or a torch module.
+
+The file is run where its routine is made, in a worker. Its functions get the arrays that lnbench
+holds, as they would in their author's code; no frame of ours is in a timed call.
+"""
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lnbench.arrays import own_copy, to_host, to_torch
+from lnbench.backend import (
+    Availability,
+    Available,
+    Backend,
+    BoundRoutine,
+    Details,
+    Routine,
+    Timer,
+    Unavailable,
+)
+from lnbench.kernel_calls import Call, Framework, KernelError, Kernels, bind
+from lnbench.measure.timing import HostTimer, device_timer
+from lnbench.operation import Arrays, Operation
+from lnbench.plan.case import Case, DType
+from lnbench.plan.kernel import PICKLE, Kernel
+
+
+class KernelFile(Backend):
+    """What one file computes."""
+
+    third_party = True
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.name = kernel.name  # type: ignore[misc]  # one class, a name for each file
+        self.framework = kernel.framework  # type: ignore[misc]
+        self.summary = f"your own kernel ({kernel.framework})"  # type: ignore[misc]
+        self.torch_threads = kernel.framework == "torch"  # type: ignore[misc]
+
+    def availability(self, device: str) -> Availability:
+        """Return why not: its framework is not installed, or has no arrays there."""
+        framework = self._kernel.framework
+        if importlib.util.find_spec(framework) is None:
+            return Unavailable(f"{self.name} takes {framework}'s arrays, which is not installed")
+        if framework == "torch":
+            from lnbench.torch_backend import device_problem
+
+            problem = device_problem(device)
+            return Unavailable(problem) if problem else Available()
+        if device.partition(":")[0] != "cpu":
+            whose = "NumPy" if framework == "numpy" else "JAX"
+            return Unavailable(f"{self.name} takes {whose} arrays, here on the CPU: --device cpu")
+        return Available()
+
+    def preload(self) -> None:
+        """Import the framework; the file itself is run in workers only."""
+        importlib.import_module(self._kernel.framework)
+
+    def timer(self, case: Case) -> Timer:
+        """Return the clock of the case's device."""
+        if self._kernel.framework == "torch":
+            return device_timer(case)
+        return HostTimer(case.options.cache)
+
+    def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
+        """Return the call of the file's functions on arrays; raises with words for their author."""
+        arrays, framework = _arrays(self._kernel.framework, case, inputs, threads)
+        kernels = found(_loaded(self._kernel), self._kernel)
+        call = bind(kernels, operation, case, arrays, inputs, framework, self.name)
+        digest = hashlib.sha256(Path(self._kernel.path).read_bytes()).hexdigest()
+        details = {"framework": framework.name, "sha256": digest, **call.details}
+        if framework.name == "jax":
+            return _JaxRoutine(self.name, case, operation, call, arrays, details)
+        return _KernelRoutine(self.name, case, operation, call, arrays, details)
+
+
+class _KernelRoutine(BoundRoutine):
+    """What a user's function returns may be anything: it is looked at before it is taken apart."""
+
+    def __init__(
+        self,
+        name: str,
+        case: Case,
+        operation: Operation,
+        call: Call,
+        arrays: dict[str, Any],
+        details: Details,
+    ) -> None:
+        super().__init__(call.run, call.names, self._host, lambda: details, arrays=arrays)
+        self._name, self._case, self._operation = name, case, operation
+
+    def host(self, results: Any) -> Arrays:
+        """Return the results by name."""
+        return super().host(self._all(results))
+
+    def rows_of(self, results: Any, rows: slice, by_row: Collection[str], *, rest: bool) -> Arrays:
+        """Return host arrays of some rows."""
+        for result in (results := self._all(results)):
+            self._check(result)
+        return super().rows_of(results, rows, by_row, rest=rest)
+
+    def _all(self, results: Any) -> tuple[Any, ...]:
+        """Return the results with None for statistics that are left out; KernelError else."""
+        given = tuple(results) if isinstance(results, tuple | list) else (results,)
+        least = [name for name in self._names if name not in self._operation.statistics]
+        if results is None or not len(least) <= len(given) <= len(self._names):
+            shapes = " and ".join(f"({', '.join(map(str, _shape(each)))})" for each in given)
+            what = "None" if results is None else f"{len(given)} results of shape {shapes}"
+            what = what.replace("1 results", "1 result")
+            all_of = ", ".join(self._names)
+            wanted = (
+                all_of if len(least) == len(self._names) else f"{', '.join(least)}, or {all_of}"
+            )
+            direction = self._case.direction
+            raise KernelError(
+                f"{direction} returned {what}; {self._operation.name}'s {direction} "
+                f"returns {wanted}"
+            )
+        return (*given, *[None] * (len(self._names) - len(given)))
+
+    def _host(self, result: Any) -> Any:
+        self._check(result)
+        return to_host(result) if hasattr(result, "data_ptr") else result
+
+    def _check(self, result: Any) -> None:
+        """Raise where a result is no array of the framework, or lies elsewhere."""
+        if result is None:
+            return
+        own, direction = next(iter((self.arrays or {}).values())), self._case.direction
+        if type(result) is not type(own):
+            kind = f"{type(own).__module__.partition('.')[0]}.{type(own).__name__}"
+            raise KernelError(f"{direction} returned a {type(result).__name__}, not a {kind}")
+        if hasattr(result, "data_ptr") and result.device != own.device:
+            raise KernelError(f"{direction} returned a tensor on {result.device}, not {own.device}")
+
+
+class _JaxRoutine(_KernelRoutine):
+    """JAX's arrays never change: calls read those that stand in for them now."""
+
+    def write(self, name: str, rows: slice, values: Any) -> None:
+        """Put an array with new rows in the place of an input."""
+        assert self.arrays is not None  # noqa: S101  (made with them)
+        self.arrays[name] = self.arrays[name].at[rows].set(values)  # type: ignore[index]
+
+    def _host(self, result: Any) -> Any:
+        import numpy as np
+
+        return np.asarray(result)
+
+
+def _shape(result: Any) -> tuple[int, ...]:
+    return tuple(getattr(result, "shape", ()))
+
+
+def _arrays(
+    framework: str, case: Case, inputs: Arrays, threads: int
+) -> tuple[dict[str, Any], Framework]:
+    """Return the inputs as a framework's arrays, and how others are made."""
+    if framework == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+        take: Callable[[Any], Any] = functools.partial(to_torch, device=case.device)
+        empty_like = torch.empty_like
+    elif framework == "jax":
+        import jax
+
+        if case.dtype is DType.FLOAT64:
+            jax.config.update("jax_enable_x64", True)
+        take, empty_like = jax.numpy.asarray, jax.numpy.empty_like
+    else:
+        import numpy as np
+
+        take, empty_like = own_copy, np.empty_like
+    return {n: take(a) for n, a in inputs.items()}, Framework(framework, take, empty_like)
+
+
+def _loaded(kernel: Kernel) -> Any:
+    """Return the module of a kernel, after running it, or the function that was pickled."""
+    sys.path.insert(0, kernel.folder)
+    if kernel.path.endswith(PICKLE):
+        import cloudpickle
+
+        return cloudpickle.loads(Path(kernel.path).read_bytes())
+    if kernel.module:
+        return importlib.import_module(kernel.module)
+    name = f"lnbench_kernel_{Path(kernel.path).stem}"
+    spec = importlib.util.spec_from_file_location(name, kernel.path)
+    if spec is None or spec.loader is None:
+        raise KernelError(f"{Path(kernel.path).name} is no file of Python's")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pickle, inspect and Triton look there
+    spec.loader.exec_module(module)
+    return module
+
+
+def found(loaded: Any, kernel: Kernel) -> Kernels:
+    """Return the functions of a module, or of what was pickled; KernelError where none will do."""
+    if not isinstance(loaded, ModuleType):
+        return _one(loaded)
+    if kernel.attribute and kernel.attribute not in ("forward", "backward"):
+        try:
+            return _one(getattr(loaded, kernel.attribute))
+        except AttributeError:
+            raise KernelError(f"{kernel.name} is not there once the file has run") from None
+    parts = [getattr(loaded, name, None) for name in ("forward", "backward", "step")]
+    if any(callable(part) for part in parts):
+        return Kernels(*parts)
+    own = {
+        name: value
+        for name, value in vars(loaded).items()
+        if not name.startswith("_")
+        and callable(value)
+        and getattr(value, "__module__", loaded.__name__) == loaded.__name__
+    }
+    if len(own) != 1:
+        names = ", ".join(own) or "none"
+        raise KernelError(f"no forward is defined, nor one function in its place: {names}")
+    return _one(*own.values())
+
+
+def _one(value: Any) -> Kernels:
+    """Return the kernel that one function, callable or class is."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, type) and issubclass(value, torch.nn.Module):
+        return Kernels(module=value)
+    if not callable(value):
+        raise KernelError(f"a {type(value).__name__} cannot be called")
+    return Kernels(forward=value)

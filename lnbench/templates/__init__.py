@@ -1,0 +1,1 @@
+"""Kernels to start from, printed by `lnbench init kernel`; nothing imports them."""

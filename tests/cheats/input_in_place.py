@@ -1,0 +1,15 @@
+"""Normalizes its input in place and returns it."""
+
+import numpy as np
+
+
+def _layer_norm(x, weight, bias, eps):
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(axis=1, keepdims=True)
+    rstd = 1 / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + eps)
+    return (centred * rstd * weight + bias).astype(x.dtype)
+
+
+def forward(x, weight, bias, eps):
+    x[...] = _layer_norm(x, weight, bias, eps)
+    return x

@@ -1,0 +1,176 @@
+"""No kernel that pretends to work gets a time, and each row says what was seen."""
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+HERE = Path(__file__).parent
+STALE = "does not follow from its inputs"
+KEPT = "results are kept from call to call"
+
+SEEN = {
+    "autograd_off": "switched autograd off",
+    "background_thread": f"{STALE}|y is off by",
+    "bias_alone": "y is off by",
+    "cache_by_address": STALE,
+    "cache_by_data_ptr": STALE,
+    "cache_by_fingerprint": STALE,
+    "cache_by_id": STALE,
+    "cache_by_shape": STALE,
+    "cache_by_sum": KEPT,
+    "callers_frame": STALE,
+    "disk_cache": STALE,
+    "executor": STALE,
+    "first_calls_only": STALE,
+    "forked_child": f"{STALE}|y is off by",
+    "half_of_the_rows": "y is off by",
+    "input_in_place": "wrote into x",
+    "inputs_overwritten": "wrote into x",
+    "lazy_array": "returned a Lazy, not a numpy.ndarray",
+    "lazy_tensor": "returned a Lazy, not a torch.Tensor",
+    "memo_and_copy": STALE,
+    "nan_wildcard": "y is off by inf",
+    "narrow_inside": "y is off by",
+    "narrow_output": "y is float16, which is narrower than float32",
+    "other_stream": "needs CUDA|passed|off",
+    "patched_numpy_copy": f"{STALE}|y is off by",
+    "patched_torch_detach": STALE,
+    "pool_of_results": f"{STALE}|impossible",
+    "rows_that_changed": f"{STALE}|{KEPT}",
+    "slow_clock": "replaced time.perf_counter_ns",
+    "slow_clock_of_the_harness": "where .* passed",
+    "slow_first_call": STALE,
+    "slow_timer": "where .* passed",
+    "stale_without_gc": STALE,
+    "stale_y_fresh_statistics": STALE,
+    "statistics_of_the_first_call": STALE,
+    "traced": "set a profiler or tracer",
+    "truncated": "y has the shape 1x512, not 64x512",
+    "truth_from_disk": "y is off by",
+    "view_of_the_input": "shares memory|y is off by|x",
+    "zeros": "y is off by",
+    "zeros_and_a_patched_verifier": "y is off by",
+}
+"""File of a forward → what its row says."""
+
+BACKWARD = {
+    "stale_gradient": f"dx of a timed call {STALE}",
+    "stale_sums": f"d[wb] of a timed call {STALE}",
+    "sums_of_some_rows": "dw is off by",
+}
+READY = {"ready_filled_once": f"{STALE}|y is off by"}
+PLUGINS = {
+    "own-clock": "where .* passed",
+    "foreign-clock": "where .* passed",
+    "lazy-host": f"{STALE}|impossible",
+    "own-truth": "y is off by",
+    "own-limit": "y is off by",
+    "patched-for-all": "switched autograd off|replaced time",
+    "copies": STALE,
+}
+HONEST = sorted(path.stem for path in (HERE / "honest").glob("*.py"))
+
+
+def rows(lnbench, *arguments, tmp_path, check=3, **variables):
+    """Run, and return the rows of the report by backend."""
+    report = tmp_path / "report.json"
+    lnbench("run", *arguments, "-o", report, "--quiet", "--force", check=check, **variables)
+    outcomes = msgspec.json.decode(report.read_bytes())["outcomes"]
+    return {outcome["backend"]: outcome for outcome in outcomes}
+
+
+def files(names, folder="."):
+    return ",".join(str(HERE / folder / f"{name}.py") for name in names)
+
+
+def test_every_file_here_is_tried():
+    assert {path.stem for path in HERE.glob("*.py")} - {"test_cheats"} == {
+        *SEEN,
+        *BACKWARD,
+        *READY,
+    }
+
+
+@pytest.fixture(scope="module")
+def plug_ins():
+    return os.pathsep.join(filter(None, [str(HERE / "plugin"), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.mark.parametrize(
+    ("seen", "more"),
+    [
+        (SEEN, ("--direction", "forward")),
+        (BACKWARD, ("--direction", "backward")),
+        (READY, ("--direction", "forward", "--outputs", "ready")),
+    ],
+    ids=["forward", "backward", "ready"],
+)
+def test_no_file_that_pretends_gets_a_time(lnbench, tmp_path, seen, more):
+    found = rows(
+        lnbench, "-b", files(seen), "--shape", "64x512", "--passes", "2", *more, tmp_path=tmp_path
+    )
+
+    assert found.pop("copy")["kind"] == "measured"
+    assert {name: row["kind"] for name, row in found.items()} == dict.fromkeys(seen, "failed")
+    for name, words in seen.items():
+        assert_says(found[name]["error"], words, name)
+
+
+def assert_says(error, words, name):
+    assert re.search(words, error), (name, error)
+
+
+def test_no_plug_in_that_pretends_gets_a_time_or_reaches_another_row(lnbench, tmp_path, plug_ins):
+    names = ",".join([*PLUGINS, "torch-eager", "numpy"])
+    found = rows(
+        lnbench,
+        *("-b", names, "--shape", "64x512", "--direction", "forward", "--passes", "2"),
+        tmp_path=tmp_path,
+        PYTHONPATH=plug_ins,
+    )
+
+    for name, words in PLUGINS.items():
+        assert found[name]["kind"] == "failed", (name, found[name])
+        assert_says(found[name]["error"], words, name)
+    for name in ("torch-eager", "numpy", "copy"):
+        assert found[name]["kind"] == "measured"
+
+
+@pytest.mark.parametrize("direction", ["forward", "step"])
+def test_honest_kernels_are_timed_and_nothing_is_said_of_them(lnbench, tmp_path, direction):
+    found = rows(
+        lnbench,
+        *("-b", files(HONEST, "honest"), "--shape", "64x512", "--passes", "3"),
+        *("--direction", direction),
+        tmp_path=tmp_path,
+        check=0,
+    )
+
+    assert "failed" not in {row["kind"] for row in found.values()}
+    measured = {name: row for name, row in found.items() if row["kind"] == "measured"}
+    wanted = HONEST if direction == "forward" else ["autograd_function", "functional", "module"]
+    assert set(measured) == {*wanted, "copy"}
+    assert all("caveats" not in row or not row["caveats"] for row in measured.values())
+
+
+def test_a_comparison_times_no_pretender_either(lnbench, tmp_path):
+    done = lnbench(
+        *("ab", "torch-eager", HERE / "memo_and_copy.py", "--shape", "64x512"),
+        *("--direction", "forward", "--max-time", "20"),
+        check=3,
+    )
+
+    assert STALE in done.stdout.replace("\n", " ").replace("  ", " ") + done.stderr
+
+
+def test_a_check_sees_what_is_kept_of_an_earlier_call(lnbench):
+    done = lnbench(
+        *("check", "-b", files(["memo_and_copy", "cache_by_id"])),
+        *("--shape", "64x512", "--direction", "forward"),
+        check=3,
+    )
+
+    assert done.stderr.count(STALE) == 2
