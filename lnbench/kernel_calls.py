@@ -203,6 +203,7 @@ class _Binder(NamedTuple):
 
         Where `places` are given, they stand for the results.
         """
+        import numpy as np
 
         def forward(*_: Any, **__: Any) -> tuple[Any, ...]:
             names = self._forward_names()
@@ -218,7 +219,10 @@ class _Binder(NamedTuple):
             case = _turned(self.case, Direction.FORWARD)
             truths = self.operation.reference(case, self.inputs)
             exact = numpy_dtype(case.dtype.accumulator)
-            true = [truths[name].values.astype(exact) for name in rest]
+            none = np.zeros(case.rows)  # of no columns there is no mean
+            true = [
+                (truths[name].values if name in truths else none).astype(exact) for name in rest
+            ]
             return (*results, *map(self.framework.take, true))
 
         return forward

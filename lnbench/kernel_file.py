@@ -8,10 +8,8 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from lnbench.arrays import own_copy, to_host, to_torch
@@ -25,11 +23,12 @@ from lnbench.backend import (
     Timer,
     Unavailable,
 )
-from lnbench.kernel_calls import Call, Framework, KernelError, Kernels, bind
+from lnbench.kernel_calls import Call, Framework, KernelError, bind
+from lnbench.kernel_loading import kernels_in, loaded
 from lnbench.measure.timing import HostTimer, device_timer
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, DType
-from lnbench.plan.kernel import PICKLE, Kernel
+from lnbench.plan.kernel import Kernel
 
 
 class KernelFile(Backend):
@@ -72,7 +71,7 @@ class KernelFile(Backend):
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return the call of the file's functions on arrays; raises with words for their author."""
         arrays, framework = _arrays(self._kernel.framework, case, inputs, threads)
-        kernels = found(_loaded(self._kernel), self._kernel)
+        kernels = kernels_in(loaded(self._kernel), self._kernel)
         call = bind(kernels, operation, case, arrays, inputs, framework, self.name)
         digest = hashlib.sha256(Path(self._kernel.path).read_bytes()).hexdigest()
         details = {"framework": framework.name, "sha256": digest, **call.details}
@@ -142,7 +141,29 @@ class _KernelRoutine(BoundRoutine):
 
 
 class _JaxRoutine(_KernelRoutine):
-    """JAX's arrays never change: calls read those that stand in for them now."""
+    """JAX's arrays never change: calls read those that stand in for them now, and wait."""
+
+    def __init__(
+        self,
+        name: str,
+        case: Case,
+        operation: Operation,
+        call: Call,
+        arrays: dict[str, Any],
+        details: Details,
+    ) -> None:
+        import jax
+
+        names = {id(array): name for name, array in arrays.items()}
+        bound: functools.partial[Any] = functools.partial(call.run)
+        function, keywords = bound.func, bound.keywords
+        slots = [(names.get(id(value)), value) for value in bound.args]
+
+        def run() -> Any:
+            given = [value if slot is None else arrays[slot] for slot, value in slots]
+            return jax.block_until_ready(function(*given, **keywords))
+
+        super().__init__(name, case, operation, call._replace(run=run), arrays, details)
 
     def write(self, name: str, rows: slice, values: Any) -> None:
         """Put an array with new rows in the place of an input."""
@@ -180,57 +201,3 @@ def _arrays(
 
         take, empty_like = own_copy, np.empty_like
     return {n: take(a) for n, a in inputs.items()}, Framework(framework, take, empty_like)
-
-
-def _loaded(kernel: Kernel) -> Any:
-    """Return the module of a kernel, after running it, or the function that was pickled."""
-    sys.path.insert(0, kernel.folder)
-    if kernel.path.endswith(PICKLE):
-        import cloudpickle
-
-        return cloudpickle.loads(Path(kernel.path).read_bytes())
-    if kernel.module:
-        return importlib.import_module(kernel.module)
-    name = f"lnbench_kernel_{Path(kernel.path).stem}"
-    spec = importlib.util.spec_from_file_location(name, kernel.path)
-    if spec is None or spec.loader is None:
-        raise KernelError(f"{Path(kernel.path).name} is no file of Python's")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pickle, inspect and Triton look there
-    spec.loader.exec_module(module)
-    return module
-
-
-def found(loaded: Any, kernel: Kernel) -> Kernels:
-    """Return the functions of a module, or of what was pickled; KernelError where none will do."""
-    if not isinstance(loaded, ModuleType):
-        return _one(loaded)
-    if kernel.attribute and kernel.attribute not in ("forward", "backward"):
-        try:
-            return _one(getattr(loaded, kernel.attribute))
-        except AttributeError:
-            raise KernelError(f"{kernel.name} is not there once the file has run") from None
-    parts = [getattr(loaded, name, None) for name in ("forward", "backward", "step")]
-    if any(callable(part) for part in parts):
-        return Kernels(*parts)
-    own = {
-        name: value
-        for name, value in vars(loaded).items()
-        if not name.startswith("_")
-        and callable(value)
-        and getattr(value, "__module__", loaded.__name__) == loaded.__name__
-    }
-    if len(own) != 1:
-        names = ", ".join(own) or "none"
-        raise KernelError(f"no forward is defined, nor one function in its place: {names}")
-    return _one(*own.values())
-
-
-def _one(value: Any) -> Kernels:
-    """Return the kernel that one function, callable or class is."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, type) and issubclass(value, torch.nn.Module):
-        return Kernels(module=value)
-    if not callable(value):
-        raise KernelError(f"a {type(value).__name__} cannot be called")
-    return Kernels(forward=value)

@@ -32,10 +32,10 @@ def takes(function: Callable[..., Any], arguments: Sequence[Any]) -> int:
     if names is None:
         return len(arguments)
     own = parameters(function) or []
-    return len(own) + ("has_bias" in names)
+    return len(own) + ("has_bias" in names) + ("known" in names)
 
 
-def parameter_names(operation: Operation, function: str, most: int) -> list[str]:
+def parameter_names(operation: Operation, function: str, most: int | None = None) -> list[str]:
     """Return what lnbench's own kernel of an operation calls its parameters, less the extras."""
     for path in operation.kernels.values():
         try:

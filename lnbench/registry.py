@@ -24,10 +24,17 @@ KERNELS = "LNBENCH_KERNELS"
 SPEED_LIMIT = "copy"
 """The backend that is measured in every case, whatever was asked for."""
 
-_kernels: dict[str, Kernel] = {
-    kernel.name: kernel
-    for kernel in msgspec.json.decode(os.environ.get(KERNELS, "[]"), type=list[Kernel])
-}
+
+def _of_environment() -> dict[str, Kernel]:
+    """Return the kernels that a session has told this worker of."""
+    try:
+        told = msgspec.json.decode(os.environ.get(KERNELS, "[]"), type=list[Kernel])
+    except msgspec.DecodeError:  # not by a session
+        return {}
+    return {kernel.name: kernel for kernel in told}
+
+
+_kernels = _of_environment()
 
 
 @cache

@@ -45,12 +45,26 @@ def list_backends(
 
 
 @list_app.command("operations")
-def list_operations(format_: Annotated[str, options.OPTIONS["format"]] = "table") -> None:
+def list_operations(
+    format_: Annotated[str, options.OPTIONS["format"]] = "table",
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            envvar="LNBENCH_VERBOSE",
+            help="How a kernel of your own is called, and what it returns.",
+        ),
+    ] = False,
+) -> None:
     """List the operations, and the frameworks that they bring kernels for."""
     from lnbench import registry
 
-    rows = [_operation_row(name) for name in registry.operation_names()]
-    _show(("operation", "what", "kernels for"), rows, format_)
+    names = registry.operation_names()
+    if verbose:
+        rows = [row for name in names for row in _signatures(name)]
+        _show(("operation", "function", "returns"), rows, format_)
+        return
+    _show(("operation", "what", "kernels for"), [_operation_row(name) for name in names], format_)
 
 
 @list_app.command("suites")
@@ -95,3 +109,22 @@ def _operation_row(name: str) -> tuple[str, str, str]:
     except PluginError as error:
         return name, error.message, ""
     return name, loaded.summary, ", ".join(sorted(loaded.kernels))
+
+
+def _signatures(name: str) -> list[tuple[str, ...]]:
+    """Return how the functions of a kernel are called and what they return, by direction."""
+    from lnbench import registry
+    from lnbench.kernel_signatures import parameter_names
+    from lnbench.plan.case import Case, Direction, DType
+
+    try:
+        operation = registry.operation(name)
+    except PluginError as error:
+        return [(name, error.message, "")]
+    found: list[tuple[str, ...]] = []
+    for direction in Direction:
+        taken = parameter_names(operation, direction)
+        if taken:
+            results = operation.outputs(Case(name, direction, (2, 3, 4), DType.FLOAT32, "cpu"))
+            found.append((name, f"{direction}({', '.join(taken)})", ", ".join(results)))
+    return found

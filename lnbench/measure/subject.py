@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from lnbench import registry
-from lnbench.backend import Backend, Routine
+from lnbench.backend import Backend, Details, Routine
 from lnbench.measure import messages, sampling, shared, state, verify
 from lnbench.measure.aliasing import (
     refuse_changed_inputs,
@@ -101,7 +101,7 @@ class Subject:
             iterations=self._iterations,
             checksum=digest,
             peak_extra_bytes=peak,
-            details=dict(self._routine.details()) | self._clock_details(),
+            details=plain(self._routine.details()) | self._clock_details(),
             clock=self._timer.clock if isinstance(self._timer, CudaTimer) else "",
             watched=watched,
         )
@@ -212,6 +212,14 @@ class Subject:
 
     def _clock_details(self) -> dict[str, Scalar]:
         return dict(self._timer.details()) if isinstance(self._timer, _CLOCKS) else {}
+
+
+def plain(details: Details) -> dict[str, Scalar]:
+    """Return what a routine says of itself with NumPy's numbers as Python's."""
+    return {
+        str(name): value.item() if hasattr(value, "item") else value
+        for name, value in details.items()
+    }
 
 
 def make_routine(

@@ -7,7 +7,7 @@ said from its text alone: it is run in workers only.
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -58,27 +58,34 @@ def kernels(words: Iterable[str], installed: Collection[str]) -> dict[str, Kerne
         installed: names of backends, which no kernel may have.
     """
     found = {word: _kernel(word) for word in dict.fromkeys(words) if is_kernel(word)}
-    for name in {kernel.name for kernel in found.values()}:
-        alike = {word: kernel for word, kernel in found.items() if kernel.name == name}
-        if len({(each.path, each.attribute) for each in alike.values()}) > 1:
-            for word, kernel in alike.items():
-                longer = _name(f"{Path(kernel.path).parent.name}-{name}")
-                found[word] = msgspec.structs.replace(kernel, name=longer)
-    names = [kernel.name for kernel in found.values()]
-    for word, kernel in found.items():
-        if kernel.name in installed:
+    for name, alike in _by_name(found).items():
+        if len(alike) > 1:
+            for word in alike:
+                longer = _name(f"{Path(found[word].path).parent.name}-{name}")
+                found[word] = msgspec.structs.replace(found[word], name=longer)
+    for name, alike in _by_name(found).items():
+        if name in installed:
             raise ConfigError(
-                f"{word} would be called '{kernel.name}', as an installed backend is",
+                f"{alike[0]} would be called '{name}', as an installed backend is",
                 "give its file another name",
             )
-        if names.count(kernel.name) > 1 and len({k.path for k in found.values()}) > 1:
-            same = [w for w, k in found.items() if k.name == kernel.name and k != kernel]
-            if same:
-                raise ConfigError(
-                    f"{word} and {same[0]} would both be called '{kernel.name}'",
-                    "give one of the files another name",
-                )
+        if len(alike) > 1:
+            raise ConfigError(
+                f"{' and '.join(alike)} would both be called '{name}'",
+                "give one of the files another name",
+            )
     return found
+
+
+def _by_name(found: Mapping[str, Kernel]) -> dict[str, list[str]]:
+    """Return the words by the name of their kernel, one word for each kernel."""
+    words: dict[Kernel, str] = {}
+    for word, kernel in found.items():
+        words.setdefault(kernel, word)
+    named: dict[str, list[str]] = {}
+    for kernel, word in words.items():
+        named.setdefault(kernel.name, []).append(word)
+    return named
 
 
 def _kernel(word: str) -> Kernel:

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lnbench.measure.referee import Referee
     from lnbench.measure.subject import Subject
 
+_PACKAGE = Path(__file__).parents[1]
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -40,7 +42,15 @@ class Worker:
                 request = messages.decode_request(connection.recv_bytes())
             except (EOFError, OSError):
                 return
-            connection.send_bytes(messages.encode(self._answer(request)))
+            connection.send_bytes(self._encoded(self._answer(request)))
+
+    def _encoded(self, reply: Reply) -> bytes:
+        """Return an answer as it is sent; of one that cannot be, what a plug-in put in it."""
+        try:
+            return messages.encode(reply)
+        except (TypeError, ValueError, OverflowError) as error:  # half a surrogate is a ValueError
+            words = f"what it says of itself cannot be sent: {_last_words(error)}"
+            return messages.encode(messages.Refused(self._stage, words))
 
     def _answer(self, request: Request) -> Reply:
         try:
@@ -48,7 +58,7 @@ class Worker:
         # Whatever a plug-in raises, SystemExit too, becomes its row's last words.
         except BaseException as error:  # noqa: BLE001
             if isinstance(error, UnsupportedError):
-                return messages.Refused(self._stage, str(error), unsupported=True)
+                return messages.Refused(self._stage, _text(error), unsupported=True)
             return messages.Refused(self._stage, _last_words(error))
 
     def _dispatch(self, request: Request) -> Reply:
@@ -178,8 +188,27 @@ def _limit_memory(size: int | None) -> None:
 
 
 def _last_words(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text[:400]}"
+    return f"{type(error).__name__}: {_text(error)[:400]}{_place(error)}"
+
+
+def _text(error: BaseException) -> str:
+    """Return what an exception says, in characters that every file can hold."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  (a plug-in's exception may not even say what it is)
+        text = "it cannot say what is wrong"
+    return text.encode("utf-8", "replace").decode() or "no message"
+
+
+def _place(error: BaseException) -> str:
+    """Return where in a file that is neither lnbench's nor installed an exception was raised."""
+    own = (str(_PACKAGE), *map(str, (sys.prefix, sys.base_prefix)), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if not frame.filename.startswith(own)]
+    if not outside or isinstance(error, SystemExit):
+        return ""
+    last = outside[-1]
+    return f" ({Path(last.filename).name}, line {last.lineno})"
 
 
 if __name__ == "__main__":

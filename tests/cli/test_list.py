@@ -81,6 +81,14 @@ def test_suites_are_those_of_the_folder(lnbench, tmp_path):
     assert mine == {"mine": {"suite": "mine", "grids": "2", "from": "benchmarks.yaml"}}
 
 
+def test_operations_say_how_a_kernel_is_called_and_what_it_returns(lnbench):
+    found = json.loads(lnbench("list", "operations", "--verbose", "--format", "json").stdout)
+    said = {(row["operation"], row["function"]): row["returns"] for row in found}
+    assert said["layernorm", "forward(x, weight, bias, eps)"] == "y, mean, rstd"
+    assert said["rmsnorm", "backward(dy, x, rstd, weight)"] == "dx, dw"
+    assert said["add-layernorm", "forward(x, residual, weight, bias, eps)"] == "y, z, mean, rstd"
+
+
 @pytest.mark.parametrize("what", ["operations", "suites"])
 def test_names_stand_in_a_table_and_in_markdown(lnbench, what):
     assert lnbench("list", what).stdout.splitlines()[1].startswith(what.removesuffix("s"))

@@ -39,7 +39,7 @@ def by_backend(session):
         ("segfaults", Stage.PREPARE, "killed by SIGSEGV"),
         ("hangs", Stage.PREPARE, "no answer within 2 s"),
         ("hungry", Stage.PREPARE, "MemoryError"),
-        ("drifts", Stage.VERIFY, "y is off by 0.1"),
+        ("drifts", Stage.VERIFY, "y of a timed call does not follow from its inputs"),
         ("stale", Stage.VERIFY, "shares memory"),
         ("unloadable", Stage.PREPARE, "libmissing.so is missing"),
     ],
