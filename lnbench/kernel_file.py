@@ -8,7 +8,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class KernelFile(Backend):
         digest = hashlib.sha256(Path(self._kernel.path).read_bytes()).hexdigest()
         details = {"framework": framework.name, "sha256": digest, **call.details}
         if framework.name == "jax":
+            call = _reading(call, arrays)
             return _JaxRoutine(self.name, case, operation, call, arrays, details)
         return _KernelRoutine(self.name, case, operation, call, arrays, details)
 
@@ -141,29 +142,7 @@ class _KernelRoutine(BoundRoutine):
 
 
 class _JaxRoutine(_KernelRoutine):
-    """JAX's arrays never change: calls read those that stand in for them now, and wait."""
-
-    def __init__(
-        self,
-        name: str,
-        case: Case,
-        operation: Operation,
-        call: Call,
-        arrays: dict[str, Any],
-        details: Details,
-    ) -> None:
-        import jax
-
-        names = {id(array): name for name, array in arrays.items()}
-        bound: functools.partial[Any] = functools.partial(call.run)
-        function, keywords = bound.func, bound.keywords
-        slots = [(names.get(id(value)), value) for value in bound.args]
-
-        def run() -> Any:
-            given = [value if slot is None else arrays[slot] for slot, value in slots]
-            return jax.block_until_ready(function(*given, **keywords))
-
-        super().__init__(name, case, operation, call._replace(run=run), arrays, details)
+    """JAX's arrays never change: calls read those that stand in for them now."""
 
     def write(self, name: str, rows: slice, values: Any) -> None:
         """Put an array with new rows in the place of an input."""
@@ -174,6 +153,22 @@ class _JaxRoutine(_KernelRoutine):
         import numpy as np
 
         return np.asarray(result)
+
+
+def _reading(call: Call, arrays: Mapping[str, Any]) -> Call:
+    """Return a call that takes each input from `arrays` anew, and ends when JAX has ended."""
+    import jax
+
+    names = {id(array): name for name, array in arrays.items()}
+    bound: functools.partial[Any] = functools.partial(call.run)
+    function, keywords = bound.func, bound.keywords
+    slots = [(names.get(id(value)), value) for value in bound.args]
+
+    def run() -> Any:
+        given = [value if slot is None else arrays[slot] for slot, value in slots]
+        return jax.block_until_ready(function(*given, **keywords))
+
+    return call._replace(run=run)
 
 
 def _shape(result: Any) -> tuple[int, ...]:
