@@ -206,8 +206,9 @@ class Finish(msgspec.Struct, frozen=True, tag=True):
 
     count_kernels: bool = False
     """Whether the kernels of a call are wanted; the profiler slows what comes after it."""
-    compare_memory: bool = False
-    """Whether one more call must leave the results of the call before it alone."""
+    look_closely: bool = False
+    """Whether one more call must leave alone the results of the one before, and the process is to
+    be as it was."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):

@@ -181,8 +181,8 @@ class Block:
                 row.fail(Stage.MEASURE, problem)
                 return
             unknown = self._case.device_type != "cpu" and "kernels" not in row.details
-            memory = looked and not registry.is_limit(row.benchmark.backend)
-            request = messages.Finish(str(taker.results), unknown, memory)
+            closely = looked and not registry.is_limit(row.benchmark.backend)
+            request = messages.Finish(str(taker.results), unknown, closely)
             finished = worker.ask(request, messages.Finished, self._limit_s)
             worker.stop()
             if finished.kernels is not None:

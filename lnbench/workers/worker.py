@@ -111,8 +111,10 @@ class Worker:
                 return check(request)
 
     def _prepare(self, request: messages.Prepare) -> messages.Prepared:
+        from lnbench.measure import state
         from lnbench.measure.subject import Subject
 
+        state.remember()
         self._stage = Stage.PREPARE
         _limit_memory(request.memory_bytes)
         self._subject = Subject(request)
