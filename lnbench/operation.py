@@ -78,8 +78,11 @@ class Operation(ABC):
     kernels: ClassVar[Mapping[str, str]] = {}
     """Framework → module with its kernels, imported on first use."""
 
-    rows_stand_alone: ClassVar[bool] = True
+    rows_are_cases: ClassVar[bool] = True
     """Whether a row of a case is a smaller case by itself, as `check` takes it."""
+
+    rows_stand_alone: ClassVar[bool] = True
+    """Whether what belongs to a row follows from that row alone."""
 
     statistics: ClassVar[frozenset[str]] = frozenset({"mean", "rstd"})
     """Outputs of forward that a kernel of another author need not return."""

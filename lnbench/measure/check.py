@@ -188,7 +188,7 @@ def _any_batch(
     place = slice(rows // 2, rows // 2 + 1)
     if (
         rows <= 1
-        or not operation.rows_stand_alone
+        or not operation.rows_are_cases
         or backend.bulk(operation, hostile.case) is not None
     ):
         return None

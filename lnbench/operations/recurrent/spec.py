@@ -27,7 +27,7 @@ class Recurrent(Operation):
     normalized: ClassVar[bool]
     """Whether its summed inputs are normalized."""
 
-    rows_stand_alone = False  # a time step needs those before it
+    rows_are_cases = rows_stand_alone = False  # a time step needs those before it
     kernels = {  # noqa: RUF012  (read-only by the interface's type)
         "numpy": "lnbench.operations.recurrent.numpy",
         "torch": "lnbench.operations.recurrent.torch",
