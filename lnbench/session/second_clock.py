@@ -116,13 +116,15 @@ def _contradiction(said_s: float, passed_s: float, cpu_s: float, threads: int) -
 def _memory_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) -> str:
     """Return that calls on new values take longer than calls on the same ones again."""
     new = tuple(_fresh(case.rows, rng, whole=True) for _ in range(_PAIRS))
+    alike = 0
     for _ in range(_TRIES):
         request = messages.CheckMemory(new)
         found = taker.worker.ask(request, messages.MemoryChecked, limit_s)
         taker.worker.stop()
         sides = found.new_s, found.same_s
         shortest, typical = ([how(side) for side in sides] for how in (min, statistics.median))
-        if min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO:
+        alike += min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO
+        if alike == 2:  # noqa: PLR2004  (one may be, on a machine that others keep busy)
             return ""
     return (
         f"a call takes {format_time(typical[0])} after a row of its inputs is new, and "
