@@ -12,7 +12,7 @@ from lnbench.measure.shared import Packed
 from lnbench.plan.case import Benchmark, Case
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 8
+PROTOCOL = 9
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float
@@ -156,6 +156,9 @@ class TakeSample(msgspec.Struct, frozen=True, tag=True):
     """What the inputs are given before it; None leaves them."""
     last: bool = False
     """Whether it is the last of its process: then results that belong to no row are kept too."""
+    at_once: bool = False
+    """Whether nothing precedes the calls, neither untimed ones nor flushes: the session times them
+    too."""
 
 
 class Sampled(msgspec.Struct, frozen=True, tag=True):
@@ -169,12 +172,6 @@ class Sampled(msgspec.Struct, frozen=True, tag=True):
     """What the device's own counters said right after it; None where they cannot be read."""
     spent_s: float = 0.0
     """Seconds of the host that it took, with the untimed calls before it."""
-
-
-class CheckClock(msgspec.Struct, frozen=True, tag=True):
-    """Ask for calls timed together, beside which the session looks at its own clock."""
-
-    iterations: int
 
 
 class CheckMemory(msgspec.Struct, frozen=True, tag=True):
@@ -191,11 +188,19 @@ class MemoryChecked(msgspec.Struct, frozen=True, tag=True):
     same_s: tuple[float, ...]
 
 
-class ClockChecked(msgspec.Struct, frozen=True, tag=True):
-    """What the clock of the worker said."""
+class Inspect(msgspec.Struct, frozen=True, tag=True):
+    """Ask what the process is made of, by code that was not in it before."""
 
-    seconds: float
-    """Of all calls together."""
+    source: str
+    """Text of `inspection.py`."""
+    modules: tuple[str, ...] = ()
+    """To be imported first, so that they can be compared."""
+
+
+class Inspected(msgspec.Struct, frozen=True, tag=True):
+    """What `describe` of that text returned."""
+
+    words: dict[str, str]
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True):
@@ -207,8 +212,7 @@ class Finish(msgspec.Struct, frozen=True, tag=True):
     count_kernels: bool = False
     """Whether the kernels of a call are wanted; the profiler slows what comes after it."""
     look_closely: bool = False
-    """Whether one more call must leave alone the results of the one before, and the process is to
-    be as it was."""
+    """Whether one more call must leave alone the results of the one before."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
@@ -311,8 +315,8 @@ Request = (
     | Prepare
     | Deliver
     | TakeSample
-    | CheckClock
     | CheckMemory
+    | Inspect
     | Finish
     | Rest
     | Check
@@ -323,8 +327,8 @@ Reply = (
     | Prepared
     | Delivered
     | Sampled
-    | ClockChecked
     | MemoryChecked
+    | Inspected
     | Finished
     | Rested
     | Checked

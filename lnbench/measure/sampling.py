@@ -13,7 +13,6 @@ from typing import Any
 from lnbench.backend import Timer
 from lnbench.measure.cuda_timing import CudaTimer
 from lnbench.measure.timing import HostTimer
-from lnbench.plan.case import Cache
 
 WARM_UP_S = 5e-4
 """How long a hot sample is preceded by untimed calls, of which there is at least one."""
@@ -26,16 +25,17 @@ def take_sample(
     run: Callable[[], object],
     timer: Timer,
     iterations: int,
-    cache: Cache,
+    *,
+    warm: bool,
     renew: Callable[[], None] = lambda: None,
 ) -> tuple[float, float, Any]:
     """Return seconds and page faults per iteration of one sample, and the last call's results.
 
-    Untimed calls come before a hot sample: while the process was stopped, others used the caches.
-    `renew` comes after them.
+    Where it is to be `warm`, untimed calls come first: while the process was stopped, others used
+    the caches. `renew` comes after them.
     """
     with no_collection():
-        if cache is Cache.HOT:
+        if warm:
             warm_up(run, timer)
         renew()
         before = _faults()

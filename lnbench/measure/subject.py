@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from lnbench import registry
-from lnbench.backend import Backend, Details, Routine
-from lnbench.measure import messages, sampling, shared, state, verify
+from lnbench.backend import Backend, Details, Routine, Timer
+from lnbench.measure import messages, sampling, shared, verify
 from lnbench.measure.aliasing import (
     refuse_changed_inputs,
     refuse_inputs_memory,
@@ -21,7 +21,6 @@ from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
 from lnbench.measure.telemetry import Telemetry
 from lnbench.measure.timing import HostTimer, iterations_for
-from lnbench.measure.verify import WrongResultError
 from lnbench.measure.watch import Watch
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Cache, Case, Output
@@ -73,7 +72,6 @@ class Subject:
 
     def ready(self, request: messages.Prepare) -> messages.Prepared:
         """Hand the first outputs to the referee, then find how many calls make a sample."""
-        self._refuse_changes()
         outputs = dict(self._routine.host(self._first))
         verify.refuse_elements(outputs)
         digest = verify.checksum(outputs)
@@ -114,7 +112,8 @@ class Subject:
         if not self._warm:
             self._warm_up()
             self._warm = True
-        calls, cache = request.iterations or self._iterations, self.case.options.cache
+        calls, hot = request.iterations or self._iterations, self.case.options.cache is Cache.HOT
+        timer = self._hot_timer() if request.at_once else self._timer
         routine, new = self._turns[-1] if self._turns else self._routine, request.fresh
 
         def renew() -> None:
@@ -123,7 +122,9 @@ class Subject:
 
         def take() -> tuple[tuple[float, float, Any], float]:
             return sampling.stopwatch(
-                lambda: sampling.take_sample(self._timed, self._timer, calls, cache, renew)
+                lambda: sampling.take_sample(
+                    self._timed, timer, calls, warm=hot and not request.at_once, renew=renew
+                )
             )
 
         ((seconds, faults, results), spent_s), reading = self._telemetry.watched(take)
@@ -131,12 +132,9 @@ class Subject:
             self._watch.keep(routine, results, new, last=request.last)
         return messages.Sampled(seconds, faults, reading, spent_s)
 
-    def check_clock(self, request: messages.CheckClock) -> messages.ClockChecked:
-        """Time calls with hot operands, beside which the session looks at its own clock."""
+    def _hot_timer(self) -> Timer:
         options = msgspec.structs.replace(self.case.options, cache=Cache.HOT)
-        timer = self._backend.timer(msgspec.structs.replace(self.case, options=options))
-        with sampling.no_collection():
-            return messages.ClockChecked(timer.time(self._timed, request.iterations))
+        return self._backend.timer(msgspec.structs.replace(self.case, options=options))
 
     def check_memory(self, request: messages.CheckMemory) -> messages.MemoryChecked:
         """Time single calls on new values, each followed by one on the same written once more."""
@@ -154,8 +152,6 @@ class Subject:
 
     def finish(self, request: messages.Finish) -> messages.Finished:
         """Return the digest of one more call's outputs, and how many kernels a call launches."""
-        if request.look_closely:
-            self._refuse_changes()
         kept = self._watch.deliver(Path(request.results))
         results = self._routine.run()
         outputs = self._routine.host(results)
@@ -173,15 +169,14 @@ class Subject:
         shared.write(Path(results), outputs)
         return messages.Delivered(verify.checksum(outputs))
 
+    def parts(self) -> tuple[object, ...]:
+        """Return lnbench's own objects that a measurement passes through."""
+        return (self, self._watch, *(each for each in (self._timer,) if isinstance(each, _CLOCKS)))
+
     def close(self) -> None:
         """Let go of what the routines took beside their arrays."""
         for routine in (self._routine, *self._turns):
             routine.close()
-
-    def _refuse_changes(self) -> None:
-        """Raise where the process is not as it was: times and results rest on that."""
-        if what := state.changed():
-            raise WrongResultError(f"{self._backend.name} {what}")
 
     def _made(self) -> Routine:
         return make_routine(self._backend, self._operation, self.case, self._inputs, self._threads)

@@ -7,7 +7,9 @@ import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from lnbench import registry
 from lnbench.measure import messages
 from lnbench.measure.limits import impossible
 from lnbench.plan.case import Case
@@ -26,6 +28,10 @@ _MOST_CALLS = 2000
 _TRIES = 5  # on a machine that others keep busy one may contradict
 _SLACK_S = 1.5e-3  # what a message, its answer and a process that wakes may take
 _SLACK_SHARE = 0.25
+_SINGLES = 8  # calls that are asked for one at a time
+_SINGLE_SLACK_S = 5e-4
+_COPY_S = 5e-8  # an element of a row
+_CLAIM_TIMES = 1.6  # longer than its longest sample, for the machine may be slower by now
 _NEVER_TIMES = 2  # of what a clock says can pass for want of a CPU alone, in every try
 _PAIRS = 15  # of calls on new values and on the same again
 _SHOWN_RATIO = 1.3  # of the shortest and of the median, in every try: noise has stayed below 1.1
@@ -47,7 +53,7 @@ class Taker:
     new: list[messages.Fresh] = field(default_factory=list)
     """What its inputs were given, sample by sample."""
 
-    def fresh(self, rows: int, rng: random.Random, *, last: bool) -> messages.Fresh:
+    def fresh(self, rows: int, rng: random.Random, *, last: bool = False) -> messages.Fresh:
         """Return what the inputs are given before the next sample; all of a row at the last."""
         self.new.append(_fresh(rows, rng, whole=last or rng.random() < _WHOLE_SHARE))
         return self.new[-1]
@@ -69,52 +75,82 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     times = taker.row.samples[-1].values()
     if case.device_type != "cpu" or not times:
         return ""
-    time_s = min(sample.time_s for sample in times)
-    calls = max(1, min(_MOST_CALLS, int(_STRETCH_S / time_s)))
-    for _ in range(_TRIES):
-        if not (problem := _contradiction(*_look(taker, calls, limit_s), taker.threads)):
-            break
-    else:
-        return problem
+    shortest_s, claimed_s = (how(sample.time_s for sample in times) for how in (min, max))
+    calls = max(1, min(_MOST_CALLS, int(_STRETCH_S / shortest_s)))
+    stretch = _Stretch(calls, claimed_s * calls, _SLACK_S)
+    # What is new in a row, and what came of it, are copied beside a single call.
+    single = _Stretch(1, claimed_s, _SINGLE_SLACK_S + _COPY_S * case.columns)
+    for each, times_asked in ((stretch, 1), (single, _SINGLES)):
+        for _ in range(_TRIES):
+            looks = [_look(taker, each.calls, case, limit_s, rng) for _ in range(times_asked)]
+            if not (problem := each.contradiction(min(looks), taker.threads)):
+                break
+        else:
+            return problem
     # A sample of one call has no earlier one on its new values that it could have kept.
     if not taker.row.watched or taker.row.iterations == 1:
         return ""
     return _memory_problem(taker, case, limit_s, rng)
 
 
-def _look(taker: Taker, calls: int, limit_s: float) -> tuple[float, float, float]:
-    """Return the seconds that calls took: by the worker, by the session, and of its CPUs.
+class _Look(NamedTuple):
+    """Calls that were timed together, twice: by the worker and from outside."""
+
+    passed_s: float
+    """Of the session, without what either waited for a CPU."""
+    said_s: float
+    """Of the worker."""
+    cpu_s: float
+    """Of its CPUs."""
+
+
+class _Stretch(NamedTuple):
+    """Calls that the session times too, and what they may take."""
+
+    calls: int
+    claimed_s: float
+    """By the longest of the row's samples."""
+    slack_s: float
+
+    def contradiction(self, look: _Look, threads: int) -> str:
+        """Return how what was said contradicts what was seen; empty where it does not."""
+        said_s = min(look.said_s, _CLAIM_TIMES * self.claimed_s)
+        allowed_s = said_s * (1 + _SLACK_SHARE) + self.slack_s
+        if look.passed_s > allowed_s:
+            return (
+                f"its clock says {format_time(min(look.said_s, self.claimed_s))} where "
+                f"{format_time(look.passed_s)} passed: work is not timed, or the clock was changed"
+            )
+        if look.cpu_s > threads * allowed_s:
+            return (
+                f"{format_time(look.cpu_s)} of CPU time were used in calls that are said to have "
+                f"taken {format_time(said_s)} on {threads} thread{'s' * (threads > 1)}: it works "
+                "on after it has returned, or with more threads"
+            )
+        return ""
+
+
+def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Random) -> _Look:
+    """Return what calls on new values took, which the referee will look at too.
 
     What the worker or the session waited for a CPU, on a machine that others keep busy, is taken
     off what the session saw pass.
     """
+    new = None
+    if taker.watched and registry.operation(case.operation).rows_stand_alone:
+        new = taker.fresh(case.rows, rng)
+    request = messages.TakeSample(calls, new, at_once=True)
     pids = (taker.worker.pid, os.getpid())
     cpu_s, waited_s = _cpu_s(pids[0]), sum(map(_waited_s, pids))
     begun = time.monotonic()
-    said = taker.worker.ask(messages.CheckClock(calls), messages.ClockChecked, limit_s)
-    passed_s = time.monotonic() - begun
+    sample = taker.worker.ask(request, messages.Sampled, limit_s)
+    passed_s, said_s = time.monotonic() - begun, sample.time_s * calls
     waited_s = sum(map(_waited_s, pids)) - waited_s
     # A wait among the calls is in what the clock says: a changed one must not hide behind it.
-    if passed_s <= _NEVER_TIMES * said.seconds + _TRIES * _SLACK_S:
+    if passed_s <= _NEVER_TIMES * said_s + _TRIES * _SLACK_S:
         passed_s -= waited_s
     taker.worker.stop()
-    return said.seconds, passed_s, _cpu_s(pids[0]) - cpu_s
-
-
-def _contradiction(said_s: float, passed_s: float, cpu_s: float, threads: int) -> str:
-    allowed_s = said_s * (1 + _SLACK_SHARE) + _SLACK_S
-    if passed_s > allowed_s:
-        return (
-            f"its clock says {format_time(said_s)} where {format_time(passed_s)} passed: "
-            "work is not timed, or the clock was changed"
-        )
-    if cpu_s > threads * allowed_s:
-        return (
-            f"{format_time(cpu_s)} of CPU time were used in calls that are said to have taken "
-            f"{format_time(said_s)} on {threads} thread{'s' * (threads > 1)}: it works on after "
-            "it has returned, or with more threads"
-        )
-    return ""
+    return _Look(passed_s, said_s, _cpu_s(pids[0]) - cpu_s)
 
 
 def _memory_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) -> str:

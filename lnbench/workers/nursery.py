@@ -16,13 +16,12 @@ import msgspec
 
 from lnbench import registry
 from lnbench.backend import UnsupportedError
-from lnbench.measure import state
 from lnbench.workers import overlay, worker
 
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
 _MEASURING = (
-    *(f"lnbench.measure.{name}" for name in ("check", "devices", "referee", "state", "subject")),
+    *(f"lnbench.measure.{name}" for name in ("check", "devices", "referee", "subject")),
     "ml_dtypes",
     "numpy.random",
 )
@@ -103,8 +102,6 @@ def preload(backends: list[str], operations: list[str]) -> dict[str, str]:
         importlib.import_module(name)
     broken = {}
     for name in backends:
-        if registry.owner(name):
-            state.remember()  # before anything of a plug-in's is loaded
         try:
             backend = registry.backend(name)
             backend.preload()
@@ -114,7 +111,6 @@ def preload(backends: list[str], operations: list[str]) -> dict[str, str]:
         # The worker of that backend will meet the same error and say so in its row.
         except Exception as error:  # noqa: BLE001
             broken[name] = f"{type(error).__name__}: {error}"
-    state.remember()
     return broken
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from lnbench.measure import messages
+from lnbench.measure import inspection, messages
 from lnbench.measure.messages import Reply, Request
 from lnbench.plan.case import Case
 from lnbench.workers.handle import WorkerError, WorkerHandle
@@ -116,6 +116,7 @@ class RefereeProcess:
     def __init__(self, launcher: Launcher, interpreter: Interpreter, folder: Path) -> None:
         self._launcher, self._interpreter, self._folder = launcher, interpreter, folder
         self._process: WorkerHandle | None = None
+        self._words: dict[tuple[str, ...], Mapping[str, str]] = {}
 
     def ask(self, request: Request, answer: type[_Answer], limit_s: float) -> _Answer:
         """Return its answer; WorkerError where it gives none, also when it is asked anew."""
@@ -129,6 +130,19 @@ class RefereeProcess:
         self._launcher = without_dead(self._launcher, self._interpreter)
         self._process = self._launcher.start(self._folder / "referee.log")
         return self._process.ask(request, answer, limit_s)
+
+    def changes(self, worker: WorkerHandle, limit_s: float) -> list[str]:
+        """Return what was done to a worker's process that was not to this one, in words.
+
+        WorkerError where either does not say.
+        """
+        found = worker.ask(messages.Inspect(inspection.SOURCE), messages.Inspected, limit_s).words
+        worker.stop()
+        modules = tuple(sorted(name for name in found if ":" not in name and name != "python"))
+        if modules not in self._words:
+            request = messages.Inspect(inspection.SOURCE, modules)
+            self._words[modules] = self.ask(request, messages.Inspected, limit_s).words
+        return inspection.changes(found, self._words[modules])
 
     def close(self) -> None:
         """End the process."""

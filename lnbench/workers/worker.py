@@ -5,6 +5,7 @@ import ctypes
 import faulthandler
 import functools
 import gc
+import importlib
 import os
 import resource
 import signal
@@ -12,7 +13,7 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lnbench.backend import UnsupportedError
 from lnbench.measure import messages
@@ -71,15 +72,15 @@ class Worker:
             case messages.TakeSample():
                 self._stage = Stage.MEASURE
                 return self._prepared.sample(request)
-            case messages.CheckClock():
-                self._stage = Stage.MEASURE
-                return self._prepared.check_clock(request)
             case messages.CheckMemory():
                 self._stage = Stage.MEASURE
                 return self._prepared.check_memory(request)
             case messages.Finish():
                 self._stage = Stage.MEASURE
                 return self._prepared.finish(request)
+            case messages.Inspect():
+                self._stage = Stage.VERIFY
+                return self._inspect(request)
             case messages.Rest():
                 return self._rest()
             case _:
@@ -111,16 +112,23 @@ class Worker:
                 return check(request)
 
     def _prepare(self, request: messages.Prepare) -> messages.Prepared:
-        from lnbench.measure import state
         from lnbench.measure.subject import Subject
 
-        state.remember()
         self._stage = Stage.PREPARE
         _limit_memory(request.memory_bytes)
         self._subject = Subject(request)
         self._subject.first_call()
         self._stage = Stage.VERIFY
         return self._subject.ready(request)
+
+    def _inspect(self, request: messages.Inspect) -> messages.Inspected:
+        for name in request.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        names: dict[str, Any] = {"__name__": "inspection"}
+        exec(compile(request.source, "<lnbench>", "exec"), names)  # noqa: S102  (our own)
+        parts = self._subject.parts() if self._subject is not None else ()
+        return messages.Inspected(names["describe"]((self, *parts)))
 
     def _rest(self) -> messages.Rested:
         """Let go of the arrays, in torch's own stock of device memory too."""

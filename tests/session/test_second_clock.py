@@ -5,7 +5,7 @@ import pytest
 from lnbench.measure import messages
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.session.ledger import Ledger
-from lnbench.session.second_clock import _contradiction, sample_problem
+from lnbench.session.second_clock import _Look, _Stretch, sample_problem
 
 CASE = Case("layernorm", Direction.FORWARD, (64, 512), DType.FLOAT32, "cpu")
 
@@ -25,9 +25,18 @@ CASE = Case("layernorm", Direction.FORWARD, (64, 512), DType.FLOAT32, "cpu")
 def test_a_time_must_agree_with_what_passed_and_with_the_work_of_the_cpus(
     said_s, passed_s, cpu_s, threads, words
 ):
-    found = _contradiction(said_s, passed_s, cpu_s, threads)
+    stretch = _Stretch(60, claimed_s=said_s, slack_s=1.5e-3)
+    found = stretch.contradiction(_Look(passed_s, said_s, cpu_s), threads)
     assert words in found
     assert bool(found) == bool(words)
+
+
+def test_calls_that_take_longer_beside_the_second_clock_than_in_samples_are_seen():
+    honest = _Look(passed_s=6.2e-3, said_s=6e-3, cpu_s=6e-3)
+
+    assert not _Stretch(60, claimed_s=5e-3, slack_s=1.5e-3).contradiction(honest, 1)
+    lazy_in_samples = _Stretch(60, claimed_s=6e-4, slack_s=1.5e-3).contradiction(honest, 1)
+    assert "its clock says 600 µs where 6.20 ms passed" in lazy_in_samples
 
 
 @pytest.mark.parametrize(
