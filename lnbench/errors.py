@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     """Only with `--strict`: rows are inconclusive, removed or newly skipped."""
     NOTHING = 5
     """Nothing was measured, or nothing could be compared."""
+    BUG = 70
+    """Something in lnbench that nobody foresaw (EX_SOFTWARE of sysexits.h), with a traceback."""
     INTERRUPTED = 130
     """Ctrl-C: what was measured by then is in the report."""
 
@@ -54,6 +56,10 @@ class PluginError(LnbenchError):
 
 class ReportError(LnbenchError):
     """A report cannot be read, written or used for what was asked."""
+
+
+class OutputError(LnbenchError):
+    """What a command prints cannot be written."""
 
 
 class NothingMeasuredError(LnbenchError):

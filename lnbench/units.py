@@ -56,15 +56,36 @@ def significant(value: float, digits: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line ends and without what would steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Return a text without line ends and without what would steer a terminal or a CI service.
+
+    GitHub takes `::` at the beginning of a printed line, and `##[` anywhere, for commands.
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line.replace("::", "∷").replace("##[", "# #[")
+
+
+_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?"
+_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 
 
 def parse_percent(text: str | float) -> float:
     """Return the share that '5%', '5 %' or 0.05 says; ValueError where it says none."""
     if isinstance(text, int | float):
         return float(text)
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*", text)
     if match is None:
         raise ValueError(f"'{text}' is not a share; write it like 5% or 0.05")
-    return float(match[1]) / (100 if match[2] else 1)
+    share = float(match[1]) / (100 if match[2] else 1)
+    if share >= 1 and not match[2]:
+        raise ValueError(f"'{text}' would be {100 * share:g} %; write {text.strip()}%, or 0.05")
+    return share
+
+
+def parse_seconds(text: str | float) -> float:
+    """Return the seconds that '5s', '2min', '1h' or 5 say; ValueError where it says none."""
+    if isinstance(text, int | float):
+        return float(text)
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*([a-z]*)\s*", text.lower())
+    if match is None or match[2] not in _SECONDS:
+        raise ValueError(f"'{text}' is not a time; write it like 5, 5s, 2min or 1h")
+    return float(match[1]) * _SECONDS[match[2]]

@@ -38,6 +38,8 @@ def ab_command(flags: AbFlags) -> None:
         if flags.dry_run:
             formats.dry_run(selected)
             return
+        if flags.resume is None:
+            selected.require_able()
         rows = [candidate.benchmark for _, candidate in selected.groups]
         decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)

@@ -1,7 +1,6 @@
 """The commands, and the one place where a user's mistake becomes a sentence and an exit code."""
 
 import signal
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 import typer.core
 
 from lnbench import __version__
+from lnbench.cli import streams
 from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
@@ -29,8 +29,10 @@ class _Group(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except LnbenchError as error:
-            say_error(error)
-            raise typer.Exit(error.exit_code) from None
+            raise typer.Exit(streams.say_error(error)) from None
+        except BrokenPipeError as error:
+            # That of a worker: click would take it for that of stdout.
+            raise RuntimeError("a worker's line broke") from error
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -41,7 +43,7 @@ app = typer.Typer(
     cls=_Group,
     help="Which LayerNorm is fastest here, is it right, and did a change make it slower?",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # anything but an LnbenchError is a bug and keeps its traceback
+    pretty_exceptions_enable=False,  # a bug keeps its traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -77,23 +79,12 @@ app.command("schema")(schema_command)
 app.add_typer(paper_app, name="paper")
 
 
-def say_error(error: LnbenchError) -> None:
-    """Print an error and its hint to stderr."""
-    typer.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        typer.echo(f"hint: {error.hint}", err=True)
-
-
 def main() -> None:
     """Run the command line."""
-    # A terminal in another encoding must not turn µ into a traceback.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
     # A job that is cancelled ends like one that is interrupted: workers and arrays go with it.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    app()
+    streams.run(app)
 
 
 def _interrupt(*_: object) -> None:

@@ -1,14 +1,13 @@
 """`lnbench diff`: what changed between two runs, and an exit code for it."""
 
-import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from lnbench.cli import formats, options, verdict_options
-from lnbench.errors import ConfigError, ExitCode, ReportError
+from lnbench.cli import formats, options, paths, verdict_options
+from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import DiffFlags
 
 if TYPE_CHECKING:
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
     from lnbench.record.report import Report
     from lnbench.render.forms import Form
 
-_SIDE = "a report, several with commas, a glob, or a folder"
-
 
 @options.command(
-    baseline=typer.Argument(help=f"The side to compare with: {_SIDE}."),
-    candidate=typer.Argument(help=f"The side that is judged: {_SIDE}."),
+    baseline=typer.Argument(help=f"The side to compare with: {paths.NAMES}."),
+    candidate=typer.Argument(help=f"The side that is judged: {paths.NAMES}."),
     format=options.VERDICT_FORMAT,
 )
 def diff_command(flags: DiffFlags) -> None:
@@ -101,31 +98,4 @@ def _reports(side: str) -> "tuple[Report, ...]":
     """Return the reports that a side names; ReportError where there are none."""
     from lnbench.record import report
 
-    parts = [side] if _exists(side) else side.split(",")
-    paths = [path for part in parts if part.strip() for path in _matches(part.strip())]
-    if not paths:
-        raise ReportError(f"'{side}' names no report", f"name {_SIDE}")
-    return tuple(map(report.read, paths))
-
-
-def _matches(part: str) -> list[Path]:
-    path = Path(part)
-    if _exists(part) and path.is_dir():
-        paths = sorted(path.glob("*.json"))
-    elif _exists(part):
-        paths = [path]
-    else:
-        paths = [Path(name) for name in sorted(glob.glob(part, recursive=True))]  # noqa: PTH207
-    if not paths:
-        what = (
-            "holds no report (*.json)" if _exists(part) else "is no report: there is no such file"
-        )
-        raise ReportError(f"{part} {what}", f"name {_SIDE}")
-    return paths
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # longer than a name may be, or behind a folder that is not ours to read
-        return False
+    return tuple(map(report.read, paths.named(side)))

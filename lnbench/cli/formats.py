@@ -86,7 +86,11 @@ def dry_run(selected: "Selection") -> None:
     from lnbench.record.outcome import Skipped
     from lnbench.units import format_duration, one_line
 
-    unable = {outcome.benchmark for outcome in selected.unable}
+    unable = {outcome.benchmark: outcome for outcome in selected.unable}
+    for group in selected.groups:
+        if reason := selected.setting.fit(group[0].benchmark.case, len(group)).reason:
+            large = (row.benchmark for row in group if row.benchmark not in unable)
+            unable |= {row: Skipped.of(row, reason=reason) for row in large}
     able = [group for group in selected.groups if not any(row.benchmark in unable for row in group)]
     budget = selected.setting.budget
     longest_s = budget.max_time_s or float("inf")
@@ -99,7 +103,7 @@ def dry_run(selected: "Selection") -> None:
         rows = [benchmark for benchmark in selected.benchmarks if benchmark not in unable]
         for benchmark in rows:
             typer.echo(benchmark.id)
-        for outcome in selected.unable:
+        for outcome in unable.values():
             why = outcome.reason if isinstance(outcome, Skipped) else outcome.error
             typer.echo(f"cannot run here: {outcome.benchmark.id}: {one_line(why)}", err=True)
         count, total = len(rows), len(selected.benchmarks)

@@ -30,10 +30,14 @@ OPTIONS: dict[str, Any] = {
         show_default=False,
     ),
     "model": typer.Option(
-        envvar="LNBENCH_MODEL", help="mlp, rnn, lstm, gru; or several by commas."
+        envvar="LNBENCH_MODEL",
+        help="mlp, rnn, lstm, gru; or several by commas.",
+        autocompletion=completion.among("mlp", "rnn", "lstm", "gru"),
     ),
     "normalization": typer.Option(
-        envvar="LNBENCH_NORMALIZATION", help="none, batch, layer, rms; by commas."
+        envvar="LNBENCH_NORMALIZATION",
+        help="none, batch, layer, rms; by commas.",
+        autocompletion=completion.among("none", "batch", "layer", "rms"),
     ),
     "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Cases a step, by commas."),
     "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
@@ -58,6 +62,7 @@ OPTIONS: dict[str, Any] = {
         envvar="LNBENCH_SWEEP",
         help="learning-rate or batch-size: seven of them in place of those given.",
         show_default=False,
+        autocompletion=completion.among("learning-rate", "batch-size"),
     ),
     "data": typer.Option(
         envvar="LNBENCH_DATA",
@@ -92,7 +97,7 @@ OPTIONS: dict[str, Any] = {
         "--direction",
         envvar="LNBENCH_DIRECTION",
         help="forward, backward, step (both, through autograd).",
-        autocompletion=completion.directions,
+        autocompletion=completion.among("forward", "backward", "step"),
         rich_help_panel=_AXES,
         show_default=False,
     ),
@@ -107,7 +112,7 @@ OPTIONS: dict[str, Any] = {
         "--dtype",
         envvar="LNBENCH_DTYPE",
         help="float32, float64, float16, bfloat16.",
-        autocompletion=completion.dtypes,
+        autocompletion=completion.among("float64", "float32", "float16", "bfloat16"),
         rich_help_panel=_AXES,
         show_default=False,
     ),
@@ -117,6 +122,7 @@ OPTIONS: dict[str, Any] = {
         help="cpu, cuda, cuda:1, or auto: cuda where there is one.",
         rich_help_panel=_AXES,
         show_default=False,
+        autocompletion=completion.among("auto", "cpu", "cuda", "cuda:0", "mps", "xpu"),
     ),
     "backend": typer.Option(
         "--backend",
@@ -133,6 +139,7 @@ OPTIONS: dict[str, Any] = {
         help="hot, cold (flushed before each iteration).",
         rich_help_panel=_AXES,
         show_default=False,
+        autocompletion=completion.among("hot", "cold"),
     ),
     "output": typer.Option(
         "--outputs",
@@ -140,6 +147,7 @@ OPTIONS: dict[str, Any] = {
         help="allocated by each call, or ready buffers.",
         rich_help_panel=_AXES,
         show_default=False,
+        autocompletion=completion.among("allocated", "ready"),
     ),
     "filter": typer.Option(
         "--filter",
@@ -200,6 +208,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "seed": typer.Option(
         min=0,
+        max=2**63 - 1,
         envvar="LNBENCH_SEED",
         help="Seed of the inputs and of every random order.",
         rich_help_panel=_BUDGET,
@@ -209,6 +218,7 @@ OPTIONS: dict[str, Any] = {
         help="fork (default on Linux) or spawn.",
         rich_help_panel=_BUDGET,
         show_default=False,
+        autocompletion=completion.among("fork", "spawn"),
     ),
     "autotune": typer.Option(
         "--autotune",
@@ -257,6 +267,7 @@ OPTIONS: dict[str, Any] = {
         envvar="LNBENCH_FORMAT",
         help=f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}.",
         rich_help_panel=_OUTPUT,
+        autocompletion=completion.among(*_FORMS),
     ),
     "relative_to": typer.Option(
         "--relative-to",
@@ -272,12 +283,14 @@ OPTIONS: dict[str, Any] = {
         help="Columns of the table: backend, shape or dtype; with one metric.",
         rich_help_panel=_OUTPUT,
         show_default=False,
+        autocompletion=completion.among("backend", "shape", "dtype"),
     ),
     "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
         help="time, speedup, bandwidth, copy, error or memory.",
         rich_help_panel=_OUTPUT,
+        autocompletion=completion.metrics,
     ),
     "summary": typer.Option(
         "--summary",

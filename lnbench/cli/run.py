@@ -35,6 +35,8 @@ def run_command(flags: RunFlags) -> None:
         if flags.dry_run:
             formats.dry_run(selected)
             return
+        if flags.resume is None:
+            selected.require_able()
         typed, started = new.tool.arguments, time.monotonic()
         how = f"interrupted; go on with: {again(typed)}"
         stop = stopping(selected, begun)

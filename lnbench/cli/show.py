@@ -1,11 +1,12 @@
 """`lnbench show`: the tables again, from the file."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from lnbench.cli import formats, options
+from lnbench.cli import formats, options, paths
 from lnbench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
 
 
 def show_command(
-    report: Annotated[Path, typer.Argument(help="A report of run, ab or paper train.")],
+    reports: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[report]...",
+            help="Reports of run, ab or paper train, one or several; of a folder, and of reports/ "
+            "where nothing is said, the newest.",
+            show_default=False,
+        ),
+    ] = None,
     by: Annotated[str, options.OPTIONS["by"]] = "",
     metric: Annotated[str, options.OPTIONS["metric"]] = "time",
     relative_to: Annotated[str | None, options.OPTIONS["relative_to"]] = None,
@@ -28,30 +37,71 @@ def show_command(
     ] = False,
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
 ) -> None:
-    """Show the tables of a report again, or one metric by backend, shape or dtype."""
+    """Show the tables of reports again, or one metric by backend, shape or dtype."""
+    formats.check_format(format_)
+    _check_pivot(by, metric)
+    chosen = list(_chosen(reports or ["reports"]))
+    if len(chosen) > 1 and format_ == "json":
+        raise ConfigError("--format json shows one report", "call it once for each")
+    for number, path in enumerate(chosen):
+        if len(chosen) > 1:
+            if number:
+                typer.echo()
+            typer.echo(f"{path}:", err=True)
+        _show(path, _Asked(by, metric, relative_to, summary, explain, format_))
+
+
+class _Asked(NamedTuple):
+    """How a report is wanted."""
+
+    by: str
+    metric: str
+    relative_to: str | None
+    summary: bool
+    explain: bool
+    format: str
+
+
+def _chosen(names: list[str]) -> Iterator[Path]:
+    """Yield the reports that are meant; of a folder the newest."""
+    for name in names:
+        if Path(name).is_dir() or names == ["reports"]:
+            path = paths.newest(Path(name))
+            typer.echo(f"the newest of {name}: {path}", err=True)
+            yield path
+        else:
+            yield from paths.named(name)
+
+
+def _show(path: Path, asked: _Asked) -> None:
     from lnbench.cli.again import say_fitness
     from lnbench.judge.fitness import shortfall
     from lnbench.paper import report as training
-    from lnbench.record import report as reports
+    from lnbench.record import report
 
-    formats.check_format(format_)
-    _check_pivot(by, metric)
-    if training.is_training(report):
-        flags = {"by": by, "relative_to": relative_to, "explain": explain, "summary": summary}
-        _refuse(report, metric=metric != "time", **flags)
-        _show_training(report, format_)
+    if training.is_training(path):
+        flags = {name: getattr(asked, name) for name in ("by", "relative_to", "explain", "summary")}
+        _refuse(path, metric=asked.metric != "time", **flags)
+        _show_training(path, asked.format)
         return
-    kept = reports.read(report)
-    if explain:
-        _explain(kept, format_)
-    elif isinstance(kept, reports.ComparisonReport):
+    kept = report.read(path)
+    if asked.explain:
+        _explain(kept, asked.format)
+    elif isinstance(kept, report.ComparisonReport):
         from lnbench.cli import diff
         from lnbench.judge.paired import compare_sides
 
-        diff.show(compare_sides(kept), format_)
+        diff.show(compare_sides(kept), asked.format)
     else:
-        formats.show(kept, format_, relative_to, by, metric, only_summary=summary)
-        say_fitness(kept, report, shortfall(kept), kept.tool.arguments)
+        formats.show(
+            kept,
+            asked.format,
+            asked.relative_to,
+            asked.by,
+            asked.metric,
+            only_summary=asked.summary,
+        )
+        say_fitness(kept, path, shortfall(kept), kept.tool.arguments)
 
 
 def _show_training(report: Path, format_: str) -> None:

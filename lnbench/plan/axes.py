@@ -9,9 +9,9 @@ import msgspec
 
 from lnbench.errors import ConfigError, LnbenchError, UnknownNameError
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import Options, parse_device, parse_shape
+from lnbench.plan.case import DTYPE_ALIASES, DType, Options, parse_device, parse_shape
 from lnbench.plan.grid import Grid
-from lnbench.units import parse_percent
+from lnbench.units import parse_percent, parse_seconds
 
 AXES: tuple[str, ...] = Grid.__struct_fields__
 """Names of the axes, in the order of the grid."""
@@ -29,6 +29,10 @@ _Made = TypeVar("_Made")
 
 _SHAPE = "a shape such as [128, 768] or 128x768"
 _NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_PARSERS: dict[str, Callable[[str], float]] = {
+    "precision": parse_percent,
+    **dict.fromkeys(("time", "max_time", "timeout"), parse_seconds),
+}
 _TYPES = {axis: get_args(hint)[0] for axis, hint in get_type_hints(Grid).items()}
 _BUDGET_TYPES = get_type_hints(Budget)
 
@@ -61,8 +65,8 @@ def check_names(
 def budget_value(key: str, value: object, where: str) -> float | None:
     """Return one number of a budget, such as 0.05 for the precision '5%'."""
     hint = _BUDGET_TYPES[BUDGET_KEYS[key]]
-    if key == "precision" and isinstance(value, str):
-        return located(parse_percent, value, where)
+    if isinstance(value, str) and key in _PARSERS:
+        return located(_PARSERS[key], value, where)
     number: float | None = _converted(value, hint, where)
     return number
 
@@ -88,6 +92,8 @@ def _axis_value(axis: str, value: object, where: str) -> object:
         return _shape(value, where)
     hint = _TYPES[axis]
     words = [str(word) for kind in (hint, *get_args(hint)) for word in _words(kind)]
+    if DType in (hint, *get_args(hint)) and isinstance(value, str):
+        value = DTYPE_ALIASES.get(value.lower(), value)
     if words and isinstance(value, str) and value not in words:
         raise UnknownNameError(axis, value, words, where)
     made = _converted(value, hint, where)

@@ -205,6 +205,15 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Work(self.bytes_moved + other.bytes_moved, self.flops + other.flops)
 
 
+DTYPE_ALIASES = {
+    **dict.fromkeys(("half", "fp16", "f16"), "float16"),
+    **dict.fromkeys(("bf16",), "bfloat16"),
+    **dict.fromkeys(("float", "single", "fp32", "f32"), "float32"),
+    **dict.fromkeys(("double", "fp64", "f64"), "float64"),
+}
+"""What else people call element types."""
+
+
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What counts as right, in units of an element's scale."""
 
@@ -230,7 +239,10 @@ def parse_shape(text: str) -> tuple[int, ...]:
 def parse_device(text: str) -> str:
     """Return `text` if it names a device (`auto`, `cpu`, `cuda:1`); UnknownNameError where not."""
     if text != "auto" and not is_device(text):
-        raise UnknownNameError("device", text, ("auto", *DEVICE_TYPES))
+        error = UnknownNameError("device", text, ("auto", *DEVICE_TYPES))
+        if text.lower() in ("gpu", "nvidia"):  # 'xpu' is nearer only by its letters
+            error.hint = "did you mean 'cuda'?"
+        raise error
     return text
 
 

@@ -27,7 +27,7 @@ class SuiteFlags(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerFlags(SuiteFlags, frozen=True, kw_only=True):
     """How the workers of a session run."""
 
-    timeout: float | None = None
+    timeout: str | None = None
     """Seconds after which a silent worker counts as hung."""
     threads: int | None = None
     """Threads of every CPU backend; None for the physical cores."""
@@ -40,8 +40,8 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
 
     autotune: bool = False
     """Whether lnbench's Triton kernels try their launch configurations on the device."""
-    time: float | None = None
-    max_time: float | None = None
+    time: str | None = None
+    max_time: str | None = None
     passes: int | None = None
     report: Path | None = None
     format: str = "table"

@@ -82,7 +82,7 @@ def parse_overrides(
     )
     for key, number in numbers:
         budget_of({key: number}, Budget(), _flag(key))
-    return Overrides(**values, preset=preset, budget=numbers, filters=_parts(filters, "--filter"))
+    return Overrides(**values, preset=preset, budget=numbers, filters=_globs(filters))
 
 
 def _values(axis: str, texts: list[str], known: Mapping[str, tuple[str, ...]]) -> Any:
@@ -91,7 +91,26 @@ def _values(axis: str, texts: list[str], known: Mapping[str, tuple[str, ...]]) -
     flag = _flag("outputs" if axis == "output" else axis)
     parts = _parts(texts, flag)
     check_names(axis, parts, known, flag)
+    if axis == "shape":
+        _refuse_lists(texts)
     return tuple(value for part in parts for value in axis_values(axis, part, flag))
+
+
+def _refuse_lists(texts: list[str]) -> None:
+    """Raise ConfigError where commas stand between numbers, which are shapes of one dimension."""
+    for text in texts:
+        if "," in text and all(part.strip().isdecimal() for part in text.split(",")):
+            meant = "x".join(part.strip() for part in text.split(","))
+            raise ConfigError(
+                f"--shape: '{text}' is {len(text.split(','))} shapes of one dimension each",
+                f"for one shape write {meant}; for several, repeat --shape",
+            )
+
+
+def _globs(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return globs over ids; a plain word matches anywhere in one."""
+    parts = _parts(texts, "--filter")
+    return tuple(part if set(part) & set("*?[") else f"*{part}*" for part in parts)
 
 
 def _parts(texts: Iterable[str], flag: str) -> tuple[str, ...]:

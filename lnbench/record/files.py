@@ -3,6 +3,7 @@
 Every failure is one sentence that names the path.
 """
 
+import codecs
 import contextlib
 import json
 import math
@@ -24,7 +25,7 @@ _PROBE = bytes(1 << 20)
 def read(path: Path) -> bytes:
     """Return the bytes of a file."""
     with _sentence(path, "read"):
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
 
 
 def decode(data: bytes, path: Path, kinds: Any, hint: str) -> Any:

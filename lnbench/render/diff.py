@@ -9,7 +9,7 @@ from lnbench.judge.diff import Change, Diff
 from lnbench.judge.groups import BackendGroup
 from lnbench.judge.verdict import Verdict
 from lnbench.render import diff_text as words
-from lnbench.render.forms import json_text
+from lnbench.render.forms import escaped, json_text
 from lnbench.render.sheet import Column, objects
 from lnbench.units import format_time
 
@@ -52,34 +52,34 @@ _GROUP = (
 
 def diff_markdown(diff: Diff) -> str:
     """Return a diff as Markdown, for a pull request or a summary."""
-    parts = [f"**{_escaped(words.summary(diff))}**"]
+    parts = [f"**{escaped(words.summary(diff))}**"]
     if refusal := words.refusal(diff):
-        parts.append(_escaped(refusal))
-    header = [f"- {name}: {_escaped(text)}" for name, text in words.header(diff)]
+        parts.append(escaped(refusal))
+    header = [f"- {name}: {escaped(text)}" for name, text in words.header(diff)]
     header += [
-        f"- {'**environment**' if serious else 'environment'}: {_escaped(text)}"
+        f"- {'**environment**' if serious else 'environment'}: {escaped(text)}"
         for text, serious in words.environment(diff)
     ]
     parts.append("\n".join(header))
     if drifted := words.drifted(diff):
-        parts.append(_escaped(drifted))
+        parts.append(escaped(drifted))
     if unproven := words.unproven(diff):
         parts += ["### moved in every pass, not proven", _listed(unproven)]
     for title, rows in words.blocks(diff):
-        parts += [f"### {_escaped(title)}", "\n".join(_markdown_table(rows))]
+        parts += [f"### {escaped(title)}", "\n".join(_markdown_table(rows))]
     for title, groups in words.group_blocks(diff):
-        parts += [f"### groups · {_escaped(title)}", "\n".join(_group_table(groups))]
+        parts += [f"### groups · {escaped(title)}", "\n".join(_group_table(groups))]
     if note := words.group_note(diff):
         parts.append(note)
     if means := words.means(diff):
         parts += ["### geometric means, for orientation", _listed(means)]
     for title, lines in words.changes(diff):
-        parts += [f"### {title}", "\n".join(f"- {_escaped(line)}" for line in lines)]
+        parts += [f"### {title}", "\n".join(f"- {escaped(line)}" for line in lines)]
     return "\n\n".join(parts) + "\n"
 
 
 def _listed(lines: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"- {_escaped(name)}: {_escaped(text)}" for name, text in lines)
+    return "\n".join(f"- {escaped(name)}: {escaped(text)}" for name, text in lines)
 
 
 def _group_table(groups: Iterable[BackendGroup]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _group_table(groups: Iterable[BackendGroup]) -> Iterator[str]:
     yield f"|:--|{'--:|' * len(GROUP_NUMBERS)}:--|"
     for group in groups:
         cells = (group.backend, *(cell(group) for cell in GROUP_NUMBERS.values()))
-        yield f"| {' | '.join(map(_escaped, cells))} | {_marked(group.verdict)} |"
+        yield f"| {' | '.join(map(escaped, cells))} | {_marked(group.verdict)} |"
 
 
 def _marked(verdict: Verdict | None) -> str:
@@ -103,12 +103,7 @@ def _markdown_table(rows: Sequence[Comparison]) -> Iterator[str]:
         for row in members:
             numbers = (column.cell(row) for column in NUMBERS)
             cells = (shape, row.benchmark.backend, *numbers, _marked(row.verdict), words.note(row))
-            yield f"| {' | '.join(map(_escaped, cells))} |"
-
-
-def _escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is; what we write ourselves has no such marks."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
+            yield f"| {' | '.join(map(escaped, cells))} |"
 
 
 def diff_json(diff: Diff) -> str:
@@ -171,10 +166,10 @@ def annotations(diff: Diff) -> Iterator[str]:
 
 
 def _command(level: str, title: str, text: str) -> str:
-    return f"::{level} title={_percent_escaped(title, ':,')}::{_percent_escaped(text)}"
+    return f"::{level} title={_percent(title, ':,')}::{_percent(text)}"
 
 
-def _percent_escaped(text: str, marks: str = "") -> str:
+def _percent(text: str, marks: str = "") -> str:
     """Return a text as a workflow command takes it."""
     for mark in f"%\r\n{marks}":
         text = text.replace(mark, f"%{ord(mark):02X}")

@@ -106,7 +106,7 @@ def _groups(diff: Diff) -> Iterator[RenderableType]:
         for group in groups:
             numbers = (cell(group) for cell in GROUP_NUMBERS.values())
             verdict = Text(group.verdict or "", style=_STYLES[group.verdict])
-            table.add_row(f"  {group.backend}", *numbers, verdict)
+            table.add_row(Text(f"  {group.backend}"), *map(Text, numbers), verdict)
         yield table
     if note := words.group_note(diff):
         yield Text(note, style="dim")

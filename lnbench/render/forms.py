@@ -24,7 +24,7 @@ def table(view: View) -> Form:
 
 def markdown(view: View) -> str:
     """Return a view as GitHub's Markdown: tables under headings, notes as lists."""
-    head = "  \n".join(map(one_line, view.head))
+    head = "  \n".join(map(escaped, view.head))
     if not view.sheets:
         return f"{head}\n"
     sheets = "\n\n".join("\n".join(_sheet_markdown(sheet)) for sheet in view.sheets)
@@ -36,6 +36,8 @@ def json(view: View) -> str:
     return json_text(view.data)
 
 
+_MARKS = {"\\": "\\\\", "`": "\\`", "|": "\\|", "<": "&lt;", "](": "]\\(", "@": "&#64;"}
+
 FORMS: Mapping[str, Callable[[View], Form]] = {"table": table, "markdown": markdown, "json": json}
 """Every form by the name that `--format` has for it."""
 
@@ -46,20 +48,26 @@ def json_text(data: object) -> str:
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
 
 
+def escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is: no markup, links, pictures or mentions."""
+    for mark, shown in _MARKS.items():
+        text = text.replace(mark, shown)
+    return one_line(text)
+
+
 def _sheet_markdown(sheet: Sheet) -> Iterator[str]:
     if sheet.title:
-        yield from (f"### {sheet.title}", "")
+        yield from (f"### {escaped(sheet.title)}", "")
     yield _markdown_row(column.name or "" for column in sheet.columns)
     yield _markdown_row("--:" if column.right else ":--" for column in sheet.columns)
     for line in sheet.lines:
         yield _markdown_row(f"**{cell}**" if line.best and cell else cell for cell in line.cells)
     for said in sheet.answer:
-        yield from ("", f"**{one_line(said)}**")
+        yield from ("", f"**{escaped(said)}**")
     if sheet.notes:
         yield ""
-        yield from (f"- {one_line(note)}" for note in sheet.notes)
+        yield from (f"- {escaped(note)}" for note in sheet.notes)
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    escaped = (one_line(cell).replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
+    return f"| {' | '.join(map(escaped, cells))} |"

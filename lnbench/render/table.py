@@ -56,7 +56,7 @@ def _table(sheet: Sheet, width: int) -> Table:
     for i in shown:
         column = sheet.columns[i]
         table.add_column(
-            column.name or "",
+            Text(one_line(column.name or "")),
             justify="right" if column.right else "left",
             no_wrap=column.right,
             overflow="fold",

@@ -26,6 +26,7 @@ from lnbench.record.outcome import (
     Stage,
     Stopped,
 )
+from lnbench.units import one_line
 from lnbench.workers.pass_workers import Home
 
 _LOSSES_ALLOWED = 2
@@ -169,15 +170,15 @@ class Ledger:
     def caution(self, kind: CaveatKind, detail: str = "") -> None:
         """Add a caveat, once a kind."""
         if all(caveat.kind is not kind for caveat in self.caveats):
-            self.caveats.append(Caveat(kind, detail))
+            self.caveats.append(Caveat(kind, one_line(detail)))
 
     def skip(self, reason: str) -> None:
         """End the row as one that cannot run here."""
-        self.ended = Skipped.of(self.benchmark, reason=reason, side=self.side)
+        self.ended = Skipped.of(self.benchmark, reason=one_line(reason), side=self.side)
 
     def fail(self, stage: Stage, error: str) -> None:
         """End the row as one that went wrong."""
-        self.ended = Failed.of(self.benchmark, stage=stage, error=error, side=self.side)
+        self.ended = Failed.of(self.benchmark, stage=stage, error=one_line(error), side=self.side)
 
     def lose_pass(self, stage: Stage, error: str) -> None:
         """Forget a pass whose process died; a row that dies often, or at once, has failed."""
@@ -255,9 +256,12 @@ def _samples(outcome: Measured) -> list[dict[int, messages.Sampled]]:
 def _recordable(details: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return details such that JSON can say them: no infinity, and no number beyond 64 bits."""
 
-    def fits(value: Scalar) -> bool:
-        if isinstance(value, str):
-            return True
-        return math.isfinite(value) and (isinstance(value, float) or abs(value) < 2**63)
+    def fits(value: float) -> bool:
+        return math.isfinite(value) and (not isinstance(value, int) or abs(value) < 2**63)
 
-    return {name: value if fits(value) else str(value) for name, value in sorted(details.items())}
+    return {
+        one_line(name): value
+        if not isinstance(value, str) and fits(value)
+        else one_line(str(value))
+        for name, value in sorted(details.items())
+    }

@@ -1,5 +1,6 @@
 """Going on with a report that was cut short: only as the same measurement."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,9 +35,10 @@ def begin(resume: Path | None, new: Report, cases: Iterable[Case], *, timed: boo
         changed.append("budget")
     changed = list(dict.fromkeys(changed))
     if changed:
+        command = shlex.join(("lnbench", *earlier.tool.arguments))
         raise ConfigError(
             f"{resume} cannot be resumed: {', '.join(changed)} changed since",
-            "repeat the command of the report, or start a new one with -o NEW.json",
+            f"repeat its command where it began: {command}; or begin a new one with -o NEW.json",
         )
     budget = _grown(earlier.budget, new.budget, timed=timed)
     outcomes = earlier.outcomes

@@ -401,12 +401,40 @@ def test_a_damaged_foreign_or_newer_file_is_one_sentence_and_exit_2(folder, numb
     assert len(found.stderr.splitlines()) <= 2
 
 
-@pytest.mark.parametrize("path", ["nix.json", ".", "r.json/inside.json"])
-def test_what_cannot_be_read_is_one_sentence_and_exit_2(folder, path):
+@pytest.mark.parametrize("path", ["nix.json", "r.json/inside.json"])
+def test_what_is_not_there_is_one_sentence_and_exit_2(folder, path):
     found = show(path, code=2)
 
-    assert found.stderr.startswith(f"error: {path} cannot be read: ")
-    assert len(found.stderr.splitlines()) == 1
+    assert found.stderr.startswith(f"error: {path} is no report: there is no such file\n")
+    assert len(found.stderr.splitlines()) == 2
+
+
+def test_of_a_folder_and_of_reports_the_newest_is_shown(folder):
+    Path("reports").mkdir()
+    for age, name in enumerate(("new", "middle", "old")):
+        path = Path(f"reports/{name}.json")
+        path.write_bytes(Path("r.json").read_bytes())
+        os.utime(path, (1e9 - age, 1e9 - age))
+
+    assert show("reports").stderr.startswith("the newest of reports: reports/new.json\n")
+    assert show().stdout == show("r.json").stdout
+
+
+def test_several_reports_are_shown_one_after_the_other(folder):
+    both = show("r.json", "r.json")
+
+    assert both.stdout == "\n".join([show("r.json").stdout] * 2)
+    assert both.stderr.splitlines().count("r.json:") == 2
+    assert "shows one report" in show("r.json", "r.json", "--format", "json", code=2).stderr
+
+
+def test_where_nothing_was_measured_yet_there_is_nothing_to_show(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert show(code=2).stderr.splitlines() == [
+        "error: reports holds no report (*.json)",
+        "hint: lnbench run writes one",
+    ]
 
 
 def test_the_first_report_ever_written_still_shows():

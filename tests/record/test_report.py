@@ -31,6 +31,7 @@ from lnbench.record.outcome import (
     Stage,
 )
 from lnbench.record.report import SCHEMA, Head, ReportSide, default_path, head, read, write
+from lnbench.units import one_line
 
 FROZEN = Path(__file__).parents[1] / "data" / "report-v1.json"
 BYTES = FROZEN.read_bytes()
@@ -106,16 +107,16 @@ def test_no_digit_of_a_time_is_lost(tmp_path_factory, times):
     assert read(path) == report
 
 
-figures = st.floats(0)
+figures, names = st.floats(0), st.text().map(one_line)
 
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.text(), figures, figures, figures), unique_by=lambda row: row[0]),
+    st.lists(st.tuples(names, figures, figures, figures), unique_by=lambda row: row[0]),
     st.dictionaries(
         st.from_regex(r"[a-z_]+", fullmatch=True),
         st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-        | st.booleans() | st.from_regex(r"[^/\\~]*", fullmatch=True),
+        | st.booleans() | st.from_regex(r"[^/\\~]*", fullmatch=True).map(one_line),
     ),
 )  # fmt: skip
 def test_agreement_and_details_come_back(tmp_path_factory, rows, details):

@@ -1,0 +1,86 @@
+"""What people type, and what they meant by it: accepted, or one line with the near name."""
+
+import pytest
+from typer.testing import CliRunner
+
+from lnbench.cli.app import app
+
+DRY = ("run", "-b", "numpy", "--direction", "forward", "--shape", "64x64", "--dry-run")
+
+
+def call(*arguments, code=0):
+    found = CliRunner().invoke(app, list(map(str, arguments)))
+    assert found.exit_code == code, (found.stdout, found.stderr, found.exception)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (
+            ("--shape", "4096,1024"),
+            ("2 shapes of one dimension each", "for one shape write 4096x1024"),
+        ),
+        (("--precision", "5"), ("'5' would be 500 %", "write 5%, or 0.05")),
+        (("--precision", "+5"), ("is not a share", "5% or 0.05")),
+        (("--device", "gpu"), ("unknown device 'gpu'", "did you mean 'cuda'?")),
+        (("--dtype", "flaot32"), ("unknown dtype", "did you mean 'float32'?")),
+        (("--time", "soon"), ("--time: 'soon' is not a time", "2min")),
+        (("--filter", "nothing-like-it"), ("selects no benchmark", "lnbench list benchmarks")),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_was_probably_meant(typed, words):
+    code = 5 if typed[0] == "--filter" else 2
+    found = call("run", "-b", "numpy", *typed, "--dry-run", code=code)
+
+    assert len(found.stderr.splitlines()) <= 2
+    for word in words:
+        assert word in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("fp16", "float16"),
+        ("half", "float16"),
+        ("bf16", "bfloat16"),
+        ("F32", "float32"),
+        ("double", "float64"),
+        ("fp16,bf16", "float16"),
+    ],
+)
+def test_element_types_have_the_names_that_people_use(typed, meant):
+    assert f"/{meant}/" in call(*DRY, "--dtype", typed).stdout
+
+
+def test_a_plain_word_filters_anywhere():
+    found = call(*DRY, "--shape", "64x64,64x65", "--filter", "x65/").stdout.splitlines()
+
+    assert "layernorm/forward/64x65/float32/cpu/numpy" in found
+    assert not [name for name in found if "64x64" in name]
+
+
+@pytest.mark.parametrize("typed", ["5", "5s", "0.1min", "1h"])
+def test_times_may_have_units(typed):
+    call(*DRY, "--time", typed, "--max-time", typed, "--timeout", typed)
+
+
+def test_a_dry_run_says_what_does_not_fit():
+    found = call("run", "-b", "numpy", "--shape", "1000000x1000000", "--dry-run")
+
+    assert "cannot run here: layernorm/forward/1000000x1000000/float32/cpu/numpy: needs about" in (
+        found.stderr
+    )
+    assert "0 of 4 rows can run here" in found.stderr
+
+
+def test_where_nothing_can_run_there_is_a_sentence_and_no_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = call("run", "-b", "numpy", "--device", "cuda", "--shape", "64x64", code=5)
+
+    assert found.stderr.splitlines() == [
+        "error: no benchmark can run here: numpy: numpy runs on the CPU only",
+        "hint: lnbench list backends says what can",
+    ]
+    assert found.stdout == ""
+    assert not list(tmp_path.iterdir())
