@@ -10,6 +10,8 @@ A function is run in workers, as a file is by `lnbench run -b ./my_kernel.py`.
 
 import contextlib
 import io
+import operator
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,8 +38,6 @@ Values: TypeAlias = str | Iterable[str] | None
 
 Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int]] | str | None
 """Sizes such as (4096, 1024), or several of such."""
-
-_INTERRUPTED = "interrupted; in the report is what was measured by then; lnbench run"
 
 _Flags = TypeVar("_Flags", bound=WorkerFlags)
 
@@ -175,12 +175,14 @@ def run(
     outputs: Values = None,
     save: str | Path | None = None,
     quiet: bool = False,
+    framework: str = "",
     **budget: Any,
 ) -> Report:
     """Measure backends, and functions as backends, and return the report.
 
     An axis that is said replaces that axis of the suite, as a flag of `lnbench run` does. Ctrl-C
     returns what was measured by then. A kernel that is wrong or raises is a failed row.
+    docs/your-kernel.md goes through it.
 
     Args:
         backends: what to measure.
@@ -194,6 +196,8 @@ def run(
         outputs: allocated, ready.
         save: where the report is kept; without it, nowhere.
         quiet: whether no progress is shown on stderr.
+        framework: whose arrays functions take: numpy, torch, triton or jax; what their code says
+            where nothing is said. A file says it itself.
         **budget: `fast`, `rigorous`, `precision`, `time`, `max_time`, `passes`, `threads`, `seed`,
             as the flags of `lnbench run`.
 
@@ -211,10 +215,12 @@ def run(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lnbench-report-"))
         said["report"] = Path(save or Path(folder) / "report.json")
-        flags, names = stack.enter_context(_flags(RunFlags, backends, said, axes))
+        flags, names = stack.enter_context(_flags(RunFlags, backends, said, axes, framework))
         chosen = stack.enter_context(selection.select(flags))
         begun = chosen.new_report()
-        made, _, _ = progress.follow(chosen, stopping(chosen, begun), begun, flags, _INTERRUPTED)
+        made, _, interrupted = progress.follow(chosen, stopping(chosen, begun), begun, flags, "")
+    if interrupted:
+        print("interrupted: the report holds what was measured by then", file=sys.stderr)  # noqa: T201
     return Report(made, names)
 
 
@@ -227,9 +233,14 @@ def check(
     direction: Values = None,
     dtype: Values = None,
     device: Values = None,
+    cache: Values = None,
+    outputs: Values = None,
+    framework: str = "",
     **how: Any,
 ) -> Checks:
     """Verify backends, and functions as backends, against float64, as `lnbench check` does.
+
+    docs/your-kernel.md goes through it.
 
     Args:
         backends: what to check.
@@ -239,6 +250,9 @@ def check(
         direction: forward, backward, step.
         dtype: element types.
         device: devices.
+        cache: hot, cold.
+        outputs: allocated, ready.
+        framework: as in `run`.
         **how: `threads`, `seed`, `timeout`, as the flags of `lnbench check`.
 
     Raises:
@@ -249,9 +263,10 @@ def check(
 
     axes: dict[str, Values] = {"operation": operation, "direction": direction}
     axes |= {"dtype": dtype, "device": device, "shape": _shapes(shape)}
+    axes |= {"cache": cache, "output": outputs}
     with contextlib.ExitStack() as stack:
         said = {"suite": suite, **how}
-        flags, _ = stack.enter_context(_flags(CheckFlags, backends, said, axes))
+        flags, _ = stack.enter_context(_flags(CheckFlags, backends, said, axes, framework))
         chosen = stack.enter_context(selection.select(flags))
         return Checks(tuple(inspect(chosen)))
 
@@ -263,11 +278,17 @@ def read(path: str | Path) -> Report:
 
 @contextlib.contextmanager
 def _flags(
-    kind: type[_Flags], backends: Backends, said: Mapping[str, Any], axes: Mapping[str, Values]
+    kind: type[_Flags],
+    backends: Backends,
+    said: Mapping[str, Any],
+    axes: Mapping[str, Values],
+    framework: str,
 ) -> Iterator[tuple[_Flags, dict[str, str]]]:
     """Have functions as backends, and yield the flags, and labels by backend."""
     with tempfile.TemporaryDirectory(prefix="lnbench-functions-") as folder:
-        words, labels, kernels = functions.named(backends, Path(folder), registry.backend_names())
+        words, labels, kernels = functions.named(
+            backends, Path(folder), registry.backend_names(), framework
+        )
         fields: dict[str, Any] = {axis: _texts(values) for axis, values in axes.items()}
         fields |= {name: value for name, value in said.items() if value is not None}
         unknown = set(fields) - set(kind.__struct_fields__)
@@ -290,9 +311,16 @@ def _shapes(shape: Shape) -> Values:
     if shape is None or isinstance(shape, str):
         return shape
     sizes: list[Any] = list(shape)
-    if all(isinstance(size, int) for size in sizes):
+    if all(hasattr(size, "__index__") for size in sizes):  # NumPy's integers, too
         sizes = [sizes]
-    return ["x".join(map(str, each)) for each in sizes]
+    return [each if isinstance(each, str) else _size(each) for each in sizes]
+
+
+def _size(sizes: Iterable[Any]) -> str:
+    try:
+        return "x".join(str(operator.index(size)) for size in sizes)
+    except TypeError:
+        raise LnbenchError(f"shape {sizes!r:.60} is not a shape", "write (4096, 1024)") from None
 
 
 def _console(width: int) -> Any:

@@ -1,6 +1,7 @@
 """Python functions as kernels: by the file that holds them, or pickled where none does."""
 
-import inspect
+import contextlib
+import functools
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,42 +10,55 @@ from typing import Any
 
 import msgspec
 
-from lnbench.errors import ConfigError
-from lnbench.plan.kernel import FRAMEWORKS, PICKLE, Kernel, kernels
+from lnbench.errors import ConfigError, UnknownNameError
+from lnbench.plan.kernel import PICKLE, Kernel, is_kernel, kernels
+from lnbench.plan.kernel_source import FRAMEWORKS
+
+_DEEPEST = 5  # of functions in functions
+_TENSORS_ALONE = {"keepdim", "unsqueeze", "rsqrt", "type_as", "addcmul", "unbiased"}
+"""Methods and arguments that tensors have, and NumPy's arrays do not."""
 
 
 def named(
-    backends: Any, folder: Path, installed: Collection[str]
+    backends: Any, folder: Path, installed: Collection[str], framework: str = ""
 ) -> tuple[list[str], dict[str, str], list[Kernel]]:
-    """Return what `--backend` would say, labels by backend, and kernels made of functions.
+    """Return what `--backend` would say, labels by backend, and kernels that have labels.
 
     Args:
         backends: a name, path or function, several, or several by name.
         folder: where functions that no file holds are written.
         installed: names that backends have already.
+        framework: whose arrays functions take; empty for what their code says.
     """
-    words: list[str] = []
-    labels: dict[str, str] = {}
+    if framework and framework not in FRAMEWORKS:
+        raise UnknownNameError("framework", framework, FRAMEWORKS, "framework")
+    words, labels = list[str](), dict[str, str]()
     made: list[Kernel] = []
     for label, backend in _pairs(backends):
-        if isinstance(backend, str):
-            words.append(backend)
-            if label:
-                labels[backend] = label
-        elif callable(backend):
-            kernel = _kernel(label or _name_of(backend), backend, folder)
-            if kernel.name in (*installed, *(each.name for each in made)):
+        if isinstance(backend, str) and not (label and is_kernel(backend)):
+            if labels.setdefault(backend, label) != label:
                 raise ConfigError(
-                    f"two backends would be called '{kernel.name}'",
-                    "name them: lnbench.run({'mine': f, …})",
+                    f"'{labels[backend]}' and '{label}' are both the backend {backend}",
+                    "name it once: a backend is measured once",
                 )
-            made.append(kernel)
-            words.append(kernel.name)
+            words.append(backend)
+            continue
+        if isinstance(backend, str):
+            kernel = msgspec.structs.replace(kernels([backend], ())[backend], name=label)
+        elif callable(backend):
+            kernel = _kernel(label or _name_of(backend), backend, folder, framework)
         else:
             raise ConfigError(
                 f"{backend!r:.60} is no backend", "give a name, a path, or a function"
             )
-    return words, labels, made
+        if kernel.name in (*installed, *(each.name for each in made)):
+            raise ConfigError(
+                f"two backends would be called '{kernel.name}'",
+                "name them: lnbench.run({'mine': f, …})",
+            )
+        made.append(kernel)
+        words.append(kernel.name)
+    return words, {backend: label for backend, label in labels.items() if label}, made
 
 
 def _pairs(backends: Any) -> Iterator[tuple[str, Any]]:
@@ -63,8 +77,9 @@ def _name_of(function: Callable[..., Any]) -> str:
     return name if name.isidentifier() else "function"
 
 
-def _kernel(name: str, function: Callable[..., Any], folder: Path) -> Kernel:
+def _kernel(name: str, function: Callable[..., Any], folder: Path, framework: str) -> Kernel:
     """Return a function as a kernel: that of its file if it is there by its name, else pickled."""
+    framework = FRAMEWORKS[framework] if framework else framework_of(function)
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     attribute = getattr(function, "__qualname__", "")
     if (
@@ -76,7 +91,7 @@ def _kernel(name: str, function: Callable[..., Any], folder: Path) -> Kernel:
     ):
         word = f"{module.__name__}:{attribute}"
         found = kernels([word], ())[word]
-        return msgspec.structs.replace(found, name=name, framework=framework_of(function))
+        return msgspec.structs.replace(found, name=name, framework=framework)
     import cloudpickle
 
     path = folder / f"{name}{PICKLE}"
@@ -88,40 +103,60 @@ def _kernel(name: str, function: Callable[..., Any], folder: Path) -> Kernel:
             f"{name} cannot be sent to workers: {type(error).__name__}: {error}",
             "write it in a file, and give its path",
         ) from None
-    framework = framework_of(function)
     return Kernel(name=name, path=str(path), folder=str(Path.cwd()), framework=framework)
 
 
 def framework_of(function: Any) -> str:
-    """Return whose arrays a function takes: by the modules that its code names."""
-    if isinstance(function, type):
-        own = {base.__module__.partition(".")[0] for base in function.__mro__}
-        return "torch" if "torch" in own else "numpy"
-    seen = {str(getattr(function, "__module__", "")).partition(".")[0]}
-    plain = inspect.unwrap(function)
-    called = plain if hasattr(plain, "__code__") else type(plain).__call__
-    code = getattr(called, "__code__", None)
-    scope = getattr(plain, "__globals__", {})
-    if isinstance(code, CodeType):
-        seen |= {top for name in _names(code) for top in _tops(scope.get(name), name)}
-        for cell in getattr(plain, "__closure__", None) or ():
-            seen |= set(_tops(cell.cell_contents, ""))
+    """Return whose arrays a function takes, by what its code names, and the code that it calls."""
+    seen = set(_modules(function, _DEEPEST, set()))
     return next((FRAMEWORKS[name] for name in FRAMEWORKS if name in seen), "numpy")
 
 
+def _modules(value: Any, depth: int, met: set[int]) -> Iterator[str]:
+    """Yield the top modules of what a value is, names, closes over and wraps."""
+    if id(value) in met or depth == 0:
+        return
+    met.add(id(value))
+    if isinstance(value, ModuleType):
+        yield value.__name__.partition(".")[0]
+        return
+    for kind in (value, type(value)) if not isinstance(value, type) else value.__mro__:
+        yield str(getattr(kind, "__module__", "")).partition(".")[0]
+    for inner in _inside(value):
+        yield from _modules(inner, depth - 1, met)
+    code = getattr(value, "__code__", None)
+    if isinstance(code, CodeType):
+        names = set(_names(code))
+        if names & _TENSORS_ALONE:
+            yield "torch"
+        scope = getattr(value, "__globals__", {})
+        for name in names:
+            if name not in scope:
+                yield name  # of an import within
+            else:
+                yield from _modules(scope[name], depth - 1, met)
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """Yield what a partial, a wrapper, a closure, a method or an object holds."""
+    if isinstance(value, functools.partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    for name in ("__wrapped__", "__func__", "__self__"):
+        if (held := getattr(value, name, None)) is not None:
+            yield held
+    for cell in getattr(value, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # an empty one
+            yield cell.cell_contents
+    if not isinstance(value, type) and not hasattr(value, "__code__"):
+        yield getattr(type(value), "__call__", None)  # noqa: B004
+        yield from getattr(value, "__dict__", {}).values()
+
+
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names in code, and in the functions that it defines."""
+    """Yield the names in code, keywords of calls too, and in the functions that it defines."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
-
-
-def _tops(value: Any, name: str) -> Iterator[str]:
-    """Yield the top module of what a name stands for, or of the name in an import."""
-    if value is None:
-        yield name
-    elif isinstance(value, ModuleType):
-        yield value.__name__.partition(".")[0]
-    else:
-        yield str(getattr(value, "__module__", "")).partition(".")[0]
+        elif isinstance(constant, tuple):
+            yield from (each for each in constant if isinstance(each, str))

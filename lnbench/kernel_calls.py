@@ -150,20 +150,23 @@ class _Binder(NamedTuple):
         noted = self._noted(Direction.BACKWARD, places)
         names, wanted = self._forward_names(), {id(place): n for n, place in places.items()}
         heads = len(self._names()) - len(self._gradients())
-        backward = self.kernels.backward
+        backward, split = self.kernels.backward, len(forward.args)
         count = takes(backward, noted.arguments)
+        slots = [wanted.get(id(each), "") for each in noted.arguments[:count]]
 
-        def call() -> tuple[Any, ...]:
-            results = forward()
+        def call(*arguments: Any, **keywords: Any) -> tuple[Any, ...]:
+            results = forward.func(*arguments[:split], **keywords)
             known = dict(zip(names, results, strict=True))
-            arguments = [known[wanted[id(a)]] if id(a) in wanted else a for a in noted.arguments]
-            return (*results[:heads], *backward(*arguments[:count]))
+            rest = zip(slots, arguments[split:], strict=True)
+            return (*results[:heads], *backward(*(known[s] if s else each for s, each in rest)))
 
         if not isinstance(results := forward(), tuple) or len(results) != len(names):
             raise UnsupportedError(
                 f"a step of {self.name} needs {', '.join(names)} of its forward for its backward"
             )
-        return Call(call, self._names())
+        # All arrays are arguments: whose arrays never change are given others there.
+        whole = functools.partial(call, *forward.args, *noted.arguments[:count], **forward.keywords)
+        return Call(whole, self._names())
 
     def _function(self, which: str) -> Callable[..., Any]:
         function: Callable[..., Any] | None = getattr(self.kernels, which)
@@ -227,7 +230,7 @@ class _Binder(NamedTuple):
 
         return forward
 
-    def _fit(self, function: Callable[..., Any], noted: _Noted) -> Callable[..., Any]:
+    def _fit(self, function: Callable[..., Any], noted: _Noted) -> functools.partial[Any]:
         """Return a user's function with what it takes of the arguments of an operation."""
         arguments = noted.arguments
         names = parameter_names(self.operation, noted.function, len(arguments))
@@ -311,7 +314,6 @@ class _Binder(NamedTuple):
             return through_module, tuple(gradients)
         noted = self._noted(Direction.FORWARD)
         call = self._fit(self._function("forward"), noted)
-        assert isinstance(call, functools.partial)  # noqa: S101  (so `_fit` makes it)
         inputs = {id(self.arrays[of]): of for of in gradients.values()}
 
         def through_function() -> tuple[tuple[Any, ...], list[Any]]:

@@ -161,12 +161,13 @@ def _reading(call: Call, arrays: Mapping[str, Any]) -> Call:
 
     names = {id(array): name for name, array in arrays.items()}
     bound: functools.partial[Any] = functools.partial(call.run)
-    function, keywords = bound.func, bound.keywords
     slots = [(names.get(id(value)), value) for value in bound.args]
+    named = [(key, names.get(id(value)), value) for key, value in bound.keywords.items()]
 
     def run() -> Any:
-        given = [value if slot is None else arrays[slot] for slot, value in slots]
-        return jax.block_until_ready(function(*given, **keywords))
+        given = (value if slot is None else arrays[slot] for slot, value in slots)
+        keywords = {key: value if slot is None else arrays[slot] for key, slot, value in named}
+        return jax.block_until_ready(bound.func(*given, **keywords))
 
     return call._replace(run=run)
 

@@ -1,5 +1,6 @@
 """lnbench from Python: functions as backends, and a report as plain data."""
 
+import functools
 import subprocess
 import sys
 import textwrap
@@ -7,8 +8,10 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 import lnbench
+from lnbench import api, functions
 from lnbench.errors import LnbenchError
 
 ONE = {"shape": (16, 64), "direction": "forward", "passes": 1, "threads": 1, "quiet": True}
@@ -133,3 +136,92 @@ def test_a_frame_of_pandas_has_a_row_a_benchmark(tmp_path):
     frame = report.to_pandas()
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["backend"]) == [row["backend"] for row in report.rows()]
+
+
+def empty_cell():
+    def inner():
+        return later
+
+    if False:
+        later = None
+    return inner
+
+
+def normalize(x, weight, bias, eps):
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
+class Holder:
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "framework"),
+    [
+        (normalize, "torch"),
+        (lambda *arguments: normalize(*arguments), "torch"),  # noqa: PLW0108
+        (functools.partial(normalize), "torch"),
+        (functools.partial(functools.partial(lambda f, *a: f(*a), normalize)), "torch"),
+        (Holder(normalize), "torch"),
+        (Holder(normalize).__call__, "torch"),
+        (torch.nn.LayerNorm, "torch"),
+        (torch.compile(normalize), "torch"),
+        (lambda x, w, b, eps: x - x.mean(-1, keepdim=True), "torch"),
+        (lambda x, w, b, eps: x - x.mean(-1, keepdims=True), "numpy"),
+        (lambda x, w, b, eps: np.asarray(x), "numpy"),
+        (mine, "numpy"),
+        (empty_cell(), "numpy"),
+    ],
+)
+def test_whose_arrays_a_function_takes_is_seen_through_what_it_calls(function, framework):
+    assert functions.framework_of(function) == framework
+
+
+def test_whose_arrays_a_function_takes_can_be_said():
+    def same(x, weight, bias, eps):
+        return (x - x.mean(-1)[:, None]) / (
+            x.var(-1, correction=0)[:, None] + eps
+        ) ** 0.5 * weight + bias
+
+    row = by_name(lnbench.run({"same": same}, framework="torch", **ONE))["same"]
+    assert row["status"] == "measured", row["error"]
+    with pytest.raises(LnbenchError, match="unknown framework 'tensorflow'"):
+        lnbench.run({"same": same}, framework="tensorflow", **ONE)
+
+
+def test_labels_of_files_are_their_names_and_a_backend_is_named_once(tmp_path):
+    file = tmp_path / "k.py"
+    file.write_text("def forward(x, weight, bias, eps):\n    return x * 0 + bias\n")
+    words, labels, kernels = functions.named(
+        {"first": str(file), "second": str(file), "eager": "torch-eager"}, tmp_path, ["torch-eager"]
+    )
+    assert words == ["first", "second", "torch-eager"]
+    assert [kernel.name for kernel in kernels] == ["first", "second"]
+    assert labels == {"torch-eager": "eager"}
+    with pytest.raises(LnbenchError, match="'a' and 'b' are both the backend numpy"):
+        functions.named({"a": "numpy", "b": "numpy"}, tmp_path, ["numpy"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((4, 8), ["4x8"]),
+        (np.array([4, 8]), ["4x8"]),
+        ([np.int64(4), 8], ["4x8"]),
+        ([(4, 8), np.array([2, 2])], ["4x8", "2x2"]),
+        (["4x8", (2, 2)], ["4x8", "2x2"]),
+        ("4x8", "4x8"),
+        (None, None),
+    ],
+)
+def test_sizes_are_whatever_counts(shape, said):
+    assert api._shapes(shape) == said
+
+
+def test_a_single_word_is_one_value_in_a_check_too():
+    found = lnbench.check("numpy", shape=(16, 64), direction="forward", cache="hot")
+    assert found.ok

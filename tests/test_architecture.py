@@ -36,6 +36,7 @@ LONG_FILES = {
 
 FUNCTION_LINES, MOST_FUNCTION_LINES = 40, 60
 LONG_FUNCTIONS = {
+    "api.py: check": "its signature, and a line an argument",
     "api.py: run": "its signature, and a line an argument",
     "cli/ab.py: ab_command": "its signature is the list of all options",
     "cli/run.py: run_command": "its signature is the list of all options",

@@ -13,6 +13,7 @@ from lnbench.plan.flags import AbFlags
 from lnbench.plan.side import SideKind, branch_of, parse_side
 
 if TYPE_CHECKING:
+    from lnbench.cli.run import require_able
     from lnbench.record.report import ComparisonReport
 
 
@@ -39,7 +40,7 @@ def ab_command(flags: AbFlags) -> None:
             formats.dry_run(selected)
             return
         if flags.resume is None:
-            selected.require_able()
+            require_able(selected)
         rows = [candidate.benchmark for _, candidate in selected.groups]
         decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)

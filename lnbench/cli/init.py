@@ -49,4 +49,5 @@ def init_kernel(
         raise ConfigError(f"{output} is there already", "name another file") from None
     except OSError as error:
         raise ConfigError(f"{output} cannot be written: {error.strerror}") from None
-    typer.echo(f"try it: lnbench check -b ./{output}, then lnbench run -b ./{output}", err=True)
+    name = output if output.is_absolute() else f"./{output}"
+    typer.echo(f"try it: lnbench check -b {name}, then lnbench run -b {name}", err=True)

@@ -34,7 +34,8 @@ def follow(
         stopping: when a group has had enough.
         begun: the report to go on with.
         flags: where the report goes, and whether progress is shown.
-        again: what to call for the rest after Ctrl-C, without the path that it ends with.
+        again: what to call for the rest after Ctrl-C, without the path that it ends with; empty
+            where nothing can be called.
     """
     path = report_path(flags.report, flags.resume, force=flags.force)
     steps = session.run(
@@ -57,7 +58,8 @@ def follow(
                 line.show(step, time.monotonic() - started)
     except KeyboardInterrupt:
         report.write(made, path)  # Ctrl-C may have come in the middle of writing
-        typer.echo(f"{again} --resume {path}", err=True)
+        if again:
+            typer.echo(f"{again} --resume {path}", err=True)
         return made, path, True
     return made, path, False
 

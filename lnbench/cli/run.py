@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lnbench.cli import options
-from lnbench.errors import ExitCode, UnknownNameError
+from lnbench.errors import ExitCode, NothingMeasuredError, UnknownNameError
 from lnbench.plan.flags import RunFlags
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run_command(flags: RunFlags) -> None:
             formats.dry_run(selected)
             return
         if flags.resume is None:
-            selected.require_able()
+            require_able(selected)
         typed, started = new.tool.arguments, time.monotonic()
         how = f"interrupted; go on with: {again(typed)}"
         stop = stopping(selected, begun)
@@ -54,6 +54,23 @@ def run_command(flags: RunFlags) -> None:
             more = f"{missing} rows want more; go on with --resume {path}"
             typer.echo(f"--max-time: {more}", err=True)
     raise typer.Exit(ExitCode.INTERRUPTED if interrupted else exit_code(report.outcomes))
+
+
+def require_able(selected: "Selection") -> None:
+    """Raise NothingMeasuredError where every row is skipped; the copy comes along unasked."""
+    from lnbench.record.outcome import Skipped
+    from lnbench.registry import SPEED_LIMIT
+
+    skipped = {each.benchmark: each for each in selected.unable if isinstance(each, Skipped)}
+    rows = [row for row in selected.benchmarks if row.backend != SPEED_LIMIT]
+    rows = rows or list(selected.benchmarks)
+    if any(row not in skipped for row in rows):
+        return
+    reasons = {f"{row.backend}: {skipped[row].reason}" for row in rows}
+    raise NothingMeasuredError(
+        f"no benchmark can run here: {'; '.join(sorted(reasons))}",
+        "lnbench list backends says what can",
+    )
 
 
 def _able(selected: "Selection") -> "list[Benchmark]":

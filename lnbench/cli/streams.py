@@ -5,7 +5,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import typer
@@ -20,13 +19,18 @@ _BUG = "this is a bug of lnbench: please report it, with the lines above and the
 class _Descriptor(io.FileIO):
     """A descriptor whose reader may leave: `lnbench diff A B | head` ends with the verdict."""
 
+    _failed = False
+
     def write(self, data: Any) -> int | None:  # type: ignore[override]
         """Write; nothing where nobody reads any more, OutputError where stdout cannot take it."""
+        if self._failed:  # what was kept in buffers is tried again, up to Python's very end
+            return memoryview(data).nbytes
         try:
             return super().write(data)
         except BrokenPipeError:
             return memoryview(data).nbytes
         except OSError as error:
+            self._failed = True
             if self.fileno() == _STDERR:
                 return memoryview(data).nbytes  # there is no place left to say so
             raise OutputError(f"the output cannot be written: {error.strerror}") from None
@@ -47,8 +51,6 @@ def run(command: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
     except OutputError as error:
         code = say_error(error)
-    # What could not be written Python would try once more at its end, and exit with 120.
-    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     sys.exit(code)
 
 

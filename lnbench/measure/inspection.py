@@ -99,7 +99,8 @@ def _own(name: str, module: ModuleType, used: set[str]) -> Iterator[tuple[str, s
 def _beneath(name: str, module: ModuleType, used: set[str]) -> Iterator[tuple[str, str]]:
     """Yield words for what the harness uses of a module beneath it."""
     for attribute in vars(module).keys() & (vars(module).keys() if name in _WHOLE else used):
-        yield f"{name}:{attribute}", _word(vars(module)[attribute])
+        if callable(value := vars(module)[attribute]):
+            yield f"{name}:{attribute}", _word(value)
     for owner in _METHODS.get(name, ()):
         methods = getattr(module, owner, None)
         for attribute in used & set(dir(methods)):

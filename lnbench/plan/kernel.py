@@ -7,19 +7,23 @@ said from its text alone: it is run in workers only.
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 import msgspec
 
 from lnbench.errors import ConfigError, suggestion
+from lnbench.plan.kernel_source import (
+    bound_names,
+    definitions,
+    framework_of,
+    imported,
+    may_define,
+)
 
 PICKLE = ".pickle"
 """The suffix of a file that holds a function of a notebook, as `lnbench.run` writes it."""
-
-FRAMEWORKS = {"torch": "torch", "triton": "torch", "jax": "jax", "numpy": "numpy"}
-"""What a file imports → whose arrays its kernel takes; the first that is imported counts."""
 
 _FILE = re.compile(r"(?P<path>.*\.py|.*/[^:/]*)(:(?P<name>\w+))?", re.DOTALL)
 _MODULE = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
@@ -110,7 +114,7 @@ def _kernel(word: str) -> Kernel:
     )
     tree = _parsed(path, word)
     _check_names(tree, kernel, path.name, word)
-    return msgspec.structs.replace(kernel, framework=_framework(tree, path.name))
+    return msgspec.structs.replace(kernel, framework=framework_of(tree, path.name))
 
 
 def _name(text: str) -> str:
@@ -164,8 +168,8 @@ def _neighbours(path: Path) -> list[str]:
 
 def _check_names(tree: ast.Module, kernel: Kernel, file: str, word: str) -> None:
     """Raise ConfigError where the source has no kernel, or several and none is named."""
-    bound = set(_bound(tree.body))
-    everything = any(alias.name == "*" for node in tree.body for alias in _imported(node))
+    bound = set(bound_names(tree.body))
+    everything = any(alias.name == "*" for node in tree.body for alias in imported(node))
     if kernel.attribute:
         if kernel.attribute not in bound and not everything:
             known = [name for name in bound if not name.startswith("_")]
@@ -175,71 +179,14 @@ def _check_names(tree: ast.Module, kernel: Kernel, file: str, word: str) -> None
         return
     if "forward" in bound or "backward" in bound or everything:
         return
-    candidates = [name for name in _definitions(tree.body) if not name.startswith("_")]
+    candidates = [name for name in definitions(tree.body) if not name.startswith("_")]
     if len(candidates) > 1:
         raise ConfigError(
             f"{file} has no forward, and {' and '.join(candidates[:5])} could each be the kernel",
             f"write {word}:{candidates[0]}, or call it forward",
         )
-    if not bound:
+    if not everything and not any(map(may_define, tree.body)):
         raise ConfigError(
             f"{file} defines no function",
             "it needs forward(x, weight, bias, eps): lnbench init kernel",
         )
-
-
-def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """Yield the names that statements bind, those within `if` and `try` too."""
-    for node in body:
-        match node:
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-            ):
-                yield name
-            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
-            case ast.Import() | ast.ImportFrom():
-                yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
-            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
-                for field in ("body", "orelse", "finalbody"):
-                    yield from _bound(getattr(node, field, []))
-                for handler in getattr(node, "handlers", []):
-                    yield from _bound(handler.body)
-
-
-def _definitions(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """Yield the functions and classes defined at the top, without what `@triton.jit` compiles."""
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            decorators = [ast.unparse(each) for each in node.decorator_list]
-            if not any(each.startswith("triton.") for each in decorators):
-                yield node.name
-
-
-def _imported(node: ast.AST) -> list[ast.alias]:
-    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
-
-
-def _framework(tree: ast.Module, file: str) -> str:
-    """Return whose arrays a file's kernel takes: as it says, or by what it imports."""
-    for node in tree.body:
-        match node:
-            case ast.Assign(
-                targets=[ast.Name(id="framework")], value=ast.Constant(value=str(word))
-            ):
-                if word not in FRAMEWORKS:
-                    raise ConfigError(
-                        f"{file}, line {node.lineno}: unknown framework '{word}'",
-                        suggestion(word, FRAMEWORKS),
-                    )
-                return FRAMEWORKS[word]
-    imported = {
-        (node.module or "" if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
-        for node in ast.walk(tree)
-        for alias in _imported(node)
-    }
-    return next((FRAMEWORKS[name] for name in FRAMEWORKS if name in imported), "numpy")

@@ -58,21 +58,6 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """What is timed, row by row."""
         return tuple(row.benchmark for group in self.groups for row in group)
 
-    def require_able(self) -> None:
-        """Raise NothingMeasuredError where no row can run here; the copy comes along unasked."""
-        reasons = {
-            f"{each.backend}: {each.reason if isinstance(each, Skipped) else each.error}"
-            for each in self.unable
-            if each.backend != registry.SPEED_LIMIT
-        }
-        unable = {each.benchmark for each in self.unable}
-        asked = [row for row in self.benchmarks if row.backend != registry.SPEED_LIMIT]
-        if unable.issuperset(asked or self.benchmarks):
-            raise NothingMeasuredError(
-                f"no benchmark can run here: {'; '.join(sorted(reasons))}",
-                "lnbench list backends says what can",
-            )
-
     @property
     def looks(self) -> tuple[int, ...]:
         """The numbers of pairs at which a comparison is judged."""

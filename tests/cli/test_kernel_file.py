@@ -283,16 +283,41 @@ def test_what_init_prints_passes_check(lnbench, tmp_path, framework):
     )
 
 
-def test_jax_arrays_are_jaxs(measure):
-    pytest.importorskip("jax")
-    source = """
+JAX = """
 import jax
 import jax.numpy as jnp
 
 @jax.jit
 def forward(x, weight, bias, eps):
-    centred = x - x.mean(axis=1, keepdims=True)
-    return centred / jnp.sqrt((centred**2).mean(axis=1, keepdims=True) + eps) * weight + bias
+    mean = x.mean(axis=1)
+    centred = x - mean[:, None]
+    rstd = 1 / jnp.sqrt((centred**2).mean(axis=1) + eps)
+    return centred * rstd[:, None] * weight + bias, mean, rstd
+
+@jax.jit
+def backward(dy, x, mean, rstd, weight):
+    hat = (x - mean[:, None]) * rstd[:, None]
+    g = dy * weight
+    dx = g - g.mean(axis=1, keepdims=True) - hat * (g * hat).mean(axis=1, keepdims=True)
+    return dx * rstd[:, None], (dy * hat).sum(axis=0), dy.sum(axis=0)
 """
-    found = measure(source, directions="forward")
+JAX_BY_NAME = """
+import jax.numpy as jnp
+
+def forward(bias, weight, x):
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / jnp.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * weight + bias
+"""
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward", "step"])
+def test_jax_arrays_never_change_and_yet_its_honest_kernels_are_timed(measure, direction):
+    pytest.importorskip("jax")
+    found = measure(JAX, directions=direction)
+    assert isinstance(found[direction], Measured), found
+
+
+def test_jax_arrays_that_are_bound_by_name_are_read_anew_too(measure):
+    pytest.importorskip("jax")
+    found = measure(JAX_BY_NAME, directions="forward")
     assert isinstance(found["forward"], Measured), found

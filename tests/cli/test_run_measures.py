@@ -83,12 +83,20 @@ def test_a_wrong_backend_exits_with_3_after_the_report_is_written(lnbench, tmp_p
     assert "Traceback" not in done.stderr
 
 
-def test_a_device_that_is_not_there_exits_with_5_and_every_row_says_why(lnbench, tmp_path):
-    options = ("-b", "numpy", "--device", "xpu", "-o", "r.json")
+def test_a_device_that_is_not_there_is_a_sentence_and_its_rows_beside_others_say_why(
+    lnbench, tmp_path
+):
+    options = ("-b", "numpy", "-o", "r.json", "--passes", "1")
 
-    lnbench("run", *SMALL, *options, check=5)
+    alone = lnbench("run", *SMALL, *options, "--device", "xpu", check=5)
+    assert alone.stderr.startswith("error: no benchmark can run here: numpy: ")
+    assert not (tmp_path / "r.json").exists()
 
-    for outcome in outcomes_of(tmp_path / "r.json").values():
+    lnbench("run", *SMALL, *options, "--device", "cpu,xpu")
+    found = reports.read(tmp_path / "r.json").outcomes
+    there = [outcome for outcome in found if outcome.benchmark.case.device_type == "xpu"]
+    assert there
+    for outcome in there:
         assert isinstance(outcome, Skipped)
         assert outcome.reason
 

@@ -87,8 +87,6 @@ def test_every_command_has_help(lnbench, command):
     [
         ("nix", "nix"),
         ("run --nix", "--nix"),
-        ("show", "report"),
-        ("show a.json b.json", "b.json"),
         ("list nix", "nix"),
         ("schema nix", "nix"),
         ("diff a.json", "candidate"),
@@ -147,9 +145,20 @@ def test_a_schema_is_json(lnbench):
         ("lnbench run --operation l", {"layernorm"}, "quick"),
         ("lnbench show --relative-to n", {"numpy"}, "copy"),
         ("lnbench list b", {"backends", "benchmarks"}, "suites"),
+        ("lnbench show --metric ", {"time", "copy", "memory"}, "backend"),
+        ("lnbench show --by ", {"backend", "shape", "dtype"}, "time"),
+        ("lnbench run --format ", {"table", "markdown", "json"}, "github"),
+        ("lnbench run --cache c", {"cold"}, "hot"),
+        ("lnbench run --device c", {"cpu", "cuda"}, "mps"),
+        ("lnbench paper train --model ", {"mlp", "rnn", "lstm", "gru"}, "layer"),
+        ("lnbench run -b ./my", {"./my_kernel.py", "./my_folder/"}, "./my_notes.txt"),
+        ("lnbench ab tor", {"torch-eager"}, "numpy"),
     ],
 )
 def test_the_shell_completes_names(tmp_path, environment, words, offered, missing):
+    (tmp_path / "my_folder").mkdir()
+    for name in ("my_kernel.py", "my_notes.txt"):
+        (tmp_path / name).touch()
     at = len(words.split()) - (not words.endswith(" "))
     asked = {"_LNBENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
     code = "import sys; sys.argv = ['lnbench']; from lnbench.cli.app import main; main()"
