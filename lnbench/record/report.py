@@ -213,7 +213,9 @@ def _contradictions(measured: Measured) -> Iterator[str]:
             yield f"times_s[{k}] has {len(times)} values but rounds[{k}] has {len(rounds)}"
         if len(set(rounds)) != len(rounds):
             yield f"rounds[{k}] names a round twice"
-        if not all(map(_is_amount, times)):
+        if not (math.isfinite(sum(times)) and min(times, default=0) >= 0) and not all(
+            map(_is_amount, times)  # of finite times the sum may still be too large
+        ):
             yield f"times_s[{k}] holds a time that is negative or not finite"
     if not any(measured.times_s):
         yield "no time at all"
