@@ -70,8 +70,7 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
         report: the run.
         relative_to: the backend that speedups are against; None for no speedups.
     """
-    if relative_to is not None:
-        _check_backend(report, relative_to)
+    _check_backend(report, relative_to)
     measured = _measured(report)
     times, cases = _times(measured), _by_case(measured)
     judged = {case: judge_case(members, relative_to) for case, members in cases.items()}
@@ -82,13 +81,11 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
         key = _key(outcome)
         row = Row(outcome.benchmark, outcome)
         if one := measured.get(key):
-            case = judged[key[0]]
-            ranking = case.ranking if contends(one) else None
+            ranking = judged[key[0]].ranking if contends(one) else None
             best = ranking is not None and key[1] in ranking.best
             share = _share(one, shares.get(key), measured.get((key[0], SPEED_LIMIT)))
-            row = Row(
-                benchmark=one.benchmark,
-                outcome=one,
+            row = msgspec.structs.replace(
+                row,
                 time=times[key],
                 speedup=speedups.get(key),
                 bandwidth=one.work.bytes_moved / times[key].value,
@@ -115,9 +112,9 @@ def rankings(report: Report) -> tuple[Ranking, ...]:
     return tuple(rank(tuple(members.values())) for members in cases.values())
 
 
-def _check_backend(report: Report, name: str) -> None:
+def _check_backend(report: Report, name: str | None) -> None:
     known = {outcome.benchmark.backend for outcome in report.outcomes}
-    if name not in known:
+    if name is not None and name not in known:
         raise UnknownNameError("backend", name, known, "the report")
 
 
