@@ -99,13 +99,13 @@ def _show_github(diff: "Diff") -> None:
 
 def _reports(side: str) -> "tuple[Report, ...]":
     """Return the reports that a side names; ReportError where there are none."""
-    from lnbench.record import report
+    from lnbench.record.medians import read_medians
 
     parts = [side] if _exists(side) else side.split(",")
     paths = [path for part in parts if part.strip() for path in _matches(part.strip())]
     if not paths:
         raise ReportError(f"'{side}' names no report", f"name {_SIDE}")
-    return tuple(map(report.read, paths))
+    return tuple(map(read_medians, paths))
 
 
 def _matches(part: str) -> list[Path]:

@@ -91,7 +91,7 @@ class _RowReport(Head, frozen=True, kw_only=True):
                 yield f"outcomes[{i}]: a side in {self.kind}, or none"
             seen.add((name, outcome.side))
             if isinstance(outcome, Measured):
-                yield from (f"outcomes[{i}] ({name}): {text}" for text in _contradictions(outcome))
+                yield from (f"outcomes[{i}] ({name}): {text}" for text in contradictions(outcome))
 
 
 class BenchmarkReport(_RowReport, frozen=True, kw_only=True, tag="benchmarks"):
@@ -205,7 +205,8 @@ def default_path(now: datetime) -> Path:
     return Path("reports") / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.json"
 
 
-def _contradictions(measured: Measured) -> Iterator[str]:
+def contradictions(measured: Measured) -> Iterator[str]:
+    """Yield what cannot be right in a row that was measured."""
     if len(measured.times_s) != len(measured.rounds):
         yield f"{len(measured.times_s)} lists of times_s but {len(measured.rounds)} of rounds"
     for k, (times, rounds) in enumerate(zip(measured.times_s, measured.rounds, strict=False)):
