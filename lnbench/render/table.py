@@ -56,14 +56,20 @@ def view_table(view: View) -> Screen:
 class Lines:
     """Lines that are laid out already: rich takes long over each line of a table."""
 
-    def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, lines: Iterable[Iterable[tuple[str, str]]]) -> None:
         self._lines = lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield each text in its style."""
-        for text, style in self._lines:
-            yield Segment(text, console.get_style(style))
+        """Yield each part of a line in its style."""
+        for line in self._lines:
+            yield from (Segment(text, console.get_style(style)) for text, style in line)
             yield Segment.line()
+
+
+def padded(text: str, width: int, *, right: bool) -> str:
+    """Return a text that fills a column."""
+    room = " " * (width - cell_len(text))
+    return room + text if right else text + room
 
 
 def _table(sheet: Sheet, width: int) -> Iterator[RenderableType]:
@@ -93,17 +99,15 @@ def _table(sheet: Sheet, width: int) -> Iterator[RenderableType]:
 
 def _laid_out(
     sheet: Sheet, shown: Sequence[int], widths: Sequence[int]
-) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a sheet as a table has them, and their styles."""
+) -> Iterator[list[tuple[str, str]]]:
+    """Yield the lines of a sheet as a table has them, with their styles."""
     for place, line in enumerate(sheet.lines):
         if place and line.first:
-            yield " " * _total(shown, widths), ""
-        cells = []
-        for i in shown:
-            text = one_line(line.cells[i])
-            room = " " * (widths[i] - cell_len(text))
-            cells.append(room + text if sheet.columns[i].right else text + room)
-        yield (" " * _GAP).join(cells), _style(line)
+            yield [(" " * _total(shown, widths), "")]
+        cells = (
+            padded(one_line(line.cells[i]), widths[i], right=sheet.columns[i].right) for i in shown
+        )
+        yield [((" " * _GAP).join(cells), _style(line))]
 
 
 def _total(shown: Sequence[int], widths: Sequence[int]) -> int:
