@@ -57,9 +57,10 @@ class CasePairs:
         if key not in self._logs:
             caveats = (*above.caveats, *below.caveats)
             sequential = any(caveat.kind is CaveatKind.SEQUENTIAL for caveat in caveats)
-            one, other = (
-                self._rows.setdefault(row.backend, RoundLogs(row)) for row in (above, below)
-            )
+            for row in (above, below):
+                if row.backend not in self._rows:
+                    self._rows[row.backend] = RoundLogs(row)
+            one, other = self._rows[above.backend], self._rows[below.backend]
             logs = one.over(other, by_round=not sequential)
             self._logs[key] = logs = logs[np.isfinite(logs)]
             self._logs[key[::-1]] = -logs
