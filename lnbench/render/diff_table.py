@@ -165,7 +165,7 @@ def _widen(table: Table, lines: Sequence[Sequence[Text]], width: int) -> bool:
         if not all(map(str.isprintable, cells)):
             return False
         cells += [str(column.header)] if table.show_header else []
-        widths.append(max(column.min_width or 0, *map(cell_len, cells)))
+        widths.append(max(column.min_width or 1, *map(cell_len, cells)))
     if sum(widths) + _GAP * (len(widths) - 1) > width:
         return False
     for column, fitting in zip(table.columns, widths, strict=True):
