@@ -96,6 +96,6 @@ def _show_github(diff: "Diff") -> None:
 
 def _reports(side: str) -> "tuple[Report, ...]":
     """Return the reports that a side names; ReportError where there are none."""
-    from lnbench.record import report
+    from lnbench.record.medians import read_medians
 
-    return tuple(map(report.read, paths.named(side)))
+    return tuple(map(read_medians, paths.named(side)))

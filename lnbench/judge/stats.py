@@ -1,8 +1,10 @@
 """Estimates and intervals that assume no distribution: Hodges–Lehmann centres, exact rank tests."""
 
+import functools
+import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -14,6 +16,8 @@ from lnbench.record.outcome import Measured
 
 Floats: TypeAlias = NDArray[np.float64]
 """An array of numbers, mostly logarithms."""
+
+Places: TypeAlias = NDArray[np.intp]
 
 Times: TypeAlias = tuple[tuple[float, ...], ...]
 """Seconds per iteration, one tuple a pass; empty where the process died."""
@@ -47,6 +51,57 @@ class Estimate(msgspec.Struct, frozen=True):
     """Share of such intervals that hold the truth, above 0 and below 1."""
 
 
+class RoundLogs:
+    """The logarithms of a row's times by pass and round, taken once for all rows beside it."""
+
+    def __init__(self, outcome: Measured) -> None:
+        self._outcome = outcome
+
+    def over(self, below: "RoundLogs", *, by_round: bool = True) -> Floats:
+        """Return the logarithm of this row ÷ another by pass; NaN where only one has the pass."""
+        if by_round and self.table and below.table:
+            (ours, our_rounds), (theirs, their_rounds) = self.table, below.table
+            count = min(len(ours), len(theirs))
+            if np.array_equal(our_rounds[:count], their_rounds[:count]):
+                return _sorted_medians(ours[:count] - theirs[:count])
+        logs = []
+        sides = (self.by_round, below.by_round) if by_round else (self.by_pass, below.by_pass)
+        for one, other in zip(*sides, strict=False):
+            pairs = [log - other[number] for number, log in one.items() if number in other]
+            logs.append(statistics.median(pairs) if pairs else math.nan)
+        return np.array(logs, dtype=np.float64)
+
+    @functools.cached_property
+    def table(self) -> tuple[Floats, NDArray[np.int64]] | None:
+        """Logarithms and rounds, passes × rounds in ascending order; None where passes differ."""
+        times, rounds = self._outcome.times_s, self._outcome.rounds
+        counts = {*map(len, times), *map(len, rounds)}
+        if len(counts) != 1 or 0 in counts or len(times) != len(rounds):
+            return None
+        shape = (len(times), *counts)
+        try:
+            numbers = np.fromiter(itertools.chain(*rounds), np.int64).reshape(shape)
+        except OverflowError:
+            return None
+        order = numbers.argsort(axis=1)
+        flat = tuple(itertools.chain(*times))
+        log = math.log if min(flat) >= SHORTEST_S and max(flat) <= LONGEST_S else _log
+        logs = np.fromiter(map(log, flat), np.float64).reshape(shape)
+        return np.take_along_axis(logs, order, axis=1), np.take_along_axis(numbers, order, axis=1)
+
+    @functools.cached_property
+    def by_round(self) -> list[dict[int, float]]:
+        """The logarithms of each pass's times by round."""
+        passes = zip(self._outcome.rounds, self._outcome.times_s, strict=False)
+        return [dict(zip(rounds, map(_log, times), strict=False)) for rounds, times in passes]
+
+    @functools.cached_property
+    def by_pass(self) -> list[dict[int, float]]:
+        """The logarithm of each pass's median as its only round."""
+        passes = self._outcome.times_s
+        return [{0: _log(statistics.median(times))} if times else {} for times in passes]
+
+
 def location_intervals(rows: Sequence[Floats], level: float) -> Floats:
     """Return medians of Walsh averages and their exact signed-rank intervals.
 
@@ -54,7 +109,7 @@ def location_intervals(rows: Sequence[Floats], level: float) -> Floats:
     """
 
     def intervals(sizes: tuple[int, int], chosen: list[int]) -> Floats:
-        first, second = np.triu_indices(sizes[0])
+        first, second = _walsh_places(sizes[0])
         values = np.stack([rows[i] for i in chosen])
         averages = (values[:, first] + values[:, second]) / 2
         return _intervals(averages, signed_rank_cut(sizes[0], level))
@@ -121,12 +176,7 @@ def paired_logs(numerator: Measured, denominator: Measured, *, by_round: bool = 
 
 def paired_passes(numerator: Measured, denominator: Measured, *, by_round: bool = True) -> Floats:
     """Return what `paired_logs` does, with NaN in the place of a pass that only one has."""
-    keyed = _by_round if by_round else _by_pass
-    logs = []
-    for above, below in zip(keyed(numerator), keyed(denominator), strict=False):
-        pairs = [log - below[number] for number, log in above.items() if number in below]
-        logs.append(statistics.median(pairs) if pairs else math.nan)
-    return np.array(logs, dtype=np.float64)
+    return RoundLogs(numerator).over(RoundLogs(denominator), by_round=by_round)
 
 
 def detectable(half_width: float, threshold: float, level: float, drift: float = 0.0) -> float:
@@ -145,31 +195,30 @@ def detectable(half_width: float, threshold: float, level: float, drift: float =
     return math.exp(reach) if reach < _LARGEST_LOG else math.inf
 
 
-def _by_round(outcome: Measured) -> Iterator[dict[int, float]]:
-    """Yield the logarithms of each pass's times by round."""
-    for rounds, times in zip(outcome.rounds, outcome.times_s, strict=False):
-        yield dict(zip(rounds, map(_log, times), strict=False))
-
-
-def _by_pass(outcome: Measured) -> Iterator[dict[int, float]]:
-    """Yield the logarithm of each pass's median as its only round."""
-    for times in outcome.times_s:
-        yield {0: _log(statistics.median(times))} if times else {}
-
-
 def _log(time_s: float) -> float:
     return math.log(min(max(time_s, SHORTEST_S), LONGEST_S))
 
 
 def _intervals(values: Floats, cut: int) -> Floats:
     """Return median and interval of each line of `values`, `cut` from either end; 0 has no end."""
-    values.sort(axis=1)
-    count = values.shape[1]
-    # The mean of the two middles, spelled so that negated values give the negated median exactly.
-    middle = (values[:, (count - 1) // 2] + values[:, count // 2]) / 2
+    middle, count = _sorted_medians(values), values.shape[1]
     if cut == 0:
         return np.stack([middle, np.full_like(middle, -np.inf), np.full_like(middle, np.inf)], 1)
     return np.stack([middle, values[:, cut - 1], values[:, count - cut]], axis=1)
+
+
+def _sorted_medians(values: Floats) -> Floats:
+    """Return the median of each line of `values`, which it sorts."""
+    values.sort(axis=1)
+    count = values.shape[1]
+    # The mean of the two middles, spelled so that negated values give the negated median exactly.
+    return np.asarray((values[:, (count - 1) // 2] + values[:, count // 2]) / 2)
+
+
+@functools.cache
+def _walsh_places(count: int) -> tuple[Places, Places]:
+    """Return the places of all pairs of values, each value with itself too."""
+    return np.triu_indices(count)
 
 
 def _in_groups(

@@ -1,16 +1,17 @@
 """What one run says about each row: time, speedup, bandwidth, share of the copy, who is best."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
 
 from lnbench.errors import UnknownNameError
-from lnbench.judge.ranking import Ranking, paired, rank
+from lnbench.judge.ranking import JudgedCase, Ranking, contends, judge_case, rank
 from lnbench.judge.regime import Regime, cache_bytes, regime
 from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
+    Floats,
     estimates,
     location_intervals,
     pass_logs,
@@ -48,6 +49,8 @@ class Row(msgspec.Struct, frozen=True):
     """Compulsory bytes ÷ time, in bytes a second."""
     share_of_copy: Estimate | None = None
     """Bandwidth ÷ that of the copy, paired by round: 1 is the speed limit."""
+    ranking: Ranking | None = None
+    """Who is fastest in its case; None where it does not contend."""
     best: bool = False
     """Whether another backend of its case is shown to be slower than the fastest, and it is not."""
     regime: Regime | None = None
@@ -67,33 +70,33 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
         report: the run.
         relative_to: the backend that speedups are against; None for no speedups.
     """
-    if relative_to is not None:
-        _check_backend(report, relative_to)
+    _check_backend(report, relative_to)
     measured = _measured(report)
-    contestants = {key: outcome for key, outcome in measured.items() if _contends(outcome)}
-    times = _times(measured)
-    shares = _against(measured, SPEED_LIMIT)
-    speedups = _against(contestants, relative_to) if relative_to is not None else {}
-    best = {(each.case.id, name) for each in _ranked(contestants) for name in each.best}
+    times, cases = _times(measured), _by_case(measured)
+    judged = {case: judge_case(members, relative_to) for case, members in cases.items()}
+    shares = _ratios(judged, lambda case: case.shares, SPEED_LIMIT)
+    speedups = _ratios(judged, lambda case: case.speedups, relative_to)
     most, found = _most_passes(measured), []
     for outcome in report.outcomes:
         key = _key(outcome)
         row = Row(outcome.benchmark, outcome)
         if one := measured.get(key):
+            ranking = judged[key[0]].ranking if contends(one) else None
+            best = ranking is not None and key[1] in ranking.best
             share = _share(one, shares.get(key), measured.get((key[0], SPEED_LIMIT)))
-            row = Row(
-                benchmark=one.benchmark,
-                outcome=one,
+            row = msgspec.structs.replace(
+                row,
                 time=times[key],
                 speedup=speedups.get(key),
                 bandwidth=one.work.bytes_moved / times[key].value,
                 share_of_copy=share,
-                best=key in best and not _above(one, share, report.environment),
+                ranking=ranking,
+                best=best and not _above(one, share, report.environment),
                 regime=regime(one, times[key].value, share, report.environment),
                 caveats=(
                     *_caveats(one, share, report.environment),
-                    *_inaccurate(key, best, contestants),
-                    *_uneven(one, speedups.get(key), measured.get((key[0], relative_to or ""))),
+                    *(_inaccurate(one, cases[key[0]]) if best else ()),
+                    *_uneven(key, speedups.get(key), (key[0], relative_to or ""), measured, times),
                 ),
                 passes=sum(map(bool, one.times_s)),
                 most_passes=most[key[0]],
@@ -105,12 +108,13 @@ def rows(report: Report, relative_to: str | None = None) -> tuple[Row, ...]:
 def rankings(report: Report) -> tuple[Ranking, ...]:
     """Return who is fastest in each case that was measured, in the order of the report."""
     measured = _measured(report)
-    return _ranked({key: outcome for key, outcome in measured.items() if _contends(outcome)})
+    cases = _by_case({key: row for key, row in measured.items() if contends(row)})
+    return tuple(rank(tuple(members.values())) for members in cases.values())
 
 
-def _check_backend(report: Report, name: str) -> None:
+def _check_backend(report: Report, name: str | None) -> None:
     known = {outcome.benchmark.backend for outcome in report.outcomes}
-    if name not in known:
+    if name is not None and name not in known:
         raise UnknownNameError("backend", name, known, "the report")
 
 
@@ -140,42 +144,45 @@ def _times(measured: Mapping[Key, Measured]) -> dict[Key, Estimate]:
     return dict(zip(measured, found, strict=True))
 
 
-def _contends(outcome: Measured) -> bool:
-    """Return whether a time may be compared: not the limit's, an interpreter's, or on trust."""
-    aside = {CaveatKind.INTERPRETED, CaveatKind.UNWATCHED}
-    kinds = {caveat.kind for caveat in outcome.caveats}
-    return outcome.benchmark.backend != SPEED_LIMIT and not aside & kinds
+def _by_case(measured: Mapping[Key, Measured]) -> dict[str, dict[str, Measured]]:
+    """Return rows by case and backend."""
+    cases: dict[str, dict[str, Measured]] = {}
+    for (case, backend), outcome in measured.items():
+        cases.setdefault(case, {})[backend] = outcome
+    return cases
 
 
-def _against(measured: Mapping[Key, Measured], backend: str) -> dict[Key, Estimate]:
+def _ratios(
+    judged: Mapping[str, JudgedCase],
+    logs_of: Callable[[JudgedCase], Mapping[str, Floats]],
+    backend: str | None,
+) -> dict[Key, Estimate]:
     """Return each row's ratio of the time of `backend` in its case to its own."""
     logs = {
-        (case, name): paired(measured[case, backend], outcome)
-        for (case, name), outcome in measured.items()
-        if (case, backend) in measured
+        (case, name): values
+        for case, found in judged.items()
+        for name, values in logs_of(found).items()
+        if values.size
     }
-    logs = {key: values for key, values in logs.items() if values.size}
     lines = location_intervals(list(logs.values()), 1 - SHOWN_CONFIDENCE)
     found = dict(zip(logs, estimates(lines, SHOWN_CONFIDENCE), strict=True))
     same = Estimate(1.0, 1.0, 1.0, SHOWN_CONFIDENCE)
     return {key: same if key[1] == backend else ratio for key, ratio in found.items()}
 
 
-def _ranked(contestants: Mapping[Key, Measured]) -> tuple[Ranking, ...]:
-    cases: dict[str, list[Measured]] = {}
-    for (case, _), outcome in contestants.items():
-        cases.setdefault(case, []).append(outcome)
-    return tuple(map(rank, cases.values()))
-
-
 def _uneven(
-    row: Measured, speedup: Estimate | None, reference: Measured | None
+    key: Key,
+    speedup: Estimate | None,
+    reference_key: Key,
+    measured: Mapping[Key, Measured],
+    times: Mapping[Key, Estimate],
 ) -> tuple[Caveat, ...]:
     """Return the caveat of a speedup that contradicts the times of its row and of the reference."""
-    if speedup is None or reference is None or row is reference:
+    if speedup is None or key == reference_key:
         return ()
-    whole = time_estimate(reference.times_s).value
-    implied = whole / time_estimate(row.times_s).value
+    row, reference = measured[key], measured[reference_key]
+    whole = times[reference_key].value
+    implied = whole / times[key].value
     known = speedup.low > 0
     low, high = (speedup.low, speedup.high) if known else (speedup.value, speedup.value)
     if low / APART <= implied <= high * APART:
@@ -188,21 +195,15 @@ def _uneven(
     return (Caveat(CaveatKind.UNEVEN, detail),)
 
 
-def _inaccurate(
-    key: Key, best: set[Key], contestants: Mapping[Key, Measured]
-) -> tuple[Caveat, ...]:
+def _inaccurate(row: Measured, members: Mapping[str, Measured]) -> tuple[Caveat, ...]:
     """Return the caveat of a best row that another of its case beats clearly in accuracy."""
-    if key not in best:
-        return ()
     errors = {
-        other: outcome.agreement.max_ulp or 0.0
-        for other, outcome in contestants.items()
-        if other[0] == key[0]
+        name: other.agreement.max_ulp or 0.0 for name, other in members.items() if contends(other)
     }
-    closest = min(errors, key=lambda other: errors[other])
-    if errors[key] <= ACCURATE_FACTOR * errors[closest] + 1:  # an ulp is one rounding
+    own, closest = errors[row.backend], min(errors, key=lambda name: errors[name])
+    if own <= ACCURATE_FACTOR * errors[closest] + 1:  # an ulp is one rounding
         return ()
-    detail = f"{errors[key]:.2g} ulp, where {closest[1]} is off by {errors[closest]:.2g}"
+    detail = f"{own:.2g} ulp, where {closest} is off by {errors[closest]:.2g}"
     return (Caveat(CaveatKind.FAST_INACCURATE, detail),)
 
 

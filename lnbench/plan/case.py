@@ -1,5 +1,6 @@
 """What is computed (`Case`), and by whom (`Benchmark`)."""
 
+import functools
 import math
 from enum import StrEnum
 from typing import Annotated
@@ -152,7 +153,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def suffix(self) -> str:
         """The options that differ from their default: `;cache=cold;eps=1e-06`."""
-        return "".join(f";{name}={text}" for name, text in self.options.differing())
+        return _suffix(self.options)
 
 
 class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -257,6 +258,11 @@ def is_device(text: str) -> bool:
 def numbered(device: str) -> str:
     """Return a device with the index that torch's calls want: `cuda` is `cuda:0`."""
     return f"{device}:0" if device in _NUMBERED else device
+
+
+@functools.lru_cache(maxsize=1024)  # every row of a report has options, most the same
+def _suffix(options: Options) -> str:
+    return "".join(f";{name}={text}" for name, text in options.differing())
 
 
 def _option_text(value: object) -> str:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,25 @@ from typing import Any
 import msgspec
 
 from lnbench.errors import ReportError
+from lnbench.units import format_bytes
+
+LARGEST_BYTES = 512 * 2**20
+"""Largest file that is read: about 50,000 rows of 40 passes, in memory three times that."""
 
 _PROBE = bytes(1 << 20)
 """As much as a large report: a full disk shows itself before the run."""
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a file."""
+    """Return the bytes of a file; ReportError where it has no end, or one out of reach."""
     with _sentence(path, "read"):
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ReportError(f"{path} is not a regular file", "save it to one first")
+        if status.st_size > LARGEST_BYTES:
+            size, limit = format_bytes(status.st_size), format_bytes(LARGEST_BYTES)
+            hint = "split the suite over several reports: diff takes them together"
+            raise ReportError(f"{path} is too large: {size}, and at most {limit} are read", hint)
         return path.read_bytes().removeprefix(codecs.BOM_UTF8)
 
 

@@ -93,7 +93,7 @@ class _RowReport(Head, frozen=True, kw_only=True):
                 yield f"outcomes[{i}]: a side in {self.kind}, or none"
             seen.add((name, outcome.side))
             if isinstance(outcome, Measured):
-                yield from (f"outcomes[{i}] ({name}): {text}" for text in _contradictions(outcome))
+                yield from (f"outcomes[{i}] ({name}): {text}" for text in contradictions(outcome))
 
 
 class BenchmarkReport(_RowReport, frozen=True, kw_only=True, tag="benchmarks"):
@@ -126,7 +126,7 @@ Report: TypeAlias = BenchmarkReport | ComparisonReport
 """A report of rows; that of training is `lnbench.paper`'s."""
 
 _NAMES = {"backend": "a backend", "operation": "an operation"}
-_STEERING = re.compile(
+STEERING = re.compile(
     rb"\\[bfnrtu]|[\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|::|##\["
 )
 """What may change in a text by `one_line`: escapes, controls, marks of direction, commands."""
@@ -176,7 +176,7 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
     """Return a report of one of the kinds, checked; ReportError where it cannot be right."""
     try:
         report = files.decode(data, path, kinds, hint)
-        if _STEERING.search(data):
+        if STEERING.search(data):
             report = msgspec.convert(_harmless(msgspec.json.decode(data), path), kinds)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {files.misfit(error)}", hint) from None
@@ -228,7 +228,8 @@ def default_path(now: datetime) -> Path:
     return Path("reports") / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.json"
 
 
-def _contradictions(measured: Measured) -> Iterator[str]:
+def contradictions(measured: Measured) -> Iterator[str]:
+    """Yield what cannot be right in a row that was measured."""
     if len(measured.times_s) != len(measured.rounds):
         yield f"{len(measured.times_s)} lists of times_s but {len(measured.rounds)} of rounds"
     for k, (times, rounds) in enumerate(zip(measured.times_s, measured.rounds, strict=False)):
@@ -236,7 +237,9 @@ def _contradictions(measured: Measured) -> Iterator[str]:
             yield f"times_s[{k}] has {len(times)} values but rounds[{k}] has {len(rounds)}"
         if len(set(rounds)) != len(rounds):
             yield f"rounds[{k}] names a round twice"
-        if not all(map(_is_amount, times)):
+        if not (math.isfinite(sum(times)) and min(times, default=0) >= 0) and not all(
+            map(_is_amount, times)  # of finite times the sum may still be too large
+        ):
             yield f"times_s[{k}] holds a time that is negative or not finite"
     if not any(measured.times_s):
         yield "no time at all"

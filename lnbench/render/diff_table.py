@@ -13,7 +13,7 @@ from lnbench.judge.verdict import Verdict
 from lnbench.plan.case import shape_text
 from lnbench.render import diff_text as words
 from lnbench.render.diff import GROUP_NUMBERS, NUMBERS
-from lnbench.render.table import Screen
+from lnbench.render.table import MANY_LINES, Lines, Screen, padded
 
 _STYLES = {
     Verdict.REGRESSED: "bold red",
@@ -32,6 +32,8 @@ _WIDTHS = {
 }
 """Least widths, which keep blocks in line with each other."""
 _VERDICT_WIDTH = 14
+_GAP = 2
+"""Blanks between two columns."""
 _NOTES_BESIDE = 120
 """Columns from which on a note stands beside its row, not below the tables."""
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -54,9 +56,7 @@ def diff_table(diff: Diff) -> Screen:
         label_width = max((cell_len(text) for pair in labels for text in pair), default=0)
         for i, (title, rows) in enumerate(blocks):
             yield Text(f"\n{title}", style="bold")
-            table = _table(rows, label_width, notes, beside=beside)
-            table.show_header = i == 0
-            yield table
+            yield from _table(rows, label_width, notes, width, beside=beside, header=i == 0)
         if notes:
             yield Text()
             yield _pairs((mark, note) for note, mark in notes.items())
@@ -129,10 +129,17 @@ def _numbered(diff: Diff) -> dict[str, str]:
 
 
 def _table(
-    rows: Sequence[Comparison], label_width: int, notes: Mapping[str, str], *, beside: bool
-) -> Table:
-    """Return the rows of one block."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    rows: Sequence[Comparison],
+    label_width: int,
+    notes: Mapping[str, str],
+    width: int,
+    *,
+    beside: bool,
+    header: bool,
+) -> Iterator[RenderableType]:
+    """Yield the rows of one block."""
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    table.show_header = header
     table.add_column("", min_width=label_width, overflow="fold")
     for column in NUMBERS:
         name = column.name or ""
@@ -140,13 +147,52 @@ def _table(
     table.add_column("verdict", min_width=_VERDICT_WIDTH, no_wrap=True)
     if beside:
         table.add_column("next step and caveats", overflow="fold")
+    lines = list(_lines(rows, notes, beside=beside))
+    if len(lines) > MANY_LINES and _widen(table, lines, width):
+        yield table
+        yield Lines(_laid_out(table, line) for line in lines)
+        return
+    for line in lines:
+        table.add_row(*line)
+    yield table
+
+
+def _widen(table: Table, lines: Sequence[Sequence[Text]], width: int) -> bool:
+    """Give each column the width of its cells, and return whether the screen has that room."""
+    widths = []
+    for i, column in enumerate(table.columns):
+        cells = [line[i].plain for line in lines if i < len(line)]
+        if not all(map(str.isprintable, cells)):
+            return False
+        cells += [str(column.header)] if table.show_header else []
+        widths.append(max(column.min_width or 1, *map(cell_len, cells)))
+    if sum(widths) + _GAP * (len(widths) - 1) > width:
+        return False
+    for column, fitting in zip(table.columns, widths, strict=True):
+        column.min_width = fitting
+    return True
+
+
+def _laid_out(table: Table, line: Sequence[Text]) -> Iterator[tuple[str, str]]:
+    """Yield the cells of a line as the table has them, with their styles."""
+    for i, column in enumerate(table.columns):
+        cell = line[i] if i < len(line) else Text()
+        right = column.justify == "right"
+        yield padded(cell.plain, column.min_width or 0, right=right), str(cell.style)
+        if i < len(table.columns) - 1:
+            yield " " * _GAP, ""
+
+
+def _lines(
+    rows: Sequence[Comparison], notes: Mapping[str, str], *, beside: bool
+) -> Iterator[tuple[Text, ...]]:
+    """Yield the cells of each line of a block."""
     for shape, members in words.shapes(rows):
-        table.add_row(Text(shape))
+        yield (Text(shape),)
         for row in members:
             note = words.note(row)
             verdict = Text(row.verdict or words.CONTROL, style=_STYLES[row.verdict])
             verdict.append(f" {notes[note]}" if note in notes else "")
             cells = (_backend(row), *(column.cell(row) for column in NUMBERS))
             texts = (Text(text, style="dim" if row.verdict is None else "") for text in cells)
-            table.add_row(*texts, verdict, *([Text(note, style="dim")] if beside else []))
-    return table
+            yield (*texts, verdict, *([Text(note, style="dim")] if beside else []))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from operator import itemgetter
 
-from lnbench.judge.summary import Row, rankings
+from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
@@ -42,7 +42,7 @@ def report_view(
         relative_to: the backend that the fastest of a case is held against.
     """
     axis = by or ("backend" if metric != "time" else "")
-    sheets = _pivots(rows, axis, metric) if axis else _tables(report, rows, relative_to)
+    sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to)
     return View(head_lines(report), sheets, objects(COLUMNS, rows))
 
 
@@ -67,10 +67,11 @@ def head_lines(report: Report) -> tuple[str, ...]:
     )
 
 
-def _tables(report: Report, rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
+def _tables(rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
     """Return one sheet for each operation, direction, type, device and set of options."""
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
-    said = answers(rankings(report), relative_to)
+    cases = {row.ranking.case.id: row.ranking for row in rows if row.ranking}
+    said = answers(tuple(cases.values()), relative_to)
     return tuple(
         sheet(
             title,

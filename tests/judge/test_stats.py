@@ -274,3 +274,22 @@ def test_a_time_has_the_confidence_that_was_asked_for(confidence):
     assert time_estimate(times, confidence).confidence == confidence
     wide, narrow = time_estimate(times, 0.99), time_estimate(times, confidence)
     assert wide.low < narrow.low <= narrow.value <= narrow.high < wide.high
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False), st.booleans())
+def test_passes_of_equal_rounds_are_paired_as_any_others_are(passes, samples, random, lost):
+    def row(name):
+        times = [[random.uniform(0, 2) for _ in range(samples)] for _ in range(passes)]
+        rounds = [random.sample(range(samples), samples) for _ in range(passes)]
+        return measured(name, times_s=times, rounds=tuple(map(tuple, rounds)))
+
+    def general(outcome):
+        logs = stats.RoundLogs(outcome)
+        logs.table = None
+        return logs
+
+    one, other = row("numpy"), row("numba")
+    if lost:  # a pass more on one side alone
+        other = measured("numba", times_s=other.times_s[1:] or other.times_s)
+    found = stats.paired_passes(one, other)
+    assert found.tolist() == general(one).over(general(other)).tolist()

@@ -4,6 +4,7 @@ import pytest
 from factories import environment, failed, measured, report, skipped
 
 from lnbench.errors import UnknownNameError
+from lnbench.judge import ranking, stats
 from lnbench.judge.regime import Regime
 from lnbench.judge.summary import rows
 from lnbench.plan.case import Work
@@ -234,3 +235,19 @@ def test_twice_the_error_and_a_rounding_is_still_as_accurate(ulp, marked):
         for name, time_s, error in (("triton", 1e-3, ulp), ("numpy", 5e-3, 2.0))
     )
     assert (kinds(summary(fast, slow)["triton"]) == [CaveatKind.FAST_INACCURATE]) == marked
+
+
+@pytest.mark.parametrize("cases", [2, 8])
+def test_the_logarithms_of_each_row_are_taken_once(monkeypatch, cases):
+    taken = []
+    names = ("copy", "numpy", "numba", "torch-eager")
+    monkeypatch.setattr(ranking, "RoundLogs", lambda row: taken.append(row) or stats.RoundLogs(row))
+    made = report(
+        *(
+            measured(f"layernorm/forward/{n}x8/float32/cpu/{name}")
+            for n in range(1, cases + 1)
+            for name in names
+        )
+    )
+    rows(made, "torch-eager")
+    assert len(taken) == cases * len(names)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lnbench.judge.diff import compare
 from lnbench.record.outcome import Caveat, CaveatKind
+from lnbench.render import diff_table as table_module
 from lnbench.render.diff import diff_json, diff_markdown
 from lnbench.render.diff_table import diff_table
 
@@ -164,3 +165,15 @@ def test_long_names_do_not_push_the_numbers_off_the_screen():
     text = drawn(diff, 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "inconclusive" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_a_long_diff_is_laid_out_as_a_short_one(monkeypatch, width):
+    changes = compare([side(1, (1, 1, 1, 1))], [side(2, (1.2, 1, 1, 1))])
+    texts = []
+    for many in (10**9, 0):
+        monkeypatch.setattr(table_module, "MANY_LINES", many)
+        console = Console(file=io.StringIO(), width=width, highlight=False)
+        console.print(diff_table(changes))
+        texts.append(console.file.getvalue())
+    assert texts[0] == texts[1]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from lnbench.render import table
 from lnbench.render.forms import FORMS
 from lnbench.render.sheet import Column, View, objects, sheet
 
@@ -81,3 +82,18 @@ def test_late_columns_go_first_where_a_table_is_too_wide_and_no_name_is_broken(w
 def test_every_form_is_made_of_the_same_view():
     assert json.loads(FORMS["json"](view(("a", 1.5, None)))) == [{"time_s": 1.5, "id": "a"}]
     assert all(FORMS[name](view(("a", 1.5, None))) for name in FORMS)
+
+
+@given(
+    st.lists(st.tuples(st.text("a日*", max_size=9), st.floats(0, 9)), min_size=1, max_size=12),
+    st.integers(10, 60),
+)
+def test_a_long_table_is_laid_out_as_a_short_one(rows, width):
+    texts = []
+    for many in (10**9, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table, "MANY_LINES", many)
+            console = Console(file=io.StringIO(), width=width, highlight=False)
+            console.print(FORMS["table"](view(*((*row, None) for row in rows))))
+        texts.append(console.file.getvalue())
+    assert texts[0] == texts[1]
