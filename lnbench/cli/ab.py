@@ -13,7 +13,6 @@ from lnbench.plan.flags import AbFlags
 from lnbench.plan.side import SideKind, branch_of, parse_side
 
 if TYPE_CHECKING:
-    from lnbench.cli.run import require_able
     from lnbench.record.report import ComparisonReport
 
 
@@ -22,6 +21,7 @@ def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""
     from lnbench.cli import formats, progress
     from lnbench.cli.again import again
+    from lnbench.cli.run import require_able
     from lnbench.judge.paired import Decided, compare_sides
     from lnbench.record.report import ComparisonReport
     from lnbench.session import resume, selection

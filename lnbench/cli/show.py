@@ -37,7 +37,7 @@ def show_command(
     ] = False,
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
 ) -> None:
-    """Show the tables of reports again, or one metric by backend, shape or dtype."""
+    """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
     _check_pivot(by, metric)
     chosen = list(_chosen(reports or ["reports"]))

@@ -53,6 +53,8 @@ def shown(path: Path) -> str:
 
 def _text(path: Path, name: str) -> str:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe may never end
+            raise ConfigError(f"{name} is not a regular file", "save it to one first")
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:

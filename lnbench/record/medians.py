@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from lnbench.record import files
+from lnbench.record.harmless import STEERING
 from lnbench.record.outcome import Measured, Outcome
-from lnbench.record.report import STEERING, BenchmarkReport, Report, contradictions, read
+from lnbench.record.report import BenchmarkReport, Report, contradictions, read
 
 
 class _LazyReport(BenchmarkReport, frozen=True, kw_only=True, tag="benchmarks"):

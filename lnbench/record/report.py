@@ -1,7 +1,6 @@
 """Reports: read, checked and written, one file a run; in memory as in the file."""
 
 import math
-import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,9 +15,9 @@ from lnbench.plan.budget import Budget
 from lnbench.record import files
 from lnbench.record.busy import Busy
 from lnbench.record.environment import Environment
+from lnbench.record.harmless import STEERING, harmless
 from lnbench.record.outcome import Count, Measured, Outcome
 from lnbench.record.revision import Revision, revision
-from lnbench.units import one_line
 
 SCHEMA: Literal[1] = (
     1  # A reader accepts every number up to its own; docs/report-format.md has the history.
@@ -125,12 +124,6 @@ class ComparisonReport(_RowReport, frozen=True, kw_only=True, tag="comparison"):
 Report: TypeAlias = BenchmarkReport | ComparisonReport
 """A report of rows; that of training is `lnbench.paper`'s."""
 
-_NAMES = {"backend": "a backend", "operation": "an operation"}
-STEERING = re.compile(
-    rb"\\[bfnrtu]|[\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|::|##\["
-)
-"""What may change in a text by `one_line`: escapes, controls, marks of direction, commands."""
-
 _OTHER_KINDS = {"training": "lnbench show"}  # read elsewhere → the command that shows them
 
 
@@ -177,30 +170,17 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
     try:
         report = files.decode(data, path, kinds, hint)
         if STEERING.search(data):
-            report = msgspec.convert(_harmless(msgspec.json.decode(data), path), kinds)
+            report = msgspec.convert(harmless(msgspec.json.decode(data), path), kinds)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {files.misfit(error)}", hint) from None
     _check(report, path, hint)
     return report
 
 
-def _harmless(value: Any, path: Path, key: str = "") -> Any:
-    """Return JSON whose texts steer nothing that shows them; ReportError for such a name."""
-    if isinstance(value, dict):
-        return {one_line(name): _harmless(each, path, name) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_harmless(each, path, key) for each in value]
-    if not isinstance(value, str) or (line := one_line(value)) == value:
-        return value
-    if key in _NAMES:
-        raise ReportError(f"{path}: '{line}' cannot be the name of {_NAMES[key]}", _FOREIGN)
-    return line
-
-
 def write(report: Head, path: Path) -> None:
     """Write a report in one step: a reader finds the whole old file or the whole new one."""
     _check(report, path, "a clock or a plug-in told nonsense: please report it")
-    fields = _harmless(msgspec.to_builtins(report), path)
+    fields = harmless(msgspec.to_builtins(report), path)
     fields["tool"] = files.without_paths(fields["tool"])
     for side in fields.get("sides", ()):
         side["text"] = files.without_paths(side["text"])

@@ -1,0 +1,29 @@
+"""Texts of a report that steer nothing that shows them: no terminal, page or CI service."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lnbench.errors import ReportError
+from lnbench.units import one_line
+
+_NAMES = {"backend": "a backend", "operation": "an operation"}
+STEERING = re.compile(
+    rb"\\[bfnrtu]|[\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|::|##\["
+)
+"""What may change in a text by `one_line`: escapes, controls, marks of direction, commands."""
+
+
+def harmless(value: Any, path: Path, key: str = "") -> Any:
+    """Return JSON whose texts steer nothing that shows them; ReportError for such a name."""
+    if isinstance(value, dict):
+        return {one_line(name): harmless(each, path, name) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [harmless(each, path, key) for each in value]
+    if not isinstance(value, str) or (line := one_line(value)) == value:
+        return value
+    if key in _NAMES:
+        raise ReportError(
+            f"{path}: '{line}' cannot be the name of {_NAMES[key]}", "the file was changed by hand"
+        )
+    return line
