@@ -1,0 +1,254 @@
+"""Reports in the order of commits: how each row went, and where it is shown to have changed."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+
+from lnbench.judge.drift import Drift, drift
+from lnbench.judge.ranks import rank_sum_cut, row_level
+from lnbench.judge.regime import memory_level
+from lnbench.judge.side import REPORTS_AS_UNITS
+from lnbench.judge.splits import FEWEST, propose, scatter, sharpened
+from lnbench.judge.stats import Estimate, Floats, location_intervals, pass_logs, shift_intervals
+from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
+from lnbench.plan.case import Benchmark
+from lnbench.record.environment import Environment, serious_facts
+from lnbench.record.outcome import Measured
+from lnbench.record.report import BenchmarkReport
+from lnbench.registry import SPEED_LIMIT
+
+MOST_REPORTS = 60
+"""Nearest reports on either side of a split that it is judged by: what is far off may have drifted,
+and of more there is no exact distribution."""
+
+MOST_WITH_PASSES = 8
+"""The same where the pass replicates: the passes of more reports say hardly more."""
+
+REPORTS_WANDER = 3.0
+"""By which multiple of the scatter of its reports a row's interval is widened where the pass
+replicates: passes of one report do not show how reports differ."""
+
+Key: TypeAlias = tuple[str, str]
+"""Benchmark id and device."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What is kept of a report."""
+
+    created: datetime
+    """When it was begun."""
+    commit: str
+    """The full hash, with `+` where the tree differed; empty where unknown."""
+    environment: Environment
+    """What it was measured on."""
+    rows: Mapping[Key, tuple[Benchmark, str, Floats]]
+    """Benchmark, memory level, and the logarithms of its passes' times, of what was measured."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change of level that is shown."""
+
+    place: int
+    """The first report of the line with the new level."""
+    verdict: Verdict
+    """Regressed or improved."""
+    ratio: Estimate
+    """After ÷ before, above 1 is slower; the interval is the one judged: drift is in it."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A benchmark over the reports of a line."""
+
+    benchmark: Benchmark
+    """What was timed."""
+    times: tuple[float | None, ...]
+    """Seconds of each report; None where the report has none."""
+    copy_ratio: float | None
+    """Last ÷ first of the copy of its case, in the first and last reports of this row."""
+    changes: tuple[Change, ...]
+    """What is shown, in order; never of the copy."""
+
+    @property
+    def known(self) -> tuple[float, ...]:
+        """The times that there are."""
+        return tuple(time for time in self.times if time is not None)
+
+    @property
+    def ratio(self) -> float:
+        """Last ÷ first."""
+        return self.known[-1] / self.known[0]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Reports that can be compared: of one machine, device, torch and number of threads."""
+
+    readings: tuple[Reading, ...]
+    """In order."""
+    rows: tuple[Row, ...]
+    """In the order in which reports first name them."""
+
+
+class History(msgspec.Struct, frozen=True):
+    """All lines, in the order of their first reports."""
+
+    lines: tuple[Line, ...]
+    rule: Rule
+    """Threshold and level of every split; drift and unit are each split's own."""
+    looks: int
+    """How many splits could have been proposed, over all rows."""
+
+
+def condense(report: BenchmarkReport) -> Reading:
+    """Return what is kept of a report."""
+    measured = [row for row in report.outcomes if isinstance(row, Measured) and any(row.times_s)]
+    logs = pass_logs([row.times_s for row in measured])
+    rows = {
+        (row.benchmark.id, row.benchmark.case.device): (
+            row.benchmark,
+            memory_level(row, report.environment),
+            log,
+        )
+        for row, log in zip(measured, logs, strict=True)
+    }
+    revision = report.revision
+    commit = "" if revision is None else revision.commit + "+" * bool(revision.dirty)
+    return Reading(report.created, commit, report.environment, rows)
+
+
+def history(
+    readings: Iterable[Reading], *, threshold: float = 0.05, alpha: float = 0.01
+) -> History:
+    """Return how each row went over these readings, which are in order.
+
+    Args:
+        readings: what is kept of each report.
+        threshold: smallest change worth acting on, as a share.
+        alpha: chance, over all rows and splits, that any is called changed where none is.
+    """
+    grouped: dict[object, list[Reading]] = {}
+    for reading in readings:
+        key = tuple(sorted(serious_facts(reading.environment).items()))
+        grouped.setdefault(key, []).append(reading)
+    series = [_Line(members) for members in grouped.values()]
+    looks = sum(line.looks for line in series)
+    rule = Rule(threshold, row_level(alpha, looks), 0.0, "report")
+    lines = (
+        Line(tuple(line.readings), tuple(line.row(key, rule) for key in line.keys))
+        for line in series
+    )
+    return History(tuple(lines), rule, looks)
+
+
+class _Line:
+    """The numbers of a line while it is judged."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self.readings = readings
+        self.keys: tuple[Key, ...] = tuple(
+            dict.fromkeys(key for reading in readings for key in reading.rows)
+        )
+        self.centres = {key: self._centres(key) for key in self.keys}
+        copies = [key for key in self.keys if self._first(key)[0].backend == SPEED_LIMIT]
+        self.copies = np.array([self.centres[key] for key in copies])
+        self.regimes = [self._first(key)[1] for key in copies]
+
+    @property
+    def looks(self) -> int:
+        """How many splits could be proposed."""
+        counts = (
+            int(np.isfinite(self.centres[key]).sum())
+            for key in self.keys
+            if self._first(key)[0].backend != SPEED_LIMIT
+        )
+        return sum(max(0, count - 2 * FEWEST + 1) for count in counts)
+
+    def _first(self, key: Key) -> tuple[Benchmark, str, Floats]:
+        return next(reading.rows[key] for reading in self.readings if key in reading.rows)
+
+    def _centres(self, key: Key) -> Floats:
+        """Return the logarithm of a row's time in each report; NaN where it has none."""
+        places = [i for i, reading in enumerate(self.readings) if key in reading.rows]
+        logs = [self.readings[i].rows[key][2] for i in places]
+        centres = np.full(len(self.readings), np.nan)
+        centres[places] = location_intervals(logs, level=0.5)[:, 0]
+        return centres
+
+    def row(self, key: Key, rule: Rule) -> Row:
+        """Return what is said of a row."""
+        benchmark, regime, _ = self._first(key)
+        centres = self.centres[key]
+        places = np.flatnonzero(np.isfinite(centres))
+        times = tuple(None if math.isnan(log) else math.exp(log) for log in centres.tolist())
+        beside = Benchmark(benchmark.case, SPEED_LIMIT).id, key[1]
+        copy = self.centres.get(beside)
+        moved = math.nan if copy is None else copy[places[-1]] - copy[places[0]]
+        copy_ratio = math.exp(moved) if math.isfinite(moved) else None
+        changes = ()
+        if benchmark.backend != SPEED_LIMIT:
+            changes = _Splits(self, key, regime, places, rule).shown()
+        return Row(benchmark, times, copy_ratio, changes)
+
+    def drift(self, before: Sequence[int], after: Sequence[int]) -> Drift:
+        """Return what the copy shows between two groups of reports."""
+        sides = [self.copies[:, list(side)] for side in (before, after) if len(self.copies)]
+        known = np.array([np.isfinite(side).any(axis=1) for side in sides]).all(axis=0)
+        if not sides or not known.any():
+            return drift([], [])
+        moved = np.nanmedian(sides[1][known], axis=1) - np.nanmedian(sides[0][known], axis=1)
+        regimes = [regime for regime, is_known in zip(self.regimes, known, strict=True) if is_known]
+        return drift(moved.tolist(), regimes)
+
+
+class _Splits:
+    """The splits of one row: proposed, judged, and taken away until each of them is shown."""
+
+    def __init__(self, line: _Line, key: Key, regime: str, places: Floats, rule: Rule) -> None:
+        self._line, self._key, self._regime, self._rule = line, key, regime, rule
+        self._places = places.astype(int).tolist()
+        self._values: Floats = line.centres[key][self._places]
+
+    def shown(self) -> tuple[Change, ...]:
+        """Return the changes that are shown."""
+        splits = propose(self._values)
+        while splits:
+            ends = [0, *splits, self._values.size]
+            for i in range(1, len(ends) - 1):
+                ends[i] = sharpened(self._values, ends[i - 1], ends[i], ends[i + 1])
+            splits = ends[1:-1]
+            judged = [self._judged(*ends[i : i + 3]) for i in range(len(splits))]
+            if all(strength > 0 for strength, _ in judged):
+                return tuple(change for _, change in judged)
+            del splits[min(range(len(splits)), key=lambda i: judged[i][0])]
+        return ()
+
+    def _judged(self, start: int, split: int, end: int) -> tuple[float, Change]:
+        """Return a split as a change, and how strongly it is shown: above 0 it is."""
+        fewer, more = sorted((split - start, end - split))
+        cut = rank_sum_cut(min(fewer, MOST_REPORTS), min(more, MOST_REPORTS), self._rule.level)
+        by_report = fewer >= REPORTS_AS_UNITS and cut > 0
+        most = MOST_REPORTS if by_report else MOST_WITH_PASSES
+        sides = range(max(start, split - most), split), range(split, min(end, split + most))
+        before, after = (self._units(side, by_report=by_report) for side in sides)
+        value, low, high = shift_intervals([before], [after], self._rule.level)[0].tolist()
+        interval = LogInterval(value, low, high, (before.size, after.size))
+        reports = ([self._places[i] for i in side] for side in sides)
+        tau = self._line.drift(*reports).of(self._regime)
+        if not by_report:
+            tau = max(tau, REPORTS_WANDER * scatter(self._values))
+        rule = msgspec.structs.replace(self._rule, drift=tau)
+        verdict, _, _ = judge(interval, rule)
+        nearest = max(low - tau, -high - tau)
+        is_shown = verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
+        strength = nearest if is_shown else min(nearest, 0.0)
+        change = Change(self._places[split], verdict, interval.estimate(tau, rule.level))
+        return strength, change
+
+    def _units(self, side: range, *, by_report: bool) -> Floats:
+        if by_report:
+            return self._values[list(side)]
+        readings = (self._line.readings[self._places[i]] for i in side)
+        return np.concatenate([reading.rows[self._key][2] for reading in readings])
