@@ -8,8 +8,9 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from lnbench.judge.control import median_over_rows
 from lnbench.judge.drift import Drift, drift
-from lnbench.judge.ranks import rank_sum_cut, row_level
+from lnbench.judge.ranks import row_level, smallest_units
 from lnbench.judge.regime import memory_level
 from lnbench.judge.side import REPORTS_AS_UNITS
 from lnbench.judge.splits import FEWEST, propose, scatter, sharpened
@@ -29,8 +30,8 @@ MOST_WITH_PASSES = 8
 """The same where the pass replicates: the passes of more reports say hardly more."""
 
 REPORTS_WANDER = 3.0
-"""By which multiple of the scatter of its reports a row's interval is widened where the pass
-replicates: passes of one report do not show how reports differ."""
+"""By how many standard errors, of the scatter of its reports, a row's interval is widened where the
+pass replicates: passes of one report do not show how reports differ."""
 
 Key: TypeAlias = tuple[str, str]
 """Benchmark id and device."""
@@ -99,7 +100,8 @@ class History(msgspec.Struct, frozen=True):
     rule: Rule
     """Threshold and level of every split; drift and unit are each split's own."""
     looks: int
-    """How many splits could have been proposed, over all rows."""
+    """How many splits could have been proposed, over all rows; each counts twice, once for reports
+    that replicate and once for passes."""
 
 
 def condense(report: BenchmarkReport) -> Reading:
@@ -155,16 +157,17 @@ class _Line:
         copies = [key for key in self.keys if self._first(key)[0].backend == SPEED_LIMIT]
         self.copies = np.array([self.centres[key] for key in copies])
         self.regimes = [self._first(key)[1] for key in copies]
+        self.common = self._common()
 
     @property
     def looks(self) -> int:
-        """How many splits could be proposed."""
+        """How many splits could be proposed, each read by reports and by passes."""
         counts = (
             int(np.isfinite(self.centres[key]).sum())
             for key in self.keys
             if self._first(key)[0].backend != SPEED_LIMIT
         )
-        return sum(max(0, count - 2 * FEWEST + 1) for count in counts)
+        return 2 * sum(max(0, count - 2 * FEWEST + 1) for count in counts)
 
     def _first(self, key: Key) -> tuple[Benchmark, str, Floats]:
         return next(reading.rows[key] for reading in self.readings if key in reading.rows)
@@ -176,6 +179,13 @@ class _Line:
         centres = np.full(len(self.readings), np.nan)
         centres[places] = location_intervals(logs, level=0.5)[:, 0]
         return centres
+
+    def _common(self) -> Floats:
+        """Return by how much all copies were off their usual time in each report; 0 if unknown."""
+        if not len(self.copies):
+            return np.zeros(len(self.readings))
+        usual = median_over_rows(self.copies.T, fewest=1).reshape(-1, 1)
+        return np.nan_to_num(median_over_rows(self.copies - usual, fewest=1), nan=0.0)
 
     def row(self, key: Key, rule: Rule) -> Row:
         """Return what is said of a row."""
@@ -210,14 +220,15 @@ class _Splits:
         self._line, self._key, self._regime, self._rule = line, key, regime, rule
         self._places = places.astype(int).tolist()
         self._values: Floats = line.centres[key][self._places]
+        self._apart: Floats = self._values - line.common[self._places]
 
     def shown(self) -> tuple[Change, ...]:
         """Return the changes that are shown."""
-        splits = propose(self._values)
+        splits = propose(self._apart)
         while splits:
             ends = [0, *splits, self._values.size]
             for i in range(1, len(ends) - 1):
-                ends[i] = sharpened(self._values, ends[i - 1], ends[i], ends[i + 1])
+                ends[i] = sharpened(self._apart, ends[i - 1], ends[i], ends[i + 1])
             splits = ends[1:-1]
             judged = [self._judged(*ends[i : i + 3]) for i in range(len(splits))]
             if all(strength > 0 for strength, _ in judged):
@@ -226,26 +237,42 @@ class _Splits:
         return ()
 
     def _judged(self, start: int, split: int, end: int) -> tuple[float, Change]:
-        """Return a split as a change, and how strongly it is shown: above 0 it is."""
-        fewer, more = sorted((split - start, end - split))
-        cut = rank_sum_cut(min(fewer, MOST_REPORTS), min(more, MOST_REPORTS), self._rule.level)
-        by_report = fewer >= REPORTS_AS_UNITS and cut > 0
-        most = MOST_REPORTS if by_report else MOST_WITH_PASSES
-        sides = range(max(start, split - most), split), range(split, min(end, split + most))
-        before, after = (self._units(side, by_report=by_report) for side in sides)
-        value, low, high = shift_intervals([before], [after], self._rule.level)[0].tolist()
-        interval = LogInterval(value, low, high, (before.size, after.size))
-        reports = ([self._places[i] for i in side] for side in sides)
+        """Return a split as a change, and how strongly it is shown: above 0 it is.
+
+        Where there are reports enough they replicate, as in `diff`; where that shows nothing, or
+        there are not, the passes of the nearest do.
+        """
+        enough = max(REPORTS_AS_UNITS, smallest_units(self._rule.level))
+        if min(split - start, end - split) >= enough:
+            judged = self._read(
+                range(max(start, split - MOST_REPORTS), split),
+                range(split, min(end, split + MOST_REPORTS)),
+                by_report=True,
+            )
+            if judged[0] > 0:
+                return judged
+        return self._read(
+            range(max(start, split - MOST_WITH_PASSES), split),
+            range(split, min(end, split + MOST_WITH_PASSES)),
+            by_report=False,
+        )
+
+    def _read(self, before: range, after: range, *, by_report: bool) -> tuple[float, Change]:
+        """Return what two groups of reports show."""
+        sides = [self._units(side, by_report=by_report) for side in (before, after)]
+        value, low, high = shift_intervals(sides[:1], sides[1:], self._rule.level)[0].tolist()
+        interval = LogInterval(value, low, high, (sides[0].size, sides[1].size))
+        reports = ([self._places[i] for i in side] for side in (before, after))
         tau = self._line.drift(*reports).of(self._regime)
         if not by_report:
-            tau = max(tau, REPORTS_WANDER * scatter(self._values))
-        rule = msgspec.structs.replace(self._rule, drift=tau)
-        verdict, _, _ = judge(interval, rule)
-        nearest = max(low - tau, -high - tau)
-        is_shown = verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
-        strength = nearest if is_shown else min(nearest, 0.0)
-        change = Change(self._places[split], verdict, interval.estimate(tau, rule.level))
-        return strength, change
+            error = math.sqrt(1 / len(before) + 1 / len(after))
+            tau = max(tau, REPORTS_WANDER * scatter(self._values) * error)
+        verdict, _, _ = judge(interval, msgspec.structs.replace(self._rule, drift=tau))
+        strength = max(low - tau, -high - tau)
+        if verdict not in (Verdict.REGRESSED, Verdict.IMPROVED):
+            strength = min(strength, 0.0)
+        ratio = interval.estimate(tau, self._rule.level)
+        return strength, Change(self._places[after[0]], verdict, ratio)
 
     def _units(self, side: range, *, by_report: bool) -> Floats:
         if by_report:
