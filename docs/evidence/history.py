@@ -18,7 +18,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from lnbench.judge.history import History, Reading, history
+from lnbench.judge.history import History, history
+from lnbench.judge.reading import Reading
 from lnbench.judge.stats import Floats
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.case import Benchmark

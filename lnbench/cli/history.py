@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +13,7 @@ from lnbench.errors import ConfigError, NothingMeasuredError, ReportError, Unkno
 from lnbench.plan.flags import HistoryFlags
 
 if TYPE_CHECKING:
-    from lnbench.judge.history import Reading
+    from lnbench.judge.reading import Reading
 
 ORDERS = ("commit", "date")
 BADGES = (".svg", ".json")
@@ -24,9 +23,15 @@ BADGES = (".svg", ".json")
     reports=typer.Argument(
         metavar="[report]...", help=f"{paths.NAMES.capitalize()}.", show_default="reports/"
     ),
+    filter=typer.Option(
+        "--filter",
+        envvar="LNBENCH_FILTER",
+        help="Show only benchmarks whose id fits a glob: '*/bfloat16/*'; copy comes along.",
+        show_default=False,
+    ),
     since=typer.Option(
         envvar="LNBENCH_SINCE",
-        help="Begin with this commit, tag or branch.",
+        help="Begin with this commit, tag or branch; reports of no known commit are left out.",
         show_default=False,
     ),
     order=typer.Option(
@@ -53,7 +58,7 @@ def history_command(flags: HistoryFlags) -> None:
     from lnbench.render.history import history_view
 
     _check(flags)
-    readings = list(_filtered(_readings(flags.reports), flags.filter))
+    readings = list(_filtered(_readings(flags.reports or ["reports"]), flags.filter))
     shown = history(_ordered(readings, flags))
     if not any(line.rows for line in shown.lines):
         raise NothingMeasuredError("no report has a row to show", "see --filter and --since")
@@ -89,7 +94,7 @@ def _check(flags: HistoryFlags) -> None:
 
 def _readings(names: Sequence[str]) -> "Iterator[Reading]":
     """Yield what is kept of each report, once each; those of other kinds are left out."""
-    from lnbench.judge.history import condense
+    from lnbench.judge.reading import condense
     from lnbench.paper.report import is_training
     from lnbench.record.medians import read_medians
     from lnbench.record.report import BenchmarkReport

@@ -1,9 +1,7 @@
 """Reports in the order of commits: how each row went, and where it is shown to have changed."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -11,15 +9,13 @@ import numpy as np
 from lnbench.judge.control import median_over_rows
 from lnbench.judge.drift import Drift, drift
 from lnbench.judge.ranks import row_level, smallest_units
-from lnbench.judge.regime import memory_level
+from lnbench.judge.reading import Key, Reading
 from lnbench.judge.side import REPORTS_AS_UNITS
 from lnbench.judge.splits import FEWEST, propose, scatter, sharpened
-from lnbench.judge.stats import Estimate, Floats, location_intervals, pass_logs, shift_intervals
+from lnbench.judge.stats import Estimate, Floats, location_intervals, shift_intervals
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
-from lnbench.record.environment import Environment, serious_facts
-from lnbench.record.outcome import Measured
-from lnbench.record.report import BenchmarkReport
+from lnbench.record.environment import serious_facts
 from lnbench.registry import SPEED_LIMIT
 
 MOST_REPORTS = 60
@@ -32,22 +28,6 @@ MOST_WITH_PASSES = 8
 REPORTS_WANDER = 3.0
 """By how many standard errors, of the scatter of its reports, a row's interval is widened where the
 pass replicates: passes of one report do not show how reports differ."""
-
-Key: TypeAlias = tuple[str, str]
-"""Benchmark id and device."""
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What is kept of a report."""
-
-    created: datetime
-    """When it was begun."""
-    commit: str
-    """The full hash, with `+` where the tree differed; empty where unknown."""
-    environment: Environment
-    """What it was measured on."""
-    rows: Mapping[Key, tuple[Benchmark, str, Floats]]
-    """Benchmark, memory level, and the logarithms of its passes' times, of what was measured."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -104,23 +84,6 @@ class History(msgspec.Struct, frozen=True):
     that replicate and once for passes."""
 
 
-def condense(report: BenchmarkReport) -> Reading:
-    """Return what is kept of a report."""
-    measured = [row for row in report.outcomes if isinstance(row, Measured) and any(row.times_s)]
-    logs = pass_logs([row.times_s for row in measured])
-    rows = {
-        (row.benchmark.id, row.benchmark.case.device): (
-            row.benchmark,
-            memory_level(row, report.environment),
-            log,
-        )
-        for row, log in zip(measured, logs, strict=True)
-    }
-    revision = report.revision
-    commit = "" if revision is None else revision.commit + "+" * bool(revision.dirty)
-    return Reading(report.created, commit, report.environment, rows)
-
-
 def history(
     readings: Iterable[Reading], *, threshold: float = 0.05, alpha: float = 0.01
 ) -> History:
@@ -132,7 +95,8 @@ def history(
         alpha: chance, over all rows and splits, that any is called changed where none is.
     """
     grouped: dict[object, list[Reading]] = {}
-    for reading in readings:
+    # A copy of a report would pass for evidence.
+    for reading in {reading.content: reading for reading in readings}.values():
         key = tuple(sorted(serious_facts(reading.environment).items()))
         grouped.setdefault(key, []).append(reading)
     series = [_Line(members) for members in grouped.values()]
@@ -191,13 +155,13 @@ class _Line:
         """Return what is said of a row."""
         benchmark, regime, _ = self._first(key)
         centres = self.centres[key]
-        places = np.flatnonzero(np.isfinite(centres))
+        places = np.flatnonzero(np.isfinite(centres)).tolist()
         times = tuple(None if math.isnan(log) else math.exp(log) for log in centres.tolist())
         beside = Benchmark(benchmark.case, SPEED_LIMIT).id, key[1]
         copy = self.centres.get(beside)
         moved = math.nan if copy is None else copy[places[-1]] - copy[places[0]]
         copy_ratio = math.exp(moved) if math.isfinite(moved) else None
-        changes = ()
+        changes: tuple[Change, ...] = ()
         if benchmark.backend != SPEED_LIMIT:
             changes = _Splits(self, key, regime, places, rule).shown()
         return Row(benchmark, times, copy_ratio, changes)
@@ -205,20 +169,24 @@ class _Line:
     def drift(self, before: Sequence[int], after: Sequence[int]) -> Drift:
         """Return what the copy shows between two groups of reports."""
         sides = [self.copies[:, list(side)] for side in (before, after) if len(self.copies)]
-        known = np.array([np.isfinite(side).any(axis=1) for side in sides]).all(axis=0)
-        if not sides or not known.any():
+        if not sides:
             return drift([], [])
+        known = np.isfinite(sides[0]).any(axis=1) & np.isfinite(sides[1]).any(axis=1)
         moved = np.nanmedian(sides[1][known], axis=1) - np.nanmedian(sides[0][known], axis=1)
-        regimes = [regime for regime, is_known in zip(self.regimes, known, strict=True) if is_known]
+        regimes = [
+            regime
+            for regime, is_known in zip(self.regimes, known.tolist(), strict=True)
+            if is_known
+        ]
         return drift(moved.tolist(), regimes)
 
 
 class _Splits:
     """The splits of one row: proposed, judged, and taken away until each of them is shown."""
 
-    def __init__(self, line: _Line, key: Key, regime: str, places: Floats, rule: Rule) -> None:
+    def __init__(self, line: _Line, key: Key, regime: str, places: list[int], rule: Rule) -> None:
         self._line, self._key, self._regime, self._rule = line, key, regime, rule
-        self._places = places.astype(int).tolist()
+        self._places = places
         self._values: Floats = line.centres[key][self._places]
         self._apart: Floats = self._values - line.common[self._places]
 

@@ -101,8 +101,8 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
 class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):
     """What `lnbench history` is asked for."""
 
-    reports: list[str] = ["reports"]
-    """Files, folders or globs."""
+    reports: list[str] = []
+    """Files, folders or globs; empty for reports/."""
     filter: list[str] = []
     """Globs over benchmark ids."""
     since: str = ""

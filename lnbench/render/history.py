@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from lnbench.judge.history import Change, History, Line, Reading, Row
+from lnbench.judge.history import Change, History, Line, Row
+from lnbench.judge.reading import Reading
 from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.environment import serious_facts
@@ -136,20 +137,17 @@ def _data(history: History) -> dict[str, Any]:
     return {
         "threshold": history.rule.threshold,
         "level": history.rule.level,
-        "lines": [
-            {
-                "environment": serious_facts(line.readings[0].environment),
-                "reports": [
-                    {"created": reading.created, "commit": reading.commit}
-                    for reading in line.readings
-                ],
-                "rows": [
-                    named | {"changes": [_change(line, row, change) for change in row.changes]}
-                    for named, row in zip(objects(_columns(str, BARS), line.rows), line.rows)
-                ],
-            }
-            for line in history.lines
-        ],
+        "lines": [_line_data(line) for line in history.lines],
+    }
+
+
+def _line_data(line: Line) -> dict[str, Any]:
+    named = objects(_columns(str, BARS), line.rows)
+    changes = [[_change(line, row, change) for change in row.changes] for row in line.rows]
+    return {
+        "environment": serious_facts(line.readings[0].environment),
+        "reports": [{"created": one.created, "commit": one.commit} for one in line.readings],
+        "rows": [row | {"changes": own} for row, own in zip(named, changes, strict=True)],
     }
 
 
