@@ -121,18 +121,14 @@ def _filtered(readings: "Iterable[Reading]", globs: Sequence[str]) -> "Iterator[
     from lnbench.registry import SPEED_LIMIT
 
     for reading in readings:
-        kept = {
+        fit = {key for key in reading.rows if any(fnmatchcase(key[0], glob) for glob in globs)}
+        cases = {reading.rows[key][0].case for key in fit}
+        rows = {
             key: row
             for key, row in reading.rows.items()
-            if not globs or any(fnmatchcase(key[0], glob) for glob in globs)
+            if key in fit or (row[0].backend == SPEED_LIMIT and row[0].case in cases)
         }
-        cases = {row[0].case for row in kept.values()}
-        beside = {
-            key: row
-            for key, row in reading.rows.items()
-            if row[0].backend == SPEED_LIMIT and row[0].case in cases
-        }
-        yield msgspec.structs.replace(reading, rows=kept | beside) if globs else reading
+        yield msgspec.structs.replace(reading, rows=rows) if globs else reading
 
 
 def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Reading]":

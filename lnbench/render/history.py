@@ -44,9 +44,9 @@ def history_view(history: History, *, bars: str = BARS) -> View:
             name = f"line {number} · {title}" if several else title
             sheets.append(_sheet(name, line, rows, bars))
     changes = sum(len(row.changes) for line in history.lines for row in line.rows)
-    rule = f"{percent(history.rule.threshold)} or more, at level {history.rule.level:.1g}"
-    found = f"{changes} change{'s' * (changes != 1)} shown"
-    return View((*_head(history), f"{found}, of {rule}"), tuple(sheets), _data(history))
+    threshold = percent(history.rule.threshold)
+    found = f"{changes or 'no'} change{'s' * (changes > 1)} of more than {threshold} shown"
+    return View((*_head(history), found), tuple(sheets), _data(history))
 
 
 def sparkline(times: Sequence[float | None], bars: str = BARS) -> str:
