@@ -69,8 +69,23 @@ def test_the_interval_of_a_change_holds_its_size():
     assert ratio.value == pytest.approx(1.2, abs=0.02)
 
 
-def test_a_machine_that_slows_down_with_its_copy_is_no_change():
-    assert changes(series(12, 1.15, copy_factor=1.15)) == []
+@pytest.mark.parametrize("copy_factor", [1.1, 1.15, 1.2])
+def test_a_machine_that_slows_down_with_its_copy_is_no_change(copy_factor):
+    assert changes(series(12, 1.15, copy_factor)) == []
+
+
+def test_slow_hours_before_a_step_do_not_move_it():
+    readings = series(12, 1.2)
+    for place in (10, 11):
+        readings[place] = reading(place, {"triton": 1.2e-3, "copy": 6e-4})
+    assert changes(readings) == [(12, Verdict.REGRESSED)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_reports_that_wander_more_than_their_passes_show_no_change(seed):
+    luck = np.random.default_rng(seed).normal(0, 0.06, COUNT)
+    readings = [reading(i, {"triton": 1e-3 * np.exp(log)}) for i, log in enumerate(luck)]
+    assert changes(readings) == []
 
 
 @pytest.mark.parametrize("copy_factor", [0.7, 1.4])
@@ -116,7 +131,8 @@ def test_the_level_is_alpha_shared_by_every_split_that_could_be_proposed():
 
 def test_a_copy_of_a_report_is_no_evidence():
     readings = series(COUNT - 1, 1.5)
-    assert changes([*readings, readings[-1], readings[-1]]) == []
+    copies = [msgspec.structs.replace(readings[-1]) for _ in range(3)]
+    assert changes([*readings, *copies]) == []
 
 
 def test_a_missing_row_is_a_gap_and_hides_no_step():
