@@ -1,8 +1,9 @@
 """How often `history` finds a change that was put in, and calls one that was not.
 
-    python docs/evidence/history.py [SEED]
+    python docs/evidence/history.py SEED…
 
-Simulates folders of 50 reports with ten benchmarks and the copy of each, 12 passes a report. All of
+Simulates, for each seed, 20 folders of 50 reports with ten benchmarks and the copy of each: 200
+series, 12 passes a report. All of
 it is made worse than a quiet machine: passes and reports scatter with the tails of Student's t of
 three degrees of freedom, the whole machine wanders, one hour in twenty is slow, one row in ten is
 missing, and in one folder of three the reports go on on another machine. Half of the benchmarks
@@ -11,6 +12,7 @@ become slower or faster by 5 to 30 % at a random commit.
 
 import math
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +31,11 @@ from lnbench.record.report import read
 SEED = Path(__file__).parents[2] / "reports/baselines/epyc2-transformer.json"
 FOLDERS, SERIES, REPORTS, PASSES = 20, 10, 50, 12
 
-PASS_SCATTER, REPORT_SCATTER, WANDERING, SLOW_HOURS, MISSING = 0.015, 0.01, 0.004, 0.05, 0.1
-"""Scales of logarithms, and shares of reports and rows."""
+PASS_SCATTER, REPORT_SCATTER, WANDERING = 0.015, 0.01, 0.004
+"""Scales of logarithms: within a report, of a row's reports, of the machine from day to day."""
+
+SLOW_HOURS, MISSING, MOVED = 0.05, 0.1, 1 / 3
+"""Shares of reports, of rows, of folders."""
 
 BENCHMARKS = [
     [Benchmark.parse(f"layernorm/forward/{512 * (i + 1)}x1024/float32/cpu/{name}") for name in pair]
@@ -46,33 +51,48 @@ class Step(NamedTuple):
     log_ratio: float
 
 
+class Tally(NamedTuple):
+    """What became of some series."""
+
+    series: int = 0
+    found: int = 0
+    """Series whose step is found within one commit."""
+    false: int = 0
+    """Series with a change that is not their step."""
+
+
 def main() -> None:
     """Simulate and count."""
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     environment = read(SEED).environment
-    counts = {"5 to 10 %": [0, 0, 0], "10 to 20 %": [0, 0, 0], "20 to 30 %": [0, 0, 0]}
-    false = steady = 0
-    for folder in range(FOLDERS):
-        rng = np.random.default_rng([seed, folder])
-        moved = REPORTS if rng.random() > 1 / 3 else int(rng.integers(10, 40))
-        steps = [_step(rng, moved) if i % 2 else None for i in range(SERIES)]
-        shown = history(simulated(rng, environment, steps, moved))
-        for i, step in enumerate(steps):
-            found = _found(shown, BENCHMARKS[i][0])
-            if step is None:
-                steady += 1
-                false += bool(found)
-                continue
-            share = math.expm1(abs(step.log_ratio))
-            name = list(counts)[min(2, int(share * 10))]
-            right = [places for places, up in found if up == (step.log_ratio > 0)]
-            near = [one for one in right if one[0] - 1 <= step.place <= one[-1] + 1]
-            counts[name][0] += 1
-            counts[name][1] += bool(near)
-            counts[name][2] += len(found) > bool(near)
-    print(f"without a step: {false} of {steady} series show a change")
-    for name, (steps_in, hits, more) in counts.items():
-        print(f"{name}: {hits} of {steps_in} within one commit; {more} show another change")
+    tallies = dict.fromkeys(("no step", "5 to 10 %", "10 to 20 %", "20 to 30 %"), Tally())
+    for seed in map(int, sys.argv[1:] or ["100"]):
+        for folder in range(FOLDERS):
+            rng = np.random.default_rng([seed, folder])
+            for name, found, false in judged(rng, environment):
+                old = tallies[name]
+                tallies[name] = Tally(old.series + 1, old.found + found, old.false + false)
+    for name, tally in tallies.items():
+        print(f"{name:10} {tally.series} series, {tally.found} found, {tally.false} false")
+
+
+def judged(rng: np.random.Generator, environment: Environment) -> Iterator[tuple[str, bool, bool]]:
+    """Yield, for each series of a folder, its size of step, whether found, whether false."""
+    moved = REPORTS if rng.random() > MOVED else int(rng.integers(10, 40))
+    steps = [_step(rng, moved) if i % 2 else None for i in range(SERIES)]
+    shown = history(simulated(rng, environment, steps, moved))
+    for pair, step in zip(BENCHMARKS, steps, strict=True):
+        changes = _found(shown, pair[0])
+        if step is None:
+            yield "no step", False, bool(changes)
+            continue
+        tens = int(math.expm1(abs(step.log_ratio)) * 10)
+        near = [
+            places
+            for places, slower in changes
+            if slower == (step.log_ratio > 0) and places[0] - 1 <= step.place <= places[-1] + 1
+        ]
+        name = ("5 to 10 %", "10 to 20 %", "20 to 30 %")[min(2, tens)]
+        yield name, bool(near), len(changes) > bool(near)
 
 
 def simulated(

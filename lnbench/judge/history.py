@@ -1,6 +1,7 @@
 """Reports in the order of commits: how each row went, and where it is shown to have changed."""
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -24,11 +25,6 @@ and of more there is no exact distribution."""
 
 MOST_WITH_PASSES = 8
 """The same where the pass replicates: the passes of more reports say hardly more."""
-
-REPORTS_WANDER = 3.0
-"""By how many standard errors, of the scatter of its reports, a row's interval is widened where the
-pass replicates: passes of one report do not show how reports differ."""
-
 
 class Change(msgspec.Struct, frozen=True):
     """A change of level that is shown."""
@@ -233,8 +229,9 @@ class _Splits:
         reports = ([self._places[i] for i in side] for side in (before, after))
         tau = self._line.drift(*reports).of(self._regime)
         if not by_report:
-            error = math.sqrt(1 / len(before) + 1 / len(after))
-            tau = max(tau, REPORTS_WANDER * scatter(self._values) * error)
+            # Passes of one report do not show how reports differ.
+            error = scatter(self._values) * math.sqrt(1 / len(before) + 1 / len(after))
+            tau = max(tau, -statistics.NormalDist().inv_cdf(self._rule.level / 2) * error)
         verdict, _, _ = judge(interval, msgspec.structs.replace(self._rule, drift=tau))
         strength = max(low - tau, -high - tau)
         if verdict not in (Verdict.REGRESSED, Verdict.IMPROVED):
