@@ -26,6 +26,7 @@ and of more there is no exact distribution."""
 MOST_WITH_PASSES = 8
 """The same where the pass replicates: the passes of more reports say hardly more."""
 
+
 class Change(msgspec.Struct, frozen=True):
     """A change of level that is shown."""
 
