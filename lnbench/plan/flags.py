@@ -98,6 +98,15 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "table"
 
 
+class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench doctor` is asked for."""
+
+    fast: bool = False
+    """Whether it only looks."""
+    strict: bool = False
+    format: str = "table"
+
+
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):
     """What `lnbench paper train` is asked for; lists have commas."""
 
