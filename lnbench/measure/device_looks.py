@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lnbench.measure.telemetry import reasons, slowing_call
 from lnbench.record import machine
 from lnbench.record.looks import Look, Looks
@@ -35,21 +37,17 @@ def device(nvml: Any, index: int) -> Looks:
     """Yield what one device says; what it does not support is left out."""
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
-    def asked(name: str, *more: object) -> Any:
+    def asked(what: str | Callable[..., Any], *more: object) -> Any:
+        call = getattr(nvml, what, None) if isinstance(what, str) else what
         try:
-            return getattr(nvml, name)(handle, *more)
-        except (nvml.NVMLError, AttributeError):  # the device, or the package, has no such thing
+            return None if call is None else call(handle, *more)
+        except nvml.NVMLError:  # the device has no such thing
             return None
 
     smi = f"sudo nvidia-smi --id={index}"
     for look in (_persistence, _clocks, _slowed, _power, _memory_check, _mig, _processes, _link):
         for one in look(nvml, asked, smi):
-            yield _of(index, one)
-
-
-def _of(index: int, look: Look) -> Look:
-    fields = {name: getattr(look, name) for name in look.__struct_fields__}
-    return Look(**fields | {"name": f"gpu {index} {look.name}"})
+            yield msgspec.structs.replace(one, name=f"gpu {index} {one.name}")
 
 
 Asked = Callable[..., Any]
@@ -82,7 +80,7 @@ def _clocks(nvml: Any, asked: Asked, smi: str) -> Looks:
 
 
 def _slowed(nvml: Any, asked: Asked, smi: str) -> Looks:
-    bits = asked(slowing_call(nvml).__name__)
+    bits = asked(slowing_call(nvml))
     if bits is not None:
         slowed = reasons(bits)
         yield Look(

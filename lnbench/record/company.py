@@ -32,10 +32,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     """CPU seconds of each process of others, by its number and its start."""
     names: Mapping[tuple[int, float], str]
     """What they are called now: workers of the kernel change their names."""
-    swap_used: int
-    """Bytes of memory that lie in swap."""
-    swapped: int
-    """Bytes that went to swap and back since the machine started."""
+    swap: tuple[int, int] | None = None
+    """Bytes of memory that lie in swap, and bytes that went there and back since the machine
+    started; None where the system does not say."""
 
 
 def snapshot(psutil: Any) -> Snapshot:
@@ -48,8 +47,8 @@ def snapshot(psutil: Any) -> Snapshot:
             key = (told["pid"], told["create_time"] or 0.0)
             names[key] = told["name"] or "?"
             used[key] = told["cpu_times"].user + told["cpu_times"].system
-    swap = psutil.swap_memory()
-    return Snapshot(used, names, swap.used, swap.sin + swap.sout)
+    swap = _told(psutil.swap_memory)
+    return Snapshot(used, names, None if swap is None else (swap.used, swap.sin + swap.sout))
 
 
 def watched(
@@ -158,11 +157,13 @@ def pressure(root: Path) -> Looks:
 
 def swap(before: Snapshot, after: Snapshot) -> Looks:
     """Yield whether memory moves between RAM and swap."""
-    moved = after.swapped - before.swapped
+    if before.swap is None or after.swap is None:
+        return
+    moved = after.swap[1] - before.swap[1]
     moving = f", {format_bytes(moved)} moved in this second" if moved else ""
     yield Look(
         name="swap",
-        found=f"{format_bytes(after.swap_used)} used{moving}",
+        found=f"{format_bytes(after.swap[0])} used{moving}",
         effect="a page that comes back from swap takes as long as thousands of calls",
         command="sudo swapoff --all",
         disturbs=moved > 0,
@@ -171,7 +172,7 @@ def swap(before: Snapshot, after: Snapshot) -> Looks:
 
 def power(psutil: Any) -> Looks:
     """Yield whether a battery powers the machine; macOS, Windows and Linux say it."""
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    battery = _told(getattr(psutil, "sensors_battery", lambda: None))
     if battery is not None and battery.power_plugged is not None:
         plugged = battery.power_plugged
         yield Look(
@@ -180,6 +181,14 @@ def power(psutil: Any) -> Looks:
             effect="on battery the clock is held down, more so as it empties: plug it in",
             disturbs=not plugged,
         )
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """Return an answer of psutil; None where the system has no such file, or hides it."""
+    try:
+        return ask()
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _some_avg10(root: Path, name: str) -> float | None:

@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
@@ -40,7 +40,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Looks: TypeAlias = Iterator[Look]
-"""One look, or several; none where the system has no such thing."""
+"""Looks; none where the system has no such thing."""
 
 
 def governor(root: Path) -> Looks:
@@ -80,7 +80,7 @@ def frequency_limit(root: Path) -> Looks:
     tops = _each(root, "cpufreq/cpuinfo_max_freq")
     pairs = [(int(limits[cpu]), int(tops[cpu])) for cpu in limits if cpu in tops]
     if pairs:
-        limit, top = min(pairs, key=lambda pair: pair[0] / pair[1])
+        limit, top = min(pairs, key=lambda pair: pair[0] - pair[1])
         yield Look(
             name="frequency limit",
             found=f"{limit / 1e6:.2f} of {top / 1e6:.2f} GHz",
@@ -93,7 +93,9 @@ def frequency_limit(root: Path) -> Looks:
 def siblings(root: Path) -> Looks:
     """Yield whether usable CPUs share their core with CPUs that others may use."""
     usable = set(machine.usable_cpus(root))
-    lists = {cpu: _numbers(text) for cpu, text in _each(root, _SIBLINGS).items()}
+    lists = {
+        cpu: _numbers(text) for cpu, text in _each(root, "topology/thread_siblings_list").items()
+    }
     if not lists:
         return
     shared = sorted(cpu for cpu, core in lists.items() if core - usable)
@@ -102,9 +104,9 @@ def siblings(root: Path) -> Looks:
     found = f"{len(lists)} CPUs on {cores} cores"
     command = f"echo off | sudo tee /{_CPUS}/smt/control" if len(lists) > cores or shared else ""
     if shared:
-        found += f"; {_ranges(shared)} share theirs with CPUs outside of this process's"
+        found += f"; {', '.join(map(str, shared))} share theirs with CPUs outside of this process's"
         if whole:
-            command = f"taskset --cpu-list {_ranges(whole)} lnbench run"
+            command = f"taskset --cpu-list {','.join(map(str, whole))} lnbench run"
     yield Look(
         name="SMT siblings",
         found=found,
@@ -236,9 +238,6 @@ def host(root: Path = machine.ROOT, variables: Mapping[str, str] | None = None) 
         yield from look(root)
 
 
-_SIBLINGS = "topology/thread_siblings_list"
-
-
 def _each(root: Path, name: str) -> dict[int, str]:
     """Return what a file says of each usable CPU that has it."""
     texts = {
@@ -252,7 +251,3 @@ def _numbers(text: str) -> set[int]:
     """Return the numbers of a list such as `0-3,8`."""
     ends = [part.partition("-") for part in text.split(",") if part]
     return {n for low, _, high in ends for n in range(int(low), int(high or low) + 1)}
-
-
-def _ranges(numbers: Iterable[int]) -> str:
-    return ",".join(map(str, numbers))

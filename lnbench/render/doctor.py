@@ -1,7 +1,7 @@
 """What disturbs a machine, how its times scatter, and what it can show, as a view."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -55,9 +55,17 @@ def disturbances(made: Diagnosis) -> tuple[str, ...]:
 def doctor_view(made: Diagnosis) -> View:
     """Return a sheet of looks, and one of what was measured."""
     sheets = [_looked(made.looks)]
-    if made.report is not None:
-        sheets.append(_measured(made.report, made.conclusion))
-    return View((), tuple(sheets), _data(made))
+    if made.conclusion is not None:
+        sheets.append(_measured(made.conclusion))
+    return View(tuple(_trouble(made.report)), tuple(sheets), _data(made))
+
+
+def _trouble(report: Report | None) -> Iterator[str]:
+    """Yield what failed, and what took the CPUs while it was measured."""
+    if report is not None:
+        failures = (outcome for outcome in report.outcomes if isinstance(outcome, Failed))
+        yield from (f"failed: {outcome.benchmark.id}: {outcome.error}" for outcome in failures)
+        yield from busy_lines(report.busy)
 
 
 _LOOKS = (
@@ -119,13 +127,9 @@ _ROWS = (
 )
 
 
-def _measured(report: Report, conclusion: Conclusion | None) -> Sheet:
-    rows = conclusion.rows if conclusion else ()
-    failures = (f"{o.benchmark.id}: {o.error}" for o in report.outcomes if isinstance(o, Failed))
-    notes = [*busy_lines(report.busy), *failures]
-    if conclusion:
-        notes += [WORDS, _scope(conclusion), CHECKED]
-    return sheet("measured", _ROWS, rows, notes, _answer(conclusion))
+def _measured(conclusion: Conclusion) -> Sheet:
+    notes = (WORDS, _scope(conclusion), CHECKED)
+    return sheet("measured", _ROWS, conclusion.rows, notes, (_answer(conclusion),))
 
 
 def _scope(conclusion: Conclusion) -> str:
@@ -135,14 +139,11 @@ def _scope(conclusion: Conclusion) -> str:
     return f"detects: by the formula of diff ({rule}), with a drift of {drift} between reports"
 
 
-def _answer(conclusion: Conclusion | None) -> tuple[str, ...]:
-    if conclusion is None:
-        return ("nothing could be measured",)
+def _answer(conclusion: Conclusion) -> str:
     first, second = (_shown(ratio) for ratio in conclusion.ratios)
-    seconds = format_duration(PASSES[0] * conclusion.pass_s)
+    budget = f"with the default budget ({format_duration(PASSES[0] * conclusion.pass_s)} a row)"
     more = PASSES[1] - PASSES[0]
-    budget = f"with the default budget ({seconds} a row)"
-    return (f"{budget} a diff of this machine shows {first}, with {more} processes more {second}",)
+    return f"{budget} a diff of this machine shows {first}, with {more} processes more {second}"
 
 
 def _shown(ratio: float) -> str:
