@@ -82,7 +82,7 @@ def load(root: Path, psutil: Any) -> Looks:
     yield Look(
         name="load",
         found=f"{psutil.getloadavg()[0]:.2f} over a minute on {cpus} CPUs"
-        + (f", {runnable} others run" if running else ""),
+        + (f", {runnable} more running" if running else ""),
         effect="where no CPU is free, samples wait for one",
         command=_PROCESSES,
         disturbs=runnable >= cpus,

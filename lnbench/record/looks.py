@@ -16,7 +16,7 @@ from lnbench.record.environment import ALLOCATION
 from lnbench.units import format_bytes
 
 _CPUS = "sys/devices/system/cpu"
-_CLOCK = "sys/devices/system/clocksource/clocksource0"
+_CLOCKS = "sys/devices/system/clocksource"
 
 SLOW_CLOCK_NS = 500
 """A reading that costs more than this is no read of a counter but a call of the kernel."""
@@ -93,19 +93,17 @@ def frequency_limit(root: Path) -> Looks:
 def siblings(root: Path) -> Looks:
     """Yield whether usable CPUs share their core with CPUs that others may use."""
     usable = set(machine.usable_cpus(root))
-    lists = {
-        cpu: _numbers(text) for cpu, text in _each(root, "topology/thread_siblings_list").items()
-    }
+    texts = _each(root, "topology/thread_siblings_list")
+    lists = {cpu: _numbers(text) for cpu, text in texts.items()}
     if not lists:
         return
     shared = sorted(cpu for cpu, core in lists.items() if core - usable)
     cores = len({frozenset(core) for core in lists.values()})
-    whole = sorted(set(lists) - set(shared))
     found = f"{len(lists)} CPUs on {cores} cores"
     command = f"echo off | sudo tee /{_CPUS}/smt/control" if len(lists) > cores or shared else ""
     if shared:
-        found += f"; {', '.join(map(str, shared))} share theirs with CPUs outside of this process's"
-        if whole:
+        found += f", {len(shared)} of them beside CPUs that this process may not use"
+        if whole := sorted(set(lists) - set(shared)):
             command = f"taskset --cpu-list {','.join(map(str, whole))} lnbench run"
     yield Look(
         name="SMT siblings",
@@ -129,14 +127,13 @@ def cgroup_quota(root: Path) -> Looks:
         for line in machine.read_text(folder / "cpu.stat").splitlines()
         if line.startswith("nr_throttled ")
     ]
-    unit = folders[0].name
-    of_systemd = unit.endswith((".slice", ".scope", ".service"))
+    unit = next(folder.name for folder in folders if quota in machine.quotas(folder))
     yield Look(
         name="cgroup quota",
         found=f"{quota:g} of {cpus} CPUs, stopped {sum(counts)} times so far",
         effect="whoever uses it up is stopped for tens of milliseconds, all threads at once",
         command=f"sudo systemctl set-property --runtime {unit} CPUQuota="
-        if of_systemd
+        if unit.endswith((".slice", ".scope", ".service"))
         else "docker run --cpuset-cpus=0-1 …  # CPUs of its own in place of --cpus",
         disturbs=quota < cpus,
     )
@@ -195,15 +192,15 @@ def address_randomization(root: Path) -> Looks:
 
 def clock(root: Path) -> Looks:
     """Yield the source of the clock, what a reading costs, and its smallest step."""
-    source = machine.read_text(root / _CLOCK / "current_clocksource")
-    others = machine.read_text(root / _CLOCK / "available_clocksource").split()
+    source = machine.read_text(root / _CLOCKS / "clocksource0/current_clocksource")
+    others = machine.read_text(root / _CLOCKS / "clocksource0/available_clocksource").split()
     cost_ns, step_ns = clock_cost_and_step_ns()
     faster = "tsc" in others and source != "tsc"
     yield Look(
         name="clock",
         found=f"{source + ', ' if source else ''}a reading {cost_ns} ns, a step {step_ns} ns",
         effect="a reading through the kernel, or a coarse step, is an error of every sample",
-        command=f"echo tsc | sudo tee /{_CLOCK}/current_clocksource" if faster else "",
+        command=f"echo tsc | sudo tee /{_CLOCKS}/*/current_clocksource" if faster else "",
         disturbs=source in ("hpet", "acpi_pm", "jiffies") or cost_ns > SLOW_CLOCK_NS,
     )
 

@@ -143,7 +143,7 @@ def _answer(conclusion: Conclusion) -> str:
     first, second = (_shown(ratio) for ratio in conclusion.ratios)
     budget = f"with the default budget ({format_duration(PASSES[0] * conclusion.pass_s)} a row)"
     more = PASSES[1] - PASSES[0]
-    return f"{budget} a diff of this machine shows {first}, with {more} processes more {second}"
+    return f"{budget} a diff would show {first} in a row; with {more} processes more, {second}"
 
 
 def _shown(ratio: float) -> str:

@@ -97,7 +97,7 @@ def test_a_worker_of_the_kernel_that_changes_its_name_took_no_more():
 @pytest.mark.parametrize(("running", "disturbs"), [(1, False), (2, False), (3, True)])
 def test_the_load_disturbs_where_others_fill_every_cpu(root, running, disturbs):
     (root / "proc/loadavg").write_text(f"0.50 0.40 0.30 {running}/99 1234\n")
-    found = f"0.50 over a minute on 2 CPUs, {running - 1} others run"
+    found = f"0.50 over a minute on 2 CPUs, {running - 1} more running"
     assert only(company.load(root, system())) == ("load", found, disturbs)
 
 

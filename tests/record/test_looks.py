@@ -82,7 +82,7 @@ def test_the_cpu_that_is_held_down_most_says_the_limit(put):
         (("0-1", "0-1"), "2 CPUs on 1 cores", f"echo off | sudo tee /{CPU}/smt/control", False),
         (
             ("0", "1,5"),
-            "2 CPUs on 2 cores; 1 share theirs with CPUs outside of this process's",
+            "2 CPUs on 2 cores, 1 of them beside CPUs that this process may not use",
             "taskset --cpu-list 0 lnbench run",
             True,
         ),
@@ -112,6 +112,14 @@ def test_a_quota_below_the_cpus_disturbs_and_says_how_often_it_stopped(put, fold
     assert disturbs
     put(f"sys/fs/cgroup/{folder}/cpu.max", "200000 100000")
     assert not only(looks.cgroup_quota(put.root))[-1]
+
+
+def test_the_cgroup_that_limits_is_the_one_to_change(put):
+    put("proc/self/cgroup", "0::/user.slice/app.scope")
+    put("sys/fs/cgroup/user.slice/cpu.max", "50000 100000")
+    put("sys/fs/cgroup/user.slice/app.scope/cpu.max", "max 100000")
+    command = only(looks.cgroup_quota(put.root))[2]
+    assert command == "sudo systemctl set-property --runtime user.slice CPUQuota="
 
 
 @pytest.mark.parametrize(("text", "used"), [("0-3", True), ("1-3", False), ("4,6", False)])
@@ -156,7 +164,7 @@ def test_a_clock_that_asks_the_kernel_disturbs(put, monkeypatch, source, cost_ns
     _, found, command, said = only(looks.clock(put.root))
     assert found == f"{source}, a reading {cost_ns} ns, a step 1 ns"
     assert said is disturbs
-    fix = f"echo tsc | sudo tee /{folder}/current_clocksource"
+    fix = "echo tsc | sudo tee /sys/devices/system/clocksource/*/current_clocksource"
     assert command == ("" if source == "tsc" else fix)
 
 
