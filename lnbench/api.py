@@ -205,6 +205,7 @@ def run(
         LnbenchError: something is wrong that the caller can mend.
     """
     from lnbench.cli import progress
+    from lnbench.cli.live import Line
     from lnbench.cli.run import stopping
     from lnbench.session import selection
 
@@ -218,7 +219,9 @@ def run(
         flags, names = stack.enter_context(_flags(RunFlags, backends, said, axes, framework))
         chosen = stack.enter_context(selection.select(flags))
         begun = chosen.new_report()
-        made, _, interrupted = progress.follow(chosen, stopping(chosen, begun), begun, flags, "")
+        stop = stopping(chosen, begun)
+        line = stack.enter_context(Line(quiet=quiet))
+        made, _, interrupted = progress.follow(chosen, stop, begun, flags, "", line)
     if interrupted:
         print("interrupted: the report holds what was measured by then", file=sys.stderr)  # noqa: T201
     return Report(made, names)

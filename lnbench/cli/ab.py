@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
 @options.command(format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
 def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""
-    from lnbench.cli import formats, progress
+    from lnbench.cli import formats
     from lnbench.cli.again import again
+    from lnbench.cli.live import Line
     from lnbench.cli.run import require_able
-    from lnbench.judge.paired import Decided, compare_sides
-    from lnbench.record.report import ComparisonReport
-    from lnbench.session import resume, selection
-    from lnbench.session.stopping import PairStopping
 
     flags = _both_sides(flags)
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
-    with selection.select(flags) as selected:
+    with Line(quiet=flags.quiet) as line, ExitStack() as stack:
+        from lnbench.cli import progress
+        from lnbench.judge.paired import Decided, compare_sides
+        from lnbench.record.report import ComparisonReport
+        from lnbench.session import resume, selection
+        from lnbench.session.stopping import PairStopping
+
+        selected = stack.enter_context(selection.select(flags))
         cases = (benchmark.case for benchmark in selected.benchmarks)
         new = selected.new_report()
         begun = resume.begin(flags.resume, new, cases)
@@ -37,6 +42,7 @@ def ab_command(flags: AbFlags) -> None:
             _say_uncommitted(begun)
             _say_diverged(begun)
         if flags.dry_run:
+            line.end()
             formats.dry_run(selected)
             return
         if flags.resume is None:
@@ -46,7 +52,7 @@ def ab_command(flags: AbFlags) -> None:
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)
         command = again(new.tool.arguments, command="ab")
         how = f"interrupted; judged is what was measured by then; go on with: {command}"
-        report, path, interrupted = progress.follow(selected, stopping, begun, flags, how)
+        report, path, interrupted = progress.follow(selected, stopping, begun, flags, how, line)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
     if not flags.quiet:
         diff.show(changes, flags.format, path)

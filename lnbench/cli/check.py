@@ -1,5 +1,7 @@
 """`lnbench check`: every benchmark once, verified on random and hostile inputs, not timed."""
 
+from contextlib import ExitStack
+
 import typer
 
 from lnbench.cli import options
@@ -11,17 +13,23 @@ from lnbench.plan.flags import CheckFlags
 def check_command(flags: CheckFlags) -> None:
     """Verify every benchmark against float64, hostile inputs too, without timing it."""
     from lnbench.cli import formats
-    from lnbench.registry import SPEED_LIMIT
-    from lnbench.session import selection
-    from lnbench.session.check import inspect
+    from lnbench.cli.live import Line
 
     formats.check_format(flags.format)
-    with selection.select(flags) as selected:
+    with Line(quiet=flags.quiet) as line, ExitStack() as stack:
+        from lnbench.registry import SPEED_LIMIT
+        from lnbench.session import selection
+        from lnbench.session.check import inspect
+
+        selected = stack.enter_context(selection.select(flags))
         checks = []
         for check in inspect(selected):
             checks.append(check)
-            if not flags.quiet:
-                typer.echo(f"checked {len(checks)} of {len(selected.benchmarks)}", err=True)
+            line.where = f"checked {len(checks)} of {len(selected.benchmarks)}"
+            line.share = len(checks) / len(selected.benchmarks)
+            line.draw()
+            if line.live is None and not flags.quiet:
+                typer.echo(line.where, err=True)
     if not flags.quiet:
         formats.show_checks(tuple(checks), flags.format)
     if any(check.failed for check in checks):

@@ -22,15 +22,19 @@ def list_backends(
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
 ) -> None:
     """List the backends, whether they run here, and why not."""
-    from lnbench import registry
-    from lnbench.plan.case import parse_device
-    from lnbench.workers.launcher import Interpreter
-    from lnbench.workers.probe import probe
-    from lnbench.workers.variables import plain_variables
+    from lnbench.cli.live import Line
 
-    devices = [parse_device(name) for text in device or ["auto"] for name in text.split(",")]
-    names = registry.backend_names()
-    machine = probe(names, devices, Interpreter(plain_variables()))
+    formats.check_format(format_)
+    with Line():
+        from lnbench import registry
+        from lnbench.plan.case import parse_device
+        from lnbench.workers.launcher import Interpreter
+        from lnbench.workers.probe import probe
+        from lnbench.workers.variables import plain_variables
+
+        devices = [parse_device(name) for text in device or ["auto"] for name in text.split(",")]
+        names = registry.backend_names()
+        machine = probe(names, devices, Interpreter(plain_variables()))
     rows = [
         (
             known.backend,
@@ -84,9 +88,12 @@ def list_suites(
 @options.command()
 def list_benchmarks(flags: SuiteFlags) -> None:
     """List the ids of the benchmarks that a suite and flags select here."""
-    from lnbench.session import selection
+    from lnbench.cli.live import Line
 
-    benchmarks = selection.benchmarks(flags)
+    with Line():
+        from lnbench.session import selection
+
+        benchmarks = selection.benchmarks(flags)
     if not benchmarks:
         raise NothingMeasuredError(
             f"suite '{flags.suite}' with these flags selects no benchmark",

@@ -75,19 +75,22 @@ def _remark(cell: Any, exact: float) -> str:
 @options.command()
 def train_command(flags: TrainFlags) -> None:
     """Train small nets with and without normalization: loss against steps and against seconds."""
-    from lnbench.cli import progress
-    from lnbench.paper import view
-    from lnbench.paper.data import load
+    from lnbench.cli.live import Line
 
     formats.check_format(flags.format)
-    training.check(flags)
-    learned = load(flags.data)
-    runs, notes = training.planned(flags, learned)
-    head = training.new_report(flags, learned, runs, notes)
-    output = flags.report or training.default_path(flags.resume)
-    path = progress.report_path(output, flags.resume, force=flags.force)
-    begun = training.begun(flags.resume, head)
-    trained, interrupted = training.take(begun, learned, path, quiet=flags.quiet)
+    with Line(quiet=flags.quiet) as line:
+        from lnbench.cli import progress
+        from lnbench.paper import view
+        from lnbench.paper.data import load
+
+        training.check(flags)
+        learned = load(flags.data)
+        runs, notes = training.planned(flags, learned)
+        head = training.new_report(flags, learned, runs, notes)
+        output = flags.report or training.default_path(flags.resume)
+        path = progress.report_path(output, flags.resume, force=flags.force)
+        begun = training.begun(flags.resume, head)
+        trained, interrupted = training.take(begun, learned, path, line)
     if not flags.quiet:
         formats.show_view(view.training_view(trained), flags.format)
         typer.echo(f"report: {path}", err=True)

@@ -1,29 +1,43 @@
-"""How far a session is, on stderr; drawn only when the session speaks, never while it samples."""
+"""How far a session is, on stderr; nothing is drawn while it samples."""
 
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
 
+from lnbench.cli import formats
+from lnbench.cli.live import Line
 from lnbench.errors import ConfigError
+from lnbench.judge import summary
 from lnbench.plan.flags import SessionFlags
 from lnbench.record import files, report
 from lnbench.record.busy import Watch, together
-from lnbench.record.report import Report
+from lnbench.record.report import BenchmarkReport, Report
+from lnbench.render.rows import report_view
+from lnbench.render.table import view_table
 from lnbench.session import resume, session
 from lnbench.session.selection import Selection
 from lnbench.session.session import Progress
 from lnbench.session.stopping import Stopping
 from lnbench.units import format_duration
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_TABLE_HEIGHT = 24
+"""Lines from which on a terminal has room for the rows that were just measured."""
+
 
 def follow(
-    selected: Selection, stopping: Stopping, begun: Report, flags: SessionFlags, again: str
+    selected: Selection,
+    stopping: Stopping,
+    begun: Report,
+    flags: SessionFlags,
+    again: str,
+    line: Line,
 ) -> tuple[Report, Path, bool]:
     """Measure; return the report, its path, and whether Ctrl-C cut it short.
 
@@ -36,6 +50,7 @@ def follow(
         flags: where the report goes, and whether progress is shown.
         again: what to call for the rest after Ctrl-C, without the path that it ends with; empty
             where nothing can be called.
+        line: where progress is shown.
     """
     path = report_path(flags.report, flags.resume, force=flags.force)
     steps = session.run(
@@ -47,16 +62,16 @@ def follow(
         unable=selected.unable,
         resume=begun.outcomes,
     )
-    made, started, watch = begun, time.monotonic(), Watch()
+    made, watch, shown = begun, Watch(), _Steps(line)
     try:
-        with ProgressLine(quiet=flags.quiet) as line:
-            for step in steps:
-                outcomes = resume.kept(begun.outcomes, step.outcomes)
-                busy = together((begun.busy, watch.look()))
-                made = msgspec.structs.replace(begun, outcomes=outcomes, busy=busy)
-                report.write(made, path)
-                line.show(step, time.monotonic() - started)
+        for step in steps:
+            outcomes = resume.kept(begun.outcomes, step.outcomes)
+            busy = together((begun.busy, watch.look()))
+            made = msgspec.structs.replace(begun, outcomes=outcomes, busy=busy)
+            report.write(made, path)
+            shown.show(step, made)
     except KeyboardInterrupt:
+        line.end()
         report.write(made, path)  # Ctrl-C may have come in the middle of writing
         if again:
             typer.echo(f"{again} --resume {path}", err=True)
@@ -73,72 +88,38 @@ def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Pa
     return path
 
 
-class ProgressLine:
-    """One line with a bar on a terminal, one line a pass elsewhere, nothing where quiet."""
+class _Steps:
+    """How far a session is: on a terminal in the line, elsewhere a line a pass."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
+    def __init__(self, line: Line) -> None:
+        self._line, self._passes, self._started = line, 0, time.monotonic()
 
-        self._console = Console(stderr=True)
-        self._quiet = quiet
-        self._passes = 0
-        self._bar: Bar | None = None
-        if not quiet and self._console.is_terminal and not os.environ.get("CI"):
-            columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
-            self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
-            self._task = self._bar.add_task("starting", total=1.0)
-
-    def __enter__(self) -> Self:
-        """Begin to draw."""
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.refresh()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave nothing on the screen."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def show(self, progress: Progress, elapsed_s: float) -> None:
-        """Draw where the session is."""
-        rows = f"{progress.done} of {progress.total} rows done"
-        left = f"about {format_duration(progress.left_s)} left"
-        if self._bar is not None:
-            text = "loading backends and warming up the compiler, once"
-            if progress.case is not None:
-                text = f"pass {progress.passes} · {rows} · {left} · {progress.case.id}"
-            share = elapsed_s / max(elapsed_s + progress.left_s, 1e-9)
-            self._bar.update(
-                self._task, completed=share, description=text[: self._console.width - 20]
-            )
-            self._bar.refresh()
-        elif not self._quiet and progress.passes > self._passes and progress.case:
-            self._passes = progress.passes
-            self._console.print(f"pass {progress.passes} · {rows} · {left}", highlight=False)
+    def show(self, step: Progress, made: Report) -> None:
+        """Show where the session is."""
+        rows = f"{step.done} of {step.total} rows done"
+        words = f"pass {step.passes} · {rows} · about {format_duration(step.left_s)} left"
+        line = self._line
+        if line.live is not None:
+            if step.case is None:
+                return
+            elapsed_s = time.monotonic() - self._started
+            line.where = f"{words} · {step.case.id}"
+            line.share = elapsed_s / max(elapsed_s + step.left_s, 1e-9)
+            if line.console.height >= _TABLE_HEIGHT:
+                line.above = _standing(made, step)
+            line.draw()
+        elif not line.quiet and step.passes > self._passes and step.case:
+            self._passes = step.passes
+            typer.echo(words, err=True)
 
 
-class TrainingLine(ProgressLine):
-    """The same of nets that are trained: one line a run where there is no terminal."""
-
-    def show_run(self, words: str, number: int, count: int, done: float, elapsed_s: float) -> None:
-        """Draw which run of how many is on its way, and the share of all that is done."""
-        left = (
-            f"about {format_duration(elapsed_s / done - elapsed_s)} left" if done else "beginning"
-        )
-        text = f"run {number} of {count} · {left} · {words}"
-        if self._bar is not None:
-            self._bar.update(
-                self._task, completed=done, description=text[: self._console.width - 20]
-            )
-            self._bar.refresh()
-        elif not self._quiet and number > self._passes:
-            self._passes = number
-            self._console.print(text, highlight=False)
+def _standing(made: Report, step: Progress) -> "RenderableType | None":
+    """Return how the rows of the case that was just measured stand."""
+    rows = [outcome for outcome in made.outcomes if outcome.benchmark.case == step.case]
+    if not isinstance(made, BenchmarkReport) or not rows:
+        return None
+    part = msgspec.structs.replace(made, outcomes=tuple(rows))
+    beside = formats.usual(part)
+    view = report_view(part, summary.rows(part, beside), "", "time", beside)
+    sheets = (msgspec.structs.replace(each, notes=(), answer=()) for each in view.sheets)
+    return view_table(msgspec.structs.replace(view, head=(), sheets=tuple(sheets)))

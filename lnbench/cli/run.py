@@ -1,6 +1,7 @@
 """`lnbench run`: measure, show, and write a report."""
 
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,19 +21,24 @@ if TYPE_CHECKING:
 @options.command()
 def run_command(flags: RunFlags) -> None:
     """Measure a suite on this machine, show tables, write a report."""
-    from lnbench.cli import formats, progress
+    from lnbench.cli import formats
     from lnbench.cli.again import again, say_fitness
-    from lnbench.judge.fitness import shortfall
-    from lnbench.session import resume, selection
+    from lnbench.cli.live import Line
 
     formats.check_format(flags.format)
-    with selection.select(flags) as choice:
+    with Line(quiet=flags.quiet) as line, ExitStack() as stack:
+        from lnbench.cli import progress
+        from lnbench.judge.fitness import shortfall
+        from lnbench.session import resume, selection
+
+        choice = stack.enter_context(selection.select(flags))
         _check_relative(flags.relative_to, choice)
         cases = (benchmark.case for benchmark in choice.benchmarks)
         new = choice.new_report()
         begun = resume.begin(flags.resume, new, cases, timed=choice.suite.timed)
         selected = choice.under(begun.budget)
         if flags.dry_run:
+            line.end()
             formats.dry_run(selected)
             return
         if flags.resume is None:
@@ -40,7 +46,7 @@ def run_command(flags: RunFlags) -> None:
         typed, started = new.tool.arguments, time.monotonic()
         how = f"interrupted; go on with: {again(typed)}"
         stop = stopping(selected, begun)
-        report, path, interrupted = progress.follow(selected, stop, begun, flags, how)
+        report, path, interrupted = progress.follow(selected, stop, begun, flags, how, line)
         taken_s = time.monotonic() - started
     if not flags.quiet:
         formats.show(report, flags.format, flags.relative_to, only_summary=flags.summary)

@@ -13,8 +13,10 @@ import typer
 
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.plan.flags import TrainFlags
+from lnbench.units import format_duration
 
 if TYPE_CHECKING:
+    from lnbench.cli.live import Line
     from lnbench.paper.data import Data
     from lnbench.paper.report import Run, TrainingReport
 
@@ -195,12 +197,11 @@ def _words(run: "Run") -> str:
 
 
 def take(
-    begun: "TrainingReport", data: "Data", path: Path, *, quiet: bool
+    begun: "TrainingReport", data: "Data", path: Path, line: "Line"
 ) -> "tuple[TrainingReport, bool]":
     """Take the runs that are left; return the report, and whether Ctrl-C cut it short."""
     import msgspec
 
-    from lnbench.cli.progress import TrainingLine
     from lnbench.paper import report as training
     from lnbench.paper.training import train
 
@@ -210,16 +211,21 @@ def take(
     left = [number for number, run in enumerate(runs) if not run.finished]
     started = time.monotonic()
     try:
-        with TrainingLine(quiet=quiet) as line:
-            for place, number in enumerate(left):
-                for progress in train(runs[number], data, begun.environment.threads):
-                    runs[number] = progress.run
-                    share = (place + progress.done) / len(left)
-                    elapsed = time.monotonic() - started
-                    line.show_run(_words(progress.run), place + 1, len(left), share, elapsed)
-                made = msgspec.structs.replace(begun, runs=tuple(runs))
-                training.write(made, path)
+        for place, number in enumerate(left):
+            where = f"run {place + 1} of {len(left)}"
+            for step, progress in enumerate(train(runs[number], data, begun.environment.threads)):
+                runs[number] = progress.run
+                line.share = (place + progress.done) / len(left)
+                elapsed_s = time.monotonic() - started
+                rest_s = elapsed_s / line.share - elapsed_s if line.share else math.inf
+                rest = f"about {format_duration(rest_s)} left" if line.share else "beginning"
+                line.where = " · ".join((where, rest, _words(progress.run)))
+                if not step and line.live is None and not line.quiet:
+                    typer.echo(line.where, err=True)
+            made = msgspec.structs.replace(begun, runs=tuple(runs))
+            training.write(made, path)
     except KeyboardInterrupt:
+        line.end()
         typer.echo(f"interrupted; go on with: lnbench paper train … --resume {path}", err=True)
         return made, True
     return made, False

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lnbench import activity
 from lnbench.paper.data import Data
 from lnbench.paper.report import Point, Run
 
@@ -44,14 +45,15 @@ def train(run: Run, data: Data, threads: int) -> Iterator[Progress]:
     points = [_evaluated(net, loss_of, held, 0, 0.0)]
     spent, done = 0.0, 0
     for goal in _goals(run.steps):
-        start = time.perf_counter()
-        while done < goal:
-            chosen = next(batches)
-            optimizer.zero_grad(set_to_none=True)
-            loss_of(net(images[chosen]), labels[chosen]).backward()
-            optimizer.step()
-            done += 1
-        spent += time.perf_counter() - start
+        with activity.timing():
+            start = time.perf_counter()
+            while done < goal:
+                chosen = next(batches)
+                optimizer.zero_grad(set_to_none=True)
+                loss_of(net(images[chosen]), labels[chosen]).backward()
+                optimizer.step()
+                done += 1
+            spent += time.perf_counter() - start
         points.append(_evaluated(net, loss_of, held, done, spent))
         grown = msgspec.structs.replace(run, points=tuple(points))
         if not math.isfinite(points[-1].loss):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from lnbench import registry
+from lnbench import activity, registry
 from lnbench.measure import messages, shared
 from lnbench.measure.shared import INPUTS
 from lnbench.plan.budget import Budget
@@ -67,8 +67,7 @@ class Block:
         self._rng = rng
         self._knows_truth = False
         self._limit_s = setting.budget.timeout_s
-        operation = registry.operation(self._case.operation)
-        self._by_row = operation.rows_stand_alone
+        self._by_row = registry.operation(self._case.operation).rows_stand_alone
 
     def take(self, concurrent: int) -> None:
         """Take the pass, with at most so many workers alive together."""
@@ -93,19 +92,22 @@ class Block:
                 if taker is not None:
                     taken[row.name] = taker
             _share_iterations(rows)
-            rounds = self._setting.budget.rounds
-            for number in range(rounds):
-                order = [taker for taker in taken.values() if taker.row.ended is None]
-                self._rng.shuffle(order)
-                for taker in order:
-                    last = number == rounds - 1
-                    if taker.row.name in taken and not self._sample(taker, number, last=last):
-                        del taken[taker.row.name]
-            for taker in taken.values():
-                self._finish(taker)
+            with activity.timing():
+                self._take_rounds(taken)
+                for taker in taken.values():
+                    self._finish(taker)
             if not shared_by_cases(self._case):
                 for taker in taken.values():  # side by side: each takes 8 ms to give memory back
                     taker.worker.kill()
+
+    def _take_rounds(self, taken: dict[str, Taker]) -> None:
+        rounds = self._setting.budget.rounds
+        for number in range(rounds):
+            order = [taker for taker in taken.values() if taker.row.ended is None]
+            self._rng.shuffle(order)
+            for taker in order:
+                if not self._sample(taker, number, last=number == rounds - 1):
+                    del taken[taker.row.name]
 
     def _make_inputs(self, *, truth: bool) -> bool:
         """Write what is not there of inputs, and of truth; a failure there fails every row."""
@@ -113,7 +115,8 @@ class Block:
             return True
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         try:
-            made = self._workers.referee.ask(request, messages.InputsMade, self._limit_s)
+            with activity.doing("making inputs and what is right of them"):
+                made = self._workers.referee.ask(request, messages.InputsMade, self._limit_s)
         except WorkerError as error:
             for row in self._rows:
                 row.fail(Stage.PREPARE, f"inputs: {error}")
@@ -123,7 +126,7 @@ class Block:
             row.torch_errors = made.torch_errors
         return True
 
-    def _ready(self, row: Ledger, stack: ExitStack) -> "Taker | None":
+    def _ready(self, row: Ledger, stack: ExitStack) -> Taker | None:
         """Return a stopped worker whose routine is right; None where it is not."""
         with Guard(row, Stage.PREPARE):
             if (why := self._workers.spawned(row.home)) is not None:
@@ -140,7 +143,8 @@ class Block:
                 clock=row.clock_beside(self._rows),
                 memory_bytes=self._setting.memory_bytes if self._case.device == "cpu" else None,
             )
-            prepared = worker.ask(request, messages.Prepared, self._limit_s)
+            with activity.doing(f"first call of {row.name}"):
+                prepared = worker.ask(request, messages.Prepared, self._limit_s)
             worker.stop()
             watched = prepared.watched and (whole or not self._rng.randrange(WATCHED_PASSES))
             taker = Taker(row, worker, results, self._setting.threads, watched)
@@ -154,7 +158,7 @@ class Block:
             return taker if row.ended is None else None
         return None
 
-    def _sample(self, taker: "Taker", number: int, *, last: bool) -> bool:
+    def _sample(self, taker: Taker, number: int, *, last: bool) -> bool:
         row = taker.row
         with Guard(row, Stage.MEASURE):
             new = None
@@ -172,7 +176,7 @@ class Block:
             return True
         return False
 
-    def _finish(self, taker: "Taker") -> None:
+    def _finish(self, taker: Taker) -> None:
         """Have the referee look at what samples returned, and at a call after them."""
         row, worker = taker.row, taker.worker
         with Guard(row, Stage.VERIFY):
@@ -196,7 +200,7 @@ class Block:
             if finished.checksum != row.checksum:
                 self._verify(taker)
 
-    def _kept(self, taker: "Taker", finished: messages.Finished) -> bool:
+    def _kept(self, taker: Taker, finished: messages.Finished) -> bool:
         """Return whether what samples returned follows from what they were given."""
         row = taker.row
         if finished.kept is not None:
@@ -212,14 +216,14 @@ class Block:
             row.fail(Stage.VERIFY, found.error)
         return not found.error
 
-    def _verify(self, taker: "Taker") -> None:
+    def _verify(self, taker: Taker) -> None:
         """Have the outputs of a call compared whole, after making the truth where it is gone."""
         request = messages.Deliver(str(taker.results))
         delivered = taker.worker.ask(request, messages.Delivered, self._limit_s)
         taker.worker.stop()
         self._compare(taker, delivered.checksum)
 
-    def _compare(self, taker: "Taker", checksum: int, *, other: bool = False) -> bool:
+    def _compare(self, taker: Taker, checksum: int, *, other: bool = False) -> bool:
         """Have delivered outputs compared with the truth; return whether they may be timed."""
         row = taker.row
         if not self._knows_truth and not self._make_inputs(truth=True):

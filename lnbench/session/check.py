@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from lnbench import registry
+from lnbench import activity, registry
 from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
 from lnbench.plan.case import Benchmark
@@ -54,7 +54,8 @@ def inspect(selection: Selection) -> Iterator[BenchmarkCheck]:
         wanted = [(interpreter, sorted(backends)) for backends in homes.values()]
         launchers: Sequence[Launcher] = [interpreter] * len(wanted)
         if names and not selection.spawn:
-            launchers = start_nurseries(wanted, operations, stack)
+            with activity.doing("loading backends"):
+                launchers = start_nurseries(wanted, operations, stack)
         started = dict(zip(homes, launchers, strict=True))
         referee = RefereeProcess(started[Home()], interpreter, folder)
         stack.callback(referee.close)
@@ -81,9 +82,10 @@ def _inspect(
     request = messages.Check(benchmark, setting.seed, where, results, setting.threads, limit)
     home = Home("", registry.owner(benchmark.backend))
     try:
-        workers.referee.ask(make, messages.InputsMade, limit_s)
-        with workers.lent(home, benchmark.backend, benchmark.case) as worker:
-            checked = worker.ask(request, messages.Checked, limit_s)
+        with activity.doing(f"checking {benchmark.id}"):
+            workers.referee.ask(make, messages.InputsMade, limit_s)
+            with workers.lent(home, benchmark.backend, benchmark.case) as worker:
+                checked = worker.ask(request, messages.Checked, limit_s)
         compare = messages.CompareSets(
             benchmark, setting.seed, where, results, checked.rows, checked.fresh
         )

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from lnbench import registry
+from lnbench import activity, registry
 from lnbench.measure import shared
 from lnbench.plan.case import Case
 from lnbench.record.outcome import Outcome, Skipped
@@ -146,7 +146,8 @@ class _Session:
         if not spawn:
             operations = sorted({group.case.operation for group in groups})
             begun = time.monotonic()
-            started = start_nurseries(wanted, operations, stack)
+            with activity.doing("loading backends"):
+                started = start_nurseries(wanted, operations, stack)
             if self._apart:
                 for group in groups:
                     group.spent_s += (time.monotonic() - begun) / len(groups)

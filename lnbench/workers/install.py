@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from lnbench import activity
 from lnbench.errors import ConfigError
 from lnbench.plan.side import DOTS
 
@@ -165,14 +166,18 @@ def cache_folder() -> Path:
 def _install(what: str, folder: Path, text: str) -> None:
     """Install a project or requirement into a folder, and what it needs that is not here."""
     missing = []
-    with tempfile.TemporaryDirectory(prefix="lnbench-pip-") as scratch:
+    with (
+        activity.doing(f"installing {text}"),
+        tempfile.TemporaryDirectory(prefix="lnbench-pip-") as scratch,
+    ):
         report = Path(scratch, "report.json")
         _pip(text, what, "--dry-run", "--report", str(report))
         for entry in json.loads(report.read_text())["install"]:
             meta = entry["metadata"]
             if not entry.get("requested"):
                 missing.append(f"{meta['name']}=={meta['version']}")
-    _pip(text, what, *missing, "--no-deps", "--target", str(folder))
+    with activity.doing(f"installing {text}"):
+        _pip(text, what, *missing, "--no-deps", "--target", str(folder))
 
 
 def _pip(text: str, *words: str) -> None:

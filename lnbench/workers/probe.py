@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from lnbench import registry
+from lnbench import activity, registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError
 from lnbench.measure.devices import accelerators
@@ -84,7 +84,8 @@ def probe(backends: Sequence[str], devices: Iterable[str], interpreter: Interpre
     known: list[Answer] = []
     while True:
         rest = pairs[len(known) :]
-        answers, end = _ask(devices, rest, interpreter)
+        with activity.doing("asking which backends run here"):
+            answers, end = _ask(devices, rest, interpreter)
         if not answers:
             raise LnbenchError(
                 f"torch cannot be asked for its devices ({end})",
