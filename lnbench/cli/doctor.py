@@ -1,15 +1,16 @@
 """`lnbench doctor`: what disturbs times on this machine, and what can be shown all the same."""
 
-import time
 from typing import TYPE_CHECKING
 
 import typer
 
+from lnbench import activity
 from lnbench.cli import options
 from lnbench.errors import ExitCode
 from lnbench.plan.flags import DoctorFlags, RunFlags
 
 if TYPE_CHECKING:
+    from lnbench.cli.live import Line
     from lnbench.record.looks import Look
     from lnbench.record.report import Report
 
@@ -29,11 +30,13 @@ _ROWS = ("*/2048x1024/*/copy", "*/1x64/*/torch-eager")
 def doctor_command(flags: DoctorFlags) -> None:
     """Say what disturbs times on this machine, and how small a change it can show."""
     from lnbench.cli import formats
+    from lnbench.cli.live import Line
     from lnbench.render.doctor import diagnosis, disturbances, doctor_view
 
     formats.check_format(flags.format)
-    looks = _looks()
-    report = None if flags.fast else _measured()
+    with Line() as line:
+        looks = _looks(line)
+        report = None if flags.fast else _measured(line)
     made = diagnosis(looks, report)
     formats.show_view(doctor_view(made), flags.format)
     if report is not None and (code := _failure(report)):
@@ -43,19 +46,22 @@ def doctor_command(flags: DoctorFlags) -> None:
         raise typer.Exit(ExitCode.UNDECIDED)
 
 
-def _looks() -> "tuple[Look, ...]":
+def _looks(line: "Line") -> "tuple[Look, ...]":
     from lnbench.measure import device_looks
     from lnbench.record import company, looks
 
-    typer.echo("looking at this machine", err=True)
-    return (*looks.host(), *company.watched(), *device_looks.devices())
+    with activity.doing("looking at this machine"):
+        line.draw()
+        if line.live is None:
+            typer.echo("looking at this machine", err=True)
+        return (*looks.host(), *company.watched(), *device_looks.devices())
 
 
-def _measured() -> "Report":
+def _measured(line: "Line") -> "Report":
     """Return a report of some twenty seconds of the session that `run` has; nothing is written."""
     import msgspec
 
-    from lnbench.cli.progress import ProgressLine
+    from lnbench.cli.progress import Steps
     from lnbench.plan.suite import own_file
     from lnbench.record.busy import Watch
     from lnbench.session import selection, session
@@ -76,7 +82,7 @@ def _measured() -> "Report":
         max_time=f"{MEASURED_S}s",
     )
     with selection.select(asked) as chosen:
-        report, started, watch = chosen.new_report(), time.monotonic(), Watch()
+        report, watch, shown = chosen.new_report(), Watch(), Steps(line)
         steps = session.run(
             chosen.groups,
             chosen.interpreters,
@@ -85,10 +91,9 @@ def _measured() -> "Report":
             spawn=chosen.spawn,
             unable=chosen.unable,
         )
-        with ProgressLine(quiet=False) as line:
-            for step in steps:
-                report = msgspec.structs.replace(report, outcomes=step.outcomes, busy=watch.look())
-                line.show(step, time.monotonic() - started)
+        for step in steps:
+            report = msgspec.structs.replace(report, outcomes=step.outcomes, busy=watch.look())
+            shown.show(step, report)
     return report
 
 

@@ -25,7 +25,7 @@ def machine(monkeypatch):
     """Say which looks there are; without a call a quiet one."""
 
     def found(*looks):
-        monkeypatch.setattr(doctor, "_looks", lambda: looks)
+        monkeypatch.setattr(doctor, "_looks", lambda line: looks)
 
     found(QUIET)
     return found
