@@ -132,6 +132,6 @@ def test_this_machine_is_looked_at_and_measured(lnbench):
     done = lnbench("doctor", "--format", "json")
     told = msgspec.json.decode(done.stdout)
     assert told["looks"]
-    assert [row["passes"] > 0 for row in told["rows"]] == [True] * 3
-    assert told["busy"]["cpus"] >= 1
-    assert "pass 1 " in done.stderr
+    assert all(row["passes"] > 0 for row in told["rows"])  # on a slow machine there may be none
+    assert (told["conclusion"] is None) is (not told["rows"])
+    assert "looking at this machine" in done.stderr
