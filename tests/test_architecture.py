@@ -209,6 +209,7 @@ LIGHT = (
     ("show", "1.json", "--format", "json"),
     ("diff", "1.json", "2.json"),
     ("diff", "1.json", "2.json", "--format", "markdown"),
+    ("doctor", "--fast"),
 )
 
 

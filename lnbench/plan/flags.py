@@ -118,6 +118,15 @@ class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Where to write a badge, .svg or .json."""
 
 
+class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench doctor` is asked for."""
+
+    fast: bool = False
+    """Whether it only looks."""
+    strict: bool = False
+    format: str = "table"
+
+
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):
     """What `lnbench paper train` is asked for; lists have commas."""
 
