@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from lnbench.cli import options, paths
+from lnbench.cli import completion, paths
 from lnbench.errors import ConfigError, NothingMeasuredError, ReportError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def export_command(
     reports: Annotated[
         list[str],
         typer.Argument(
-            metavar="report...",
+            metavar="report",
             help="A report of run or ab; for csv, parquet and otava several, or a folder.",
         ),
     ],
@@ -58,11 +58,22 @@ def export_command(
             help="Of a report of ab, only the rows of its baseline or candidate, under names "
             "that two exports share.",
             show_default=False,
-            autocompletion=options.completion.among(*SIDES),
+            autocompletion=completion.among(*SIDES),
         ),
     ] = "",
-    filters: Annotated[list[str] | None, options.OPTIONS["filter"]] = None,
-    force: Annotated[bool, options.OPTIONS["force"]] = False,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            envvar="LNBENCH_FILTER",
+            help="Keep only rows whose id fits a glob: '*/bfloat16/*'.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", envvar="LNBENCH_FORCE", help="Write over an existing file."),
+    ] = False,
 ) -> None:
     """Write a report in the format of another tool."""
     from lnbench.export.formats import FORMATS
@@ -102,11 +113,11 @@ def _exported(named: list[Path], asked: _Asked) -> bytes:
         )
     rows = [row for path in named for row in _rows(path, asked)]
     left_out = [] if asked.format.unmeasured else [row for row in rows if row.time is None]
+    for line in dict.fromkeys(f"{row.name}: {row.kind}: {row.reason}" for row in left_out):
+        typer.echo(f"not in {asked.name}, which has no place for it: {line}", err=True)
     if len(rows) == len(left_out):
         what = "row with a time" if rows else "row that is asked for"
         raise NothingMeasuredError(f"{', '.join(map(str, named))}: there is no {what}")
-    for line in dict.fromkeys(f"{row.name}: {row.kind}: {row.reason}" for row in left_out):
-        typer.echo(f"not in {asked.name}, which has no place for it: {line}", err=True)
     try:
         return asked.format.export(rows)
     except OverflowError:
