@@ -8,7 +8,7 @@ from lnbench.record.outcome import Failed, Stage
 
 CASE = "layernorm/forward/4096x1024/float32/cpu"
 COLD = f"{CASE}/copy;cache=cold"
-HOSTILE = '=cmd|"x"!A1 <b>&amp; ]]> \\ "quoted", {a="b"} \n line \x00 two ::error::'
+HOSTILE = '=cmd|"x"!A1 <b>&amp; ]]> C:\\new "quoted\\", {a="b"} \n line \x00 two ::error::'
 
 
 def made(factor=1.0, **fields):

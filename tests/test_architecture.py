@@ -208,6 +208,7 @@ LIGHT = (
     ("show", "1.json", "--format", "json"),
     ("diff", "1.json", "2.json"),
     ("diff", "1.json", "2.json", "--format", "markdown"),
+    ("export", "1.json", "--format", "csv"),
 )
 
 
@@ -225,7 +226,7 @@ def test_the_list_of_suites_loads_no_arrays(folder):
     assert "numpy" not in loaded(folder, "list", "suites")
 
 
-@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json")])
+@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json"), LIGHT[-1]])
 def test_no_plug_in_is_loaded_to_read_a_report(folder, arguments):
     text = _LOADED + 'print(*[m for m in sys.modules if m.startswith("lnbench.")], sep="\\n")'
     done = subprocess.run(

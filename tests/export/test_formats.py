@@ -62,6 +62,7 @@ class Result(msgspec.Struct, forbid_unknown_fields=True):
 def test_github_action_benchmark_reads_one_unit_for_all_rows():
     results = msgspec.json.decode(exported("github-action-benchmark"), type=list[Result])
     assert {one.unit for one in results} == {"ns/iter"}  # it compares values, and no units
+    assert results[0].value == pytest.approx(2e6, rel=0.05)
     assert [bool(one.range) for one in results] == [True, False]
 
 
@@ -69,7 +70,7 @@ def test_google_benchmark_has_a_repetition_a_pass():
     rows = msgspec.json.decode(exported("google-benchmark"))["benchmarks"]
     numpy = [row for row in rows if row["name"] == f"{CASE}/numpy"]
     assert [row["repetition_index"] for row in numpy] == [*range(12)]
-    assert {row["iterations"] for row in numpy} == {10}
+    assert {(row["iterations"], row["time_unit"]) for row in numpy} == {(10, "ns")}
     assert all(1.8e6 < row["real_time"] < 2.2e6 for row in numpy)
 
 
