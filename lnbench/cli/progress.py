@@ -53,15 +53,9 @@ def follow(
         line: where progress is shown.
     """
     path = report_path(flags.report, flags.resume, force=flags.force)
-    steps = session.run(
-        selected.groups,
-        selected.interpreters,
-        selected.setting,
-        stopping,
-        spawn=selected.spawn,
-        unable=selected.unable,
-        resume=begun.outcomes,
-    )
+    groups, interpreters, how = selected.groups, selected.interpreters, selected.setting
+    known = {"unable": selected.unable, "resume": begun.outcomes}
+    steps = session.run(groups, interpreters, how, stopping, spawn=selected.spawn, **known)
     made, watch, shown = begun, Watch(), _Steps(line)
     try:
         for step in steps:

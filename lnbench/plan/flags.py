@@ -81,6 +81,8 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
     alpha: str = "0.01"
     detect: str | None = None
     strict: bool = False
+    only_changed: bool = False
+    """Whether tables leave out rows that show no change."""
 
 
 class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,8 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     alpha: str = "0.01"
     detect: str | None = None
     strict: bool = False
+    only_changed: bool = False
+    """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
 

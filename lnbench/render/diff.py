@@ -67,6 +67,8 @@ def diff_markdown(diff: Diff) -> str:
         parts += ["### moved in every pass, not proven", _listed(unproven)]
     for title, rows in words.blocks(diff):
         parts += [f"### {escaped(title)}", "\n".join(_markdown_table(rows))]
+    if left := words.left_out(diff):
+        parts.append(left)
     for title, groups in words.group_blocks(diff):
         parts += [f"### groups · {escaped(title)}", "\n".join(_group_table(groups))]
     if note := words.group_note(diff):
