@@ -24,56 +24,46 @@ def _formats(incomplete: str) -> list[str]:
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
+_REPORTS = typer.Argument(
+    metavar="report",
+    help="A report of run or ab; for csv, parquet and otava several, or a folder.",
+)
+_FORMAT = typer.Option(
+    "--format",
+    help="csv, parquet, bmf (Bencher), github-action-benchmark, pyperf, pytest-benchmark, "
+    "google-benchmark, otava, junit or openmetrics.",
+    autocompletion=_formats,
+)
+_OUTPUT = typer.Option(
+    "--output",
+    "-o",
+    envvar="LNBENCH_OUTPUT",
+    help="The file; without it, the terminal.",
+    show_default=False,
+)
+_SIDE = typer.Option(
+    "--side",
+    help="Of a report of ab, only the rows of its baseline or candidate, under names that two "
+    "exports share.",
+    show_default=False,
+    autocompletion=completion.among(*SIDES),
+)
+_FILTER = typer.Option(
+    "--filter",
+    envvar="LNBENCH_FILTER",
+    help="Keep only rows whose id fits a glob: '*/bfloat16/*'.",
+    show_default=False,
+)
+_FORCE = typer.Option("--force", envvar="LNBENCH_FORCE", help="Write over an existing file.")
+
+
 def export_command(
-    reports: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="report",
-            help="A report of run or ab; for csv, parquet and otava several, or a folder.",
-        ),
-    ],
-    format_: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="csv, parquet, bmf (Bencher), github-action-benchmark, pyperf, pytest-benchmark, "
-            "google-benchmark, otava, junit or openmetrics.",
-            autocompletion=_formats,
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            envvar="LNBENCH_OUTPUT",
-            help="The file; without it, the terminal.",
-            show_default=False,
-        ),
-    ] = None,
-    side: Annotated[
-        str,
-        typer.Option(
-            "--side",
-            help="Of a report of ab, only the rows of its baseline or candidate, under names "
-            "that two exports share.",
-            show_default=False,
-            autocompletion=completion.among(*SIDES),
-        ),
-    ] = "",
-    filters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter",
-            envvar="LNBENCH_FILTER",
-            help="Keep only rows whose id fits a glob: '*/bfloat16/*'.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", envvar="LNBENCH_FORCE", help="Write over an existing file."),
-    ] = False,
+    reports: Annotated[list[str], _REPORTS],
+    format_: Annotated[str, _FORMAT],
+    output: Annotated[Path | None, _OUTPUT] = None,
+    side: Annotated[str, _SIDE] = "",
+    filters: Annotated[list[str] | None, _FILTER] = None,
+    force: Annotated[bool, _FORCE] = False,
 ) -> None:
     """Write a report in the format of another tool."""
     from lnbench.export.formats import FORMATS
@@ -83,16 +73,16 @@ def export_command(
         raise UnknownNameError("format", format_, FORMATS, "--format")
     if side and side not in SIDES:
         raise UnknownNameError("side", side, SIDES, "--side")
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise ConfigError("--format parquet is not text for a terminal", "name a file with -o")
     named = [path for text in reports for path in paths.named(text)]
     asked = _Asked(format_, FORMATS[format_], side, filters or ["*"])  # type: ignore[arg-type]
     data = _exported(named, asked)
-    if output is not None:
+    if output is None:
+        typer.echo(data, nl=False)
+    else:
         files.prepare(output, force=force)
         files.replace(output, data)
-    elif format_ == "parquet" and sys.stdout.isatty():
-        raise ConfigError("--format parquet is not text for a terminal", "name a file with -o")
-    else:
-        typer.echo(data, nl=False)
 
 
 class _Asked(NamedTuple):
