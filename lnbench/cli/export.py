@@ -103,8 +103,7 @@ def _exported(named: list[Path], asked: _Asked) -> bytes:
         )
     rows = [row for path in named for row in _rows(path, asked)]
     left_out = [] if asked.format.unmeasured else [row for row in rows if row.time is None]
-    for line in dict.fromkeys(f"{row.name}: {row.kind}: {row.reason}" for row in left_out):
-        typer.echo(f"not in {asked.name}, which has no place for it: {line}", err=True)
+    _say(left_out, asked.name)
     if len(rows) == len(left_out):
         what = "row with a time" if rows else "row that is asked for"
         raise NothingMeasuredError(f"{', '.join(map(str, named))}: there is no {what}")
@@ -115,6 +114,19 @@ def _exported(named: list[Path], asked: _Asked) -> bytes:
             f"{', '.join(map(str, named))}: a number is too large for {asked.name}",
             "the file was changed by hand or comes from elsewhere; measure again, or mend it",
         ) from None
+
+
+def _say(left_out: "list[Entry]", name: str) -> None:
+    """Print to stderr which rows are not in the file, and why they have no time."""
+    from lnbench.plan.case import shape_text
+    from lnbench.render.notes import said_once
+
+    about = [(row.outcome.backend, shape_text(row.outcome.shape)) for row in left_out]
+    texts = (f"{row.kind}: {row.reason}" for row in left_out)
+    if left_out:
+        typer.echo(f"rows without a time, for which {name} has no place:", err=True)
+    for line in said_once((text, *names) for text, names in zip(texts, about, strict=True)):
+        typer.echo(f"- {line}", err=True)
 
 
 def _rows(path: Path, asked: _Asked) -> "list[Entry]":
