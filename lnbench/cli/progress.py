@@ -56,7 +56,7 @@ def follow(
     groups, interpreters, how = selected.groups, selected.interpreters, selected.setting
     known = {"unable": selected.unable, "resume": begun.outcomes}
     steps = session.run(groups, interpreters, how, stopping, spawn=selected.spawn, **known)
-    made, watch, shown = begun, Watch(), _Steps(line)
+    made, watch, shown = begun, Watch(), Steps(line)
     try:
         for step in steps:
             outcomes = resume.kept(begun.outcomes, step.outcomes)
@@ -82,7 +82,7 @@ def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Pa
     return path
 
 
-class _Steps:
+class Steps:
     """How far a session is: on a terminal in the line, elsewhere a line a pass."""
 
     def __init__(self, line: Line) -> None:

@@ -52,9 +52,7 @@ _GROUP = (
 
 def diff_markdown(diff: Diff) -> str:
     """Return a diff as Markdown, for a pull request or a summary."""
-    parts = [f"**{escaped(words.summary(diff))}**"]
-    if refusal := words.refusal(diff):
-        parts.append(escaped(refusal))
+    parts = [f"**{escaped(words.headline(diff))}**", escaped(words.summary(diff))]
     header = [f"- {name}: {escaped(text)}" for name, text in words.header(diff)]
     header += [
         f"- {'**environment**' if serious else 'environment'}: {escaped(text)}"
@@ -162,8 +160,8 @@ def annotations(diff: Diff) -> Iterator[str]:
             yield _command(
                 levels[group.verdict], f"{group.verdict}: {name}", words.group_line(group)
             )
-    if refusal := words.refusal(diff):
-        yield _command("warning", "lnbench", refusal)
+    level = "warning" if words.refusal(diff) else "notice"
+    yield _command(level, "lnbench", words.headline(diff))
     yield _command("notice", "lnbench", words.summary(diff))
 
 

@@ -70,9 +70,8 @@ def diff_table(diff: Diff) -> Screen:
             yield Text(f"\n{title}", style="bold red" if title == "newly failing" else "bold")
             yield from (Text(f"  {line}") for line in lines)
         yield Text()
-        if refusal := words.refusal(diff):
-            yield Text(refusal, style="bold yellow")
-        yield Text(words.summary(diff), style="bold")
+        yield Text(words.summary(diff))
+        yield Text(words.headline(diff), style="bold")
 
     return Screen(parts)
 

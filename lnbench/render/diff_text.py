@@ -81,6 +81,31 @@ def refusal(diff: Diff) -> str:
     return f"not comparable: {names} differ; --any-environment compares all the same"
 
 
+def headline(diff: Diff) -> str:
+    """Return the answer in one line: slower, faster, no change, or none that could be seen."""
+    judged = [row for row in diff.comparisons if row.verdict is not None]
+    if not judged:
+        return refusal(diff)
+    parts = [f"{len(diff.newly_failing)} newly failing"] if diff.newly_failing else []
+    words = {Verdict.REGRESSED: ("slower", "up to"), Verdict.IMPROVED: ("faster", "down to")}
+    for verdict, (word, bound) in words.items():
+        rows = [row for row in judged if row.verdict is verdict]
+        if rows:
+            most = max(rows, key=_size)
+            worst = f"{bound} {number(most.ratio.value)}× ({most.benchmark.id})"
+            parts.append(f"{word}: {len(rows)} of {len(judged)} rows, {worst}")
+        else:
+            groups = [group for group in diff.groups if group.verdict is verdict]
+            names = (f"{title_of(group)} · {group.backend} as a whole" for group in groups)
+            parts += [f"{word}: {name}" for name in names]
+    if parts:
+        return "; ".join(parts)
+    threshold, unseen = percent(diff.rule.threshold), diff.count(Verdict.INCONCLUSIVE)
+    if not unseen:
+        return f"no change of {threshold} or more in {len(judged)} rows"
+    return f"no change shown; {unseen} of {len(judged)} rows could not have shown {threshold}"
+
+
 def summary(diff: Diff) -> str:
     """Return the counts of a diff in one line."""
     order = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
