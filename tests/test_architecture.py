@@ -199,6 +199,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
 
 FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes"}
 
+EXPORT = ("export", "1.json", "--format", "csv")
 LIGHT = (
     ("--version",),
     ("--help",),
@@ -209,6 +210,7 @@ LIGHT = (
     ("show", "1.json", "--format", "json"),
     ("diff", "1.json", "2.json"),
     ("diff", "1.json", "2.json", "--format", "markdown"),
+    EXPORT,
     ("doctor", "--fast"),
 )
 
@@ -227,7 +229,7 @@ def test_the_list_of_suites_loads_no_arrays(folder):
     assert "numpy" not in loaded(folder, "list", "suites")
 
 
-@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json")])
+@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json"), EXPORT])
 def test_no_plug_in_is_loaded_to_read_a_report(folder, arguments):
     text = _LOADED + 'print(*[m for m in sys.modules if m.startswith("lnbench.")], sep="\\n")'
     done = subprocess.run(

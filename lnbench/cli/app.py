@@ -13,6 +13,7 @@ from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
 from lnbench.cli.doctor import doctor_command
+from lnbench.cli.export import export_command
 from lnbench.cli.history import history_command
 from lnbench.cli.init import init_app
 from lnbench.cli.list import list_app
@@ -73,6 +74,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff_command,
     "ab": ab_command,
     "history": history_command,
+    "export": export_command,
     "doctor": doctor_command,
 }
 for _name, _command in _COMMANDS.items():
