@@ -17,7 +17,7 @@ from lnbench.record.outcome import Measured
 
 SMALL = ("--shape", "8x64", "--direction", "forward", "--threads", "1", "-o", "ab.json")
 PLUG_IN = re.compile(r"^`([\w.]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-README = Path(__file__).parents[2] / "README.md"
+PLUG_IN_PAGE = Path(__file__).parents[2] / "docs" / "backend-plugin.md"
 CI = Path(__file__).parents[2] / "docs" / "ci.md"
 
 
@@ -80,8 +80,8 @@ def git(folder, *words):
 
 @pytest.fixture
 def project(tmp_path):
-    """A repository with the README's plug-in, one commit slower than the other."""
-    for name, text in PLUG_IN.findall(README.read_text(encoding="utf-8")):
+    """A repository with the documentation's plug-in, one commit slower than the other."""
+    for name, text in PLUG_IN.findall(PLUG_IN_PAGE.read_text(encoding="utf-8")):
         (tmp_path / name).write_text(text, encoding="utf-8")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "lnbench_plain.py", "pyproject.toml")
