@@ -308,6 +308,18 @@ def test_every_field_of_a_report_is_documented():
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 
+def test_every_field_of_the_printed_json_is_documented(tmp_path):
+    """Of `show --format json` a row's, of `diff --format json` its own and a comparison's."""
+    path = tmp_path / "one.json"
+    reports.write(factories.report(factories.measured("numpy", 2.1e-3)), path)
+    shown = lnbench("show", path.name, "--format", "json", folder=tmp_path)
+    compared = lnbench("diff", path.name, path.name, "--format", "json", folder=tmp_path)
+    diff = msgspec.json.decode(compared.stdout)
+    names = [*msgspec.json.decode(shown.stdout)[0], *diff, *diff["comparisons"][0]]
+    _, _, section = text_of(ROOT / "docs" / "report-format.md").partition("## Two more forms")
+    assert [name for name in names if f"`{name}`" not in section] == []
+
+
 def test_the_history_of_the_schema_ends_with_the_present_one():
     _, _, section = text_of(ROOT / "docs" / "report-format.md").partition("## History")
     numbers = re.findall(r"^\| (\d+) \|", section.partition("\n## ")[0], re.MULTILINE)
