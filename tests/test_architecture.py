@@ -25,6 +25,7 @@ LONG_FILES = {
     "measure/messages.py": "all that a session and its workers say to each other",
     "session/ledger.py": "all that is known of a row, and how it goes on from a report",
     "cli/options.py": "one entry an option, declared once for all commands",
+    "render/diff_text.py": "all that a diff says in words, the same in each of its forms",
     "judge/groups.py": "a group, and its readings in diff and in ab",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
     "operations/rowwise/numba/loops.py": "the loops that Numba keeps on disk as one file",
@@ -208,6 +209,7 @@ LIGHT = (
     ("show", "1.json", "--format", "json"),
     ("diff", "1.json", "2.json"),
     ("diff", "1.json", "2.json", "--format", "markdown"),
+    ("doctor", "--fast"),
 )
 
 
