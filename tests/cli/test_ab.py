@@ -1,7 +1,6 @@
 """`lnbench ab`: both sides measured for real, and each mistake one sentence."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from lnbench.record import report as reports
 from lnbench.record.outcome import Measured
