@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 SOURCES := pyproject.toml .ci/constraints.txt
 
-.PHONY: bench test lint mutants clean
+.PHONY: bench test lint mutants docs clean
 
 bench: $(VENV)/.bench
 	$(BIN)/lnbench run
@@ -32,8 +32,12 @@ ROOMS ?= judge plan record
 mutants: $(VENV)/.mutants
 	MUTANTS=$(MUTANTS) SEED=$(SEED) $(BIN)/python .ci/mutants.py $(ROOMS)
 
+# The site of docs/, in build/site; fails on a link or an anchor that leads nowhere.
+docs: $(VENV)/.docs
+	$(BIN)/zensical build --config-file .mkdocs.yml --clean --strict
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .cache build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +50,10 @@ $(VENV)/.test-editable: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) -e ".[test,triton,numba,onnxruntime,paper]"
 	rm -f $(VENV)/.test-wheel
 	touch $@ $(VENV)/.bench
+
+$(VENV)/.docs: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) -e ".[docs]"
+	touch $@
 
 $(VENV)/.mutants: $(SOURCES) | $(VENV)/.test-$(INSTALL)
 	$(PIP) -e ".[test,mutants]"

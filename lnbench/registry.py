@@ -122,7 +122,7 @@ def check_name(group: str, kind: str, name: str, where: str = "") -> None:
         if not known:
             raise PluginError(
                 f"no {kind} is installed, not even lnbench's own",
-                "entry points need an installation: pip install -e . (or pip install lnbench)",
+                "entry points need an installation: pip install -e .",
             )
         raise UnknownNameError(kind, name, known, where)
 

@@ -61,6 +61,19 @@ def test_the_action_uses_each_of_its_inputs():
     assert used == set(loaded(ACTION)["inputs"])
 
 
+def test_the_documented_workflow_fetches_all_commits_and_names_inputs_of_the_action():
+    page = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    steps = yaml.safe_load(text)["jobs"]["ab"]["steps"]
+    (checkout,) = (step for step in steps if "checkout" in step["uses"])
+    (action,) = (step for step in steps if ".github/actions/ab@" in step["uses"])
+    assert checkout["with"]["fetch-depth"] == 0
+    inputs = set(loaded(ACTION)["inputs"])
+    assert set(action["with"]) <= inputs
+    (said,) = re.findall(r"^Its inputs are (.*?);", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", said)) == inputs
+
+
 def git(folder, *words):
     identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main")
     done = subprocess.run(

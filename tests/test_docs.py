@@ -24,8 +24,12 @@ from lnbench.record.outcome import CaveatKind, Stage, Stopped
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-KERNELS = ROOT / "docs" / "kernels.md"
-DOCS = sorted((ROOT / "docs").rglob("*.md"))
+DOCS_FOLDER = ROOT / "docs"
+COMMANDS = DOCS_FOLDER / "commands.md"
+COMPARING = DOCS_FOLDER / "comparing.md"
+KERNELS = DOCS_FOLDER / "kernels.md"
+PLUG_IN = DOCS_FOLDER / "backend-plugin.md"
+DOCS = sorted(DOCS_FOLDER.rglob("*.md"))
 PAGES = [README, *DOCS, ROOT / "CHANGELOG.md", ROOT / "reports" / "README.md"]
 PAGES += sorted((ROOT / ".github").glob("*.md"))
 
@@ -33,6 +37,8 @@ COMMAND = re.compile(r"^\$ (lnbench\b.*?)(?:\s+# exit (\d+))?$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED_FENCE = re.compile(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DIFF = re.compile(r"<!-- diff -->\n\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"<!-- show (\S+) -->\n\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def name_of(page: Path) -> str:
@@ -116,8 +122,8 @@ def test_every_command_of_a_page_runs_and_exits_as_the_page_says(page, installed
         assert "Traceback" not in done.stderr, (line, done.stderr)
 
 
-def test_the_help_in_the_readme_is_the_help(tmp_path):
-    shown = next(text for _, text in FENCE.findall(text_of(README)) if "$ lnbench --help" in text)
+def test_the_help_that_is_shown_is_the_help(tmp_path):
+    shown = next(text for _, text in FENCE.findall(text_of(COMMANDS)) if "$ lnbench --help" in text)
     _, _, screen = shown.partition("\n")
     done = lnbench("--help", folder=tmp_path)
     assert plain(screen) == plain(done.stdout)
@@ -152,7 +158,7 @@ def test_every_flag_that_the_documentation_names_exists():
         assert named in known, named
 
 
-def test_the_diff_in_the_readme_is_what_diff_prints(tmp_path):
+def test_the_diff_that_is_shown_is_what_diff_prints(tmp_path):
     """Its times are invented, so that all four verdicts are there."""
     for name, change, day in (("baseline", 0, 1), ("candidate", 1, 2)):
         outcomes = [
@@ -167,16 +173,19 @@ def test_the_diff_in_the_readme_is_what_diff_prints(tmp_path):
         ]
         reports.write(factories.report(*outcomes, day=day), tmp_path / f"{name}.json")
     done = lnbench("diff", "baseline.json", "candidate.json", folder=tmp_path)
-    shown = re.search(
-        r"<!-- diff -->\n\n```\n(.*?)^```$", text_of(README), re.MULTILINE | re.DOTALL
-    )
-    assert plain(shown[1]) == plain(done.stdout)
+    (shown,) = DIFF.findall(text_of(COMPARING))
+    assert plain(shown) == plain(done.stdout)
     assert {verdict.value for verdict in Verdict} <= set(re.findall(r"\w+", done.stdout))
 
 
-def test_the_readme_has_a_line_for_every_suite():
-    _, _, section = text_of(README).partition("## Suites")
-    shown = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+def test_the_table_that_the_readme_shows_is_that_of_a_report():
+    ((report, screen),) = SHOWN.findall(text_of(README))
+    done = lnbench("show", report, folder=ROOT)
+    assert plain(screen) == plain(done.stdout)
+
+
+def test_every_suite_has_a_line():
+    shown = re.findall(r"^\| `(\w+)` \|", text_of(DOCS_FOLDER / "suites.md"), re.MULTILINE)
     assert shown == list(yaml.safe_load(text_of(ROOT / "benchmarks.yaml"))["suites"])
 
 
@@ -193,16 +202,16 @@ def test_every_suite_file_that_is_shown_is_one(tmp_path):
 # --- the plug-ins that readers are told to write ---
 
 
-def test_the_readmes_backend_is_listed_with_its_distribution(installed, tmp_path):
-    _, target = installed(README)
+def test_the_shown_backend_is_listed_with_its_distribution(installed, tmp_path):
+    _, target = installed(PLUG_IN)
     done = lnbench("list", "backends", "--format", "json", folder=tmp_path, paths=(target,))
     rows = {row["backend"]: row for row in msgspec.json.decode(done.stdout)}
     assert rows["plain"]["available"] == "yes"
     assert rows["plain"]["from"] == "lnbench-plain 1.0"
 
 
-def test_the_readmes_backend_is_measured(installed, tmp_path):
-    _, target = installed(README)
+def test_the_shown_backend_is_measured(installed, tmp_path):
+    _, target = installed(PLUG_IN)
     flags = (
         "--fast",
         "--passes",
@@ -224,7 +233,7 @@ def test_the_readmes_backend_is_measured(installed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [README, ROOT / "docs" / "extending.md"], ids=name_of)
+@pytest.mark.parametrize("page", [PLUG_IN, DOCS_FOLDER / "extending.md"], ids=name_of)
 def test_the_plug_in_of_a_page_passes_its_contract(page, installed):
     project, target = installed(page)
     tests = [name for name in example(page) if name.startswith("test_")]
@@ -253,10 +262,21 @@ def test_the_examples_of_the_library_run(code):
 # --- tables of names ---
 
 
-def test_the_readme_has_every_exit_code_and_no_other():
-    _, _, section = text_of(README).partition("## Exit codes")
-    shown = re.findall(r"^\| (\d+) \|", section.partition("\n## ")[0], re.MULTILINE)
-    assert sorted(map(int, shown)) == sorted(ExitCode)
+def exit_codes(page: Path) -> set[int]:
+    return set(map(int, re.findall(r"^\| (\d+) \|", text_of(page), re.MULTILINE)))
+
+
+def test_the_commands_page_has_every_exit_code_and_no_other():
+    assert exit_codes(COMMANDS) == set(ExitCode)
+    assert exit_codes(README) <= set(ExitCode)
+
+
+def test_every_extra_has_a_line():
+    _, _, section = text_of(DOCS_FOLDER / "install.md").partition("## Extras")
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert names == set(project["optional-dependencies"])
 
 
 def test_every_caveat_stage_stop_and_verdict_is_documented():
@@ -288,6 +308,18 @@ def test_every_field_of_a_report_is_documented():
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 
+def test_every_field_of_the_printed_json_is_documented(tmp_path):
+    """Of `show --format json` a row's, of `diff --format json` its own and a comparison's."""
+    path = tmp_path / "one.json"
+    reports.write(factories.report(factories.measured("numpy", 2.1e-3)), path)
+    shown = lnbench("show", path.name, "--format", "json", folder=tmp_path)
+    compared = lnbench("diff", path.name, path.name, "--format", "json", folder=tmp_path)
+    diff = msgspec.json.decode(compared.stdout)
+    names = [*msgspec.json.decode(shown.stdout)[0], *diff, *diff["comparisons"][0]]
+    _, _, section = text_of(ROOT / "docs" / "report-format.md").partition("## Two more forms")
+    assert [name for name in names if f"`{name}`" not in section] == []
+
+
 def test_the_history_of_the_schema_ends_with_the_present_one():
     _, _, section = text_of(ROOT / "docs" / "report-format.md").partition("## History")
     numbers = re.findall(r"^\| (\d+) \|", section.partition("\n## ")[0], re.MULTILINE)
@@ -312,20 +344,63 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def links(page: Path) -> list[tuple[str, Path, str]]:
+    """What a page links to, but for the web: the link, the file and the anchor in it."""
+    texts = (link for link in LINK.findall(FENCE.sub("", text_of(page))))
+    parts = [(link, *link.split("#")[:2], "")[:3] for link in texts if "://" not in link]
+    return [
+        (link, (page.parent / place).resolve() if place else page, anchor)
+        for link, place, anchor in parts
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page):
-    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text_of(page))):
-        if link.startswith(("https://", "http://")):
-            continue
-        place, _, anchor = link.partition("#")
-        target = (page.parent / place).resolve() if place else page
+    for link, target, anchor in links(page):
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", DOCS, ids=name_of)
+def test_a_page_of_the_site_links_only_to_files_of_the_site(page):
+    for link, target, _ in links(page):
+        assert target.is_relative_to(DOCS_FOLDER), f"{link}: name the file, do not link to it"
+        assert target.is_file(), f"{link}: a site does not list folders"
+
+
+def test_the_index_links_to_every_page():
+    linked = {target for _, target, _ in links(DOCS_FOLDER / "index.md")}
+    assert set(DOCS) - linked == {DOCS_FOLDER / "index.md"}
+
+
+def test_the_navigation_has_every_page_but_decisions_once():
+    nav = yaml.safe_load(text_of(ROOT / ".mkdocs.yml"))["nav"]
+    pages = [
+        nav[0],
+        *(
+            page
+            for part in nav[1:]
+            for entry in next(iter(part.values()))
+            for page in entry.values()
+        ),
+    ]
+    wanted = [page for page in DOCS if page.parent.name != "decisions"]
+    assert sorted(DOCS_FOLDER / page for page in pages) == wanted
+
+
+def test_the_readme_is_short():
+    assert len(text_of(README).splitlines()) <= 190
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_nothing_is_installed_from_an_index_that_does_not_have_it(page):
+    """`lnbench[extra]` is fine: where lnbench is installed, pip reads that copy's extras."""
+    assert re.findall(r"pip install(?: -\S+)* lnbench\b(?!\[)", text_of(page)) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_that_is_named_is_there(page):
-    tops = "lnbench|tests|docs"
+    tops = r"lnbench|tests|docs|reports|\.github"
     for place in re.findall(rf"`((?:{tops})/[\w/.-]+\.\w+)`", text_of(page)):
         assert (ROOT / place).is_file(), place
 
@@ -362,14 +437,15 @@ def test_pages_are_not_wrapped():
 
 
 def test_the_workflow_runs_what_contributors_run():
-    job = yaml.safe_load(text_of(ROOT / ".github" / "workflows" / "ci.yml"))["jobs"]["test"]
-    assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
-    assert "bash .ci/run" in text_of(ROOT / ".github" / "CONTRIBUTING.md")
+    jobs = yaml.safe_load(text_of(ROOT / ".github" / "workflows" / "ci.yml"))["jobs"]
+    for job, command in (("test", "bash .ci/run"), ("docs", "make docs")):
+        assert command in [step.get("run") for step in jobs[job]["steps"]]
+        assert command in text_of(ROOT / ".github" / "CONTRIBUTING.md")
 
 
-def test_the_torch_of_readme_and_workflow_is_the_one_that_is_tested():
+def test_the_torch_of_pages_and_workflow_is_the_one_that_is_tested():
     pinned = re.search(r"^torch==(\S+)$", text_of(ROOT / ".ci" / "constraints.txt"), re.MULTILINE)
-    for page in (README, ROOT / ".github" / "workflows" / "ci.yml"):
+    for page in (README, DOCS_FOLDER / "install.md", ROOT / ".github" / "workflows" / "ci.yml"):
         assert set(re.findall(r"torch==(\S+)", text_of(page))) == {pinned[1]}
 
 
