@@ -71,7 +71,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "plot": typer.Option(
         envvar="LNBENCH_PLOT",
-        help="Write the curves as a picture, .png or .svg.",
+        help="Write the curves as a picture, .svg, .png or .pdf.",
         show_default=False,
     ),
     "suite": typer.Argument(
@@ -335,10 +335,19 @@ PAIR_TIME = typer.Option(
 )
 """`--time` of `ab`."""
 
+FILE = typer.Option(
+    "--output",
+    "-o",
+    envvar="LNBENCH_OUTPUT",
+    help="A file to write to in place of the screen, such as page.html.",
+    show_default=False,
+)
+"""`--output` of the commands that read reports."""
+
 VERDICT_FORMAT = typer.Option(
     "--format",
     envvar="LNBENCH_FORMAT",
-    help="table, markdown, json, or github (annotations, and Markdown in the step summary).",
+    help="table, markdown, json, html, or github (annotations, and Markdown in the step summary).",
     autocompletion=completion.judged_formats,
 )
 """`--format` of the commands that judge."""

@@ -96,6 +96,8 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     any_environment: bool = False
     format: str = "table"
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):

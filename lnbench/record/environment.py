@@ -155,7 +155,7 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def differences(baseline: Environment, candidate: Environment) -> tuple[Difference, ...]:
     """Return what differs, the serious ones first."""
-    before, after = _facts(baseline), _facts(candidate)
+    before, after = facts(baseline), facts(candidate)
     changed = [
         Difference(name, one, other, _serious(name))
         for name in {**before, **after}
@@ -175,7 +175,7 @@ def _serious(name: str) -> bool:
     return device or name in _SERIOUS or any(fnmatchcase(name, glob) for glob in ALLOCATION)
 
 
-def _facts(environment: Environment) -> dict[str, str]:
+def facts(environment: Environment) -> dict[str, str]:
     """Return all that is compared, by the name that is shown."""
     cpu = environment.cpu
     facts: dict[str, object] = {
