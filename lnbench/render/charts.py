@@ -4,11 +4,10 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from lnbench.judge.regime import cache_bytes
 from lnbench.judge.stats import Estimate
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
@@ -16,8 +15,9 @@ from lnbench.record.environment import Environment
 from lnbench.record.outcome import Measured
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.columns import interval_text, passes_text
-from lnbench.render.sheet import Figure, grouped
-from lnbench.units import format_bytes, format_percent, format_time, one_line, significant
+from lnbench.render.sheet import Figure
+from lnbench.render.sweeps import Sweep, cache_crossings, sweeps
+from lnbench.units import format_percent, format_time, one_line, significant
 
 PALETTE = (
     *("#3d85d1", "#e08a1e", "#1fa37a", "#d6568b", "#8a6fd6", "#c8503a", "#7d9431", "#2aa5b8"),
@@ -28,6 +28,9 @@ PALETTE = (
 _COPY_COLOUR = "#888888"
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 _WIDTH, _HEIGHT, _STEP = 380, 240, 16
+_MANY_DECADES = 1e3
+_FEW = 2.0
+_MOST_TICKS = 8
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -66,39 +69,31 @@ METRICS: Mapping[str, Metric] = {
 """What is drawn, by the names of `show --metric`."""
 
 
-class Sweep(msgspec.Struct, frozen=True):
-    """Rows along which only M or N varies, or both together."""
+class Style(NamedTuple):
+    """How a backend is drawn, the same in all charts of a report."""
 
-    axis: str
-    """`M` or `N`."""
-    beside: str
-    """What the other one is: `M = 4096`."""
-    rows: tuple[Row, ...]
-    """In the order of the report."""
-
-    def place(self, row: Row) -> int:
-        """Return where a row stands on the axis."""
-        case = row.benchmark.case
-        return case.rows if self.axis == "M" else case.columns
+    colour: str
+    shape: str
 
 
-def colours(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the colour of each backend, the same in all charts of a report."""
-    names = dict.fromkeys(row.benchmark.backend for row in rows)
+def styles(rows: Sequence[Row]) -> dict[str, Style]:
+    """Return the style of each backend by the name that charts show."""
+    names = dict.fromkeys(one_line(row.benchmark.backend) for row in rows)
     others = (name for name in names if name != SPEED_LIMIT)
-    found = dict(zip(others, itertools.cycle(PALETTE)))
-    return found | {SPEED_LIMIT: _COPY_COLOUR}
+    pairs = zip(itertools.cycle(PALETTE), itertools.cycle(_SHAPES), strict=False)
+    found = {name: Style(*pair) for name, pair in zip(others, pairs, strict=False)}
+    return found | {SPEED_LIMIT: Style(_COPY_COLOUR, "circle")}
 
 
 def figures(
-    rows: Sequence[Row], environment: Environment, palette: Mapping[str, str]
+    rows: Sequence[Row], environment: Environment, palette: Mapping[str, Style]
 ) -> Iterator[Figure]:
     """Yield the charts of one table: each metric over each sweep, then the passes.
 
     Args:
         rows: what was measured of one operation, direction, type, device and set of options.
         environment: the machine, whose caches are marked.
-        palette: the colours of the backends.
+        palette: the styles of the backends.
     """
     drawn = [
         row for row in rows if row.time and row.benchmark.case.rows * row.benchmark.case.columns
@@ -108,43 +103,8 @@ def figures(
         if known:
             title = f"{metric.title} against {sweep.axis} · {sweep.beside}"
             yield Figure(name, title, _lines(sweep, known, metric, environment, palette))
-    if drawn:
+    if any(row.passes > 1 for row in drawn):
         yield Figure("passes", "each pass ÷ the median of its row", _passes(drawn, palette))
-
-
-def sweeps(rows: Sequence[Row]) -> Iterator[Sweep]:
-    """Yield the rows along N for each M, then along M for each N; a sole line where one is enough.
-
-    Where M and N vary together, as at constant volume, N is the axis of all.
-    """
-    places = {(row.benchmark.case.rows, row.benchmark.case.columns) for row in rows}
-    by_m = grouped(rows, lambda row: f"M = {row.benchmark.case.rows}")
-    by_n = grouped(rows, lambda row: f"N = {row.benchmark.case.columns}")
-    if len(by_n) == len(places) > 1 or len(places) == 1:
-        volumes = {m * n for m, n in places}
-        beside = f"M × N = {volumes.pop()}" if len(volumes) == 1 else "each with its M"
-        yield Sweep("N", next(iter(by_m)) if len(by_m) == 1 else beside, tuple(rows))
-        return
-    for axis, groups in (("N", by_m), ("M", by_n)):
-        for beside, members in groups.items():
-            if len({row.benchmark.case.shape for row in members}) > 1:
-                yield Sweep(axis, beside, tuple(members))
-
-
-def cache_crossings(sweep: Sweep, environment: Environment) -> list[dict[str, Any]]:
-    """Return where on the axis a call begins to move more bytes than the last-level cache holds."""
-    moved = {
-        sweep.place(row): (row.outcome.work.bytes_moved, cache_bytes(row.outcome, environment))
-        for row in sweep.rows
-        if isinstance(row.outcome, Measured) and row.benchmark.backend != SPEED_LIMIT
-    }
-    found = []
-    for (low, (less, cache)), (high, (more, _)) in itertools.pairwise(sorted(moved.items())):
-        if 0 < less <= cache < more:
-            share = math.log(cache / less) / math.log(more / less)
-            place = low * (high / low) ** share
-            found.append({"x": place, "label": f"cache {format_bytes(cache)}"})
-    return found
 
 
 def _lines(
@@ -152,7 +112,7 @@ def _lines(
     rows: Sequence[Row],
     metric: Metric,
     environment: Environment,
-    palette: Mapping[str, str],
+    palette: Mapping[str, Style],
 ) -> Any:
     """Return a line a backend with the band of its interval, and what it is held against."""
     import altair as alt
@@ -161,18 +121,18 @@ def _lines(
     names = list(dict.fromkeys(value["backend"] for value in values))
     x_scale = alt.Scale(type="log", base=2, nice=False, padding=12)
     y_scale = alt.Scale(type="log", nice=False, padding=8)
-    ticks = sorted({value["x"] for value in values})
-    x = alt.X("x:Q", scale=x_scale, title=sweep.axis, axis=alt.Axis(values=ticks, format="d"))
+    places = alt.Axis(values=sorted({value["x"] for value in values}), format="d")
+    x = alt.X("x:Q", scale=x_scale, title=sweep.axis, axis=places)
     y = alt.Y(
         "y:Q",
         scale=y_scale,
         title=metric.title,
-        axis=alt.Axis(labelExpr=metric.ticks, tickCount=5, labelOverlap=True),
+        axis=alt.Axis(labelExpr=metric.ticks, values=_ticks(values), labelOverlap=True),
     )
     base = alt.Chart(alt.Data(values=values), width=_WIDTH, height=_HEIGHT).encode(
         x=x, color=_colour(names, palette)
     )
-    shape = alt.Shape("backend:N", scale=alt.Scale(domain=names, range=_cycle(_SHAPES, names)))
+    shapes = alt.Scale(domain=names, range=[palette[name].shape for name in names])
     dash = alt.condition(f"datum.backend == '{SPEED_LIMIT}'", alt.value([5, 4]), alt.value([1, 0]))
     layers = [
         base.mark_area(opacity=0.2, aria=False).encode(
@@ -181,12 +141,24 @@ def _lines(
         base.mark_rule(opacity=0.6, aria=False).encode(y="low:Q", y2="high:Q"),
         base.mark_line(aria=False).encode(y=y, strokeDash=dash),
         base.mark_point(filled=True, size=36, opacity=1).encode(
-            y=y, shape=shape, description="said:N"
+            y=y, shape=alt.Shape("backend:N", scale=shapes), description="said:N"
         ),
     ]
     if metric is METRICS["copy"]:
         layers.append(_level(1.0))
     return alt.layer(*layers, *_caches(cache_crossings(sweep, environment)))
+
+
+def _ticks(values: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return round values for a logarithmic axis: 1, 2 and 5 of each power of ten, or 1 alone."""
+    low, high = min(value["low"] for value in values), max(value["high"] for value in values)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    steps: tuple[float, ...] = (1, 2, 5) if high / low < _MANY_DECADES else (1,)
+    if high / low < _FEW:
+        steps = (1, *(1 + tenth / 10 for tenth in range(1, 90)))
+    found = [step * 10.0**power for power in powers for step in steps]
+    within = [tick for tick in found if low * 0.8 <= tick <= high * 1.25]
+    return within[:: math.ceil(len(within) / _MOST_TICKS)]
 
 
 def _point(sweep: Sweep, row: Row, metric: Metric) -> dict[str, Any]:
@@ -202,7 +174,7 @@ def _point(sweep: Sweep, row: Row, metric: Metric) -> dict[str, Any]:
     return place | {"backend": name, "said": said}
 
 
-def _passes(rows: Sequence[Row], palette: Mapping[str, str]) -> Any:
+def _passes(rows: Sequence[Row], palette: Mapping[str, Style]) -> Any:
     """Return a tick a pass: its median sample ÷ the time of its row."""
     import altair as alt
 
@@ -217,24 +189,25 @@ def _passes(rows: Sequence[Row], palette: Mapping[str, str]) -> Any:
         for samples in row.outcome.times_s
         if samples
     ]
-    names = list(dict.fromkeys(value["backend"] for value in values))
+    names = list(dict.fromkeys(str(value["backend"]) for value in values))
     order = list(dict.fromkeys(value["row"] for value in values))
-    axis = alt.Axis(format="~%", orient="top", tickCount=5)
+    edges = [0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10]
+    axis = alt.Axis(format="~%", orient="top", values=edges, labelOverlap=True)
+    scale = alt.Scale(type="log", nice=False, padding=8)
     ticks = alt.Chart(alt.Data(values=values), width=_WIDTH, height=alt.Step(_STEP)).mark_tick(
         thickness=1.5, aria=False
     )
     return ticks.encode(
-        x=alt.X("x:Q", scale=alt.Scale(zero=False), title=None, axis=axis),
+        x=alt.X("x:Q", scale=scale, title=None, axis=axis),
         y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, grid=True)),
         color=_colour(names, palette, legend=False),
     )
 
 
-def _colour(names: Sequence[str], palette: Mapping[str, str], *, legend: bool = True) -> Any:
+def _colour(names: Sequence[str], palette: Mapping[str, Style], *, legend: bool = True) -> Any:
     import altair as alt
 
-    shown = {one_line(name): colour for name, colour in palette.items()}
-    scale = alt.Scale(domain=list(names), range=[shown[name] for name in names])
+    scale = alt.Scale(domain=list(names), range=[palette[name].colour for name in names])
     return alt.Color("backend:N", scale=scale, title=None, **({} if legend else {"legend": None}))
 
 
@@ -254,7 +227,3 @@ def _caches(crossings: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
         yield base.mark_text(align="left", dx=4, baseline="top", color=_COPY_COLOUR).encode(
             y=alt.value(2), text="label:N"
         )
-
-
-def _cycle(values: Sequence[str], names: Sequence[str]) -> list[str]:
-    return list(itertools.islice(itertools.cycle(values), len(names)))

@@ -40,9 +40,13 @@ def page(views: Sequence[View]) -> str:
 def _charts(sheet: Sheet) -> dict[str, list[_Chart]]:
     """Return the charts of a sheet by the name of their tab."""
     kinds = grouped(sheet.figures(), lambda figure: _KINDS.get(figure.kind, figure.kind))
+    metrics = [kind for kind in kinds if kind != "passes"]
+    if all(len(kinds[kind]) == 1 for kind in metrics):  # they have room beside each other
+        kinds = {"charts": [kinds.pop(kind)[0] for kind in metrics], **kinds}
     return {
         kind: [_Chart(figure.title, inline_svg(figure.chart)) for figure in figures]
         for kind, figures in kinds.items()
+        if figures
     }
 
 

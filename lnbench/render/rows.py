@@ -14,7 +14,7 @@ from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.answer import answers
 from lnbench.render.busy import busy_lines
-from lnbench.render.charts import colours, figures
+from lnbench.render.charts import figures, styles
 from lnbench.render.columns import (
     COLUMNS,
     METRICS,
@@ -57,7 +57,7 @@ def report_view(
         relative_to: the backend that the fastest of a case is held against.
     """
     axis = by or ("backend" if metric != "time" else "")
-    draw = partial(figures, environment=report.environment, palette=colours(rows))
+    draw = partial(figures, environment=report.environment, palette=styles(rows))
     sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to, draw)
     details = (environment_sheet(report.environment),)
     encode = partial(msgspec.json.encode, report)
