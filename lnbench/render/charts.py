@@ -26,7 +26,7 @@ PALETTE = (
 """Colours that stand out on white and on black; a line's marks differ in their shape as well."""
 
 _COPY_COLOUR = "#888888"
-_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _WIDTH, _HEIGHT, _STEP = 380, 240, 16
 _MANY_DECADES = 1e3
 _FEW = 2.0
