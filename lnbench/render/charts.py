@@ -28,9 +28,15 @@ PALETTE = (
 _COPY_COLOUR = "#888888"
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _WIDTH, _HEIGHT, _STEP = 380, 240, 16
-_MANY_DECADES = 1e3
-_FEW = 2.0
-_MOST_TICKS = 8
+_FEWEST_TICKS = 3
+_LADDERS = (
+    (1,),
+    (1, 2, 5),
+    range(1, 10),
+    [1 + i / 2 for i in range(18)],
+    [1 + i / 10 for i in range(90)],
+)
+"""Round numbers between two powers of ten, ever denser."""
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -150,15 +156,16 @@ def _lines(
 
 
 def _ticks(values: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Return round values for a logarithmic axis: 1, 2 and 5 of each power of ten, or 1 alone."""
+    """Return round values for a logarithmic axis, from the coarsest ladder that has three."""
     low, high = min(value["low"] for value in values), max(value["high"] for value in values)
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    steps: tuple[float, ...] = (1, 2, 5) if high / low < _MANY_DECADES else (1,)
-    if high / low < _FEW:
-        steps = (1, *(1 + tenth / 10 for tenth in range(1, 90)))
-    found = [step * 10.0**power for power in powers for step in steps]
-    within = [tick for tick in found if low * 0.8 <= tick <= high * 1.25]
-    return within[:: math.ceil(len(within) / _MOST_TICKS)]
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for ladder in _LADDERS:
+        found = (step * 10.0**power for power in powers for step in ladder)
+        ticks = [tick for tick in found if low * 0.95 <= tick <= high * 1.05]
+        if len(ticks) >= _FEWEST_TICKS:
+            break
+    return ticks
 
 
 def _point(sweep: Sweep, row: Row, metric: Metric) -> dict[str, Any]:

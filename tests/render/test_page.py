@@ -80,7 +80,7 @@ def test_the_tables_of_a_page_are_those_of_the_terminal_cell_by_cell():
         for sheet in (*view.sheets, *view.details)
         for cells in (
             [column.name or "" for column in sheet.columns],
-            *(l.cells for l in sheet.lines),
+            *(line.cells for line in sheet.lines),
         )
     ]
     assert Parsed(page([view])).lines == shown
