@@ -39,6 +39,8 @@ Values: TypeAlias = str | Iterable[str] | None
 Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int]] | str | None
 """Sizes such as (4096, 1024), or several of such."""
 
+_INTERRUPTED = "interrupted: the report holds what was measured by then"
+
 _Flags = TypeVar("_Flags", bound=WorkerFlags)
 
 
@@ -209,21 +211,18 @@ def run(
     from lnbench.cli.run import stopping
     from lnbench.session import selection
 
-    axes: dict[str, Values] = {"operation": operation, "direction": direction}
-    axes |= {"dtype": dtype, "device": device, "shape": _shapes(shape)}
-    axes |= {"cache": cache, "output": outputs}
+    axes = _axes(operation, direction, dtype, device, shape, cache, outputs)
     said = {"suite": suite, "quiet": quiet, "force": True, **budget}
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lnbench-report-"))
         said["report"] = Path(save or Path(folder) / "report.json")
         flags, names = stack.enter_context(_flags(RunFlags, backends, said, axes, framework))
         chosen = stack.enter_context(selection.select(flags))
-        begun = chosen.new_report()
+        begun, line = chosen.new_report(), stack.enter_context(Line(quiet=quiet))
         stop = stopping(chosen, begun)
-        line = stack.enter_context(Line(quiet=quiet))
         made, _, interrupted = progress.follow(chosen, stop, begun, flags, "", line)
     if interrupted:
-        print("interrupted: the report holds what was measured by then", file=sys.stderr)  # noqa: T201
+        print(_INTERRUPTED, file=sys.stderr)  # noqa: T201
     return Report(made, names)
 
 
@@ -264,9 +263,7 @@ def check(
     from lnbench.session import selection
     from lnbench.session.check import inspect
 
-    axes: dict[str, Values] = {"operation": operation, "direction": direction}
-    axes |= {"dtype": dtype, "device": device, "shape": _shapes(shape)}
-    axes |= {"cache": cache, "output": outputs}
+    axes = _axes(operation, direction, dtype, device, shape, cache, outputs)
     with contextlib.ExitStack() as stack:
         said = {"suite": suite, **how}
         flags, _ = stack.enter_context(_flags(CheckFlags, backends, said, axes, framework))
@@ -301,6 +298,19 @@ def _flags(
             )
         with registry.using(kernels):
             yield kind(backend=words, **fields), labels
+
+
+def _axes(
+    operation: Values,
+    direction: Values,
+    dtype: Values,
+    device: Values,
+    shape: Shape,
+    cache: Values,
+    outputs: Values,
+) -> dict[str, Values]:
+    axes = {"operation": operation, "direction": direction, "dtype": dtype, "device": device}
+    return {**axes, "shape": _shapes(shape), "cache": cache, "output": outputs}
 
 
 def _texts(values: Values) -> list[str]:

@@ -17,7 +17,8 @@ class ExitCode(IntEnum):
     FAILED = 3
     """Wrong results, a benchmark that failed, or a claim that does not hold."""
     UNDECIDED = 4
-    """Only with `--strict`: rows are inconclusive, removed or newly skipped."""
+    """Only with `--strict`: rows are inconclusive, removed or newly skipped; in `doctor`,
+    something disturbs."""
     NOTHING = 5
     """Nothing was measured, or nothing could be compared."""
     BUG = 70

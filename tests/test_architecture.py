@@ -25,6 +25,7 @@ LONG_FILES = {
     "measure/messages.py": "all that a session and its workers say to each other",
     "session/ledger.py": "all that is known of a row, and how it goes on from a report",
     "cli/options.py": "one entry an option, declared once for all commands",
+    "render/diff_text.py": "all that a diff says in words, the same in each of its forms",
     "judge/groups.py": "a group, and its readings in diff and in ab",
     "operations/recurrent/equations.py": "the paper's equations of three cells, side by side",
     "operations/rowwise/numba/loops.py": "the loops that Numba keeps on disk as one file",
@@ -198,6 +199,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
 
 FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes"}
 
+EXPORT = ("export", "1.json", "--format", "csv")
 LIGHT = (
     ("--version",),
     ("--help",),
@@ -208,6 +210,8 @@ LIGHT = (
     ("show", "1.json", "--format", "json"),
     ("diff", "1.json", "2.json"),
     ("diff", "1.json", "2.json", "--format", "markdown"),
+    EXPORT,
+    ("doctor", "--fast"),
 )
 
 
@@ -225,7 +229,7 @@ def test_the_list_of_suites_loads_no_arrays(folder):
     assert "numpy" not in loaded(folder, "list", "suites")
 
 
-@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json")])
+@pytest.mark.parametrize("arguments", [("show", "1.json"), ("diff", "1.json", "2.json"), EXPORT])
 def test_no_plug_in_is_loaded_to_read_a_report(folder, arguments):
     text = _LOADED + 'print(*[m for m in sys.modules if m.startswith("lnbench.")], sep="\\n")'
     done = subprocess.run(

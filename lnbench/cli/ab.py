@@ -54,6 +54,7 @@ def ab_command(flags: AbFlags) -> None:
         how = f"interrupted; judged is what was measured by then; go on with: {command}"
         report, path, interrupted = progress.follow(selected, stopping, begun, flags, how, line)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
+    changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)
     if not flags.quiet:
         diff.show(changes, flags.format, path)
     code = ExitCode.INTERRUPTED if interrupted else None

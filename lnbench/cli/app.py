@@ -12,6 +12,9 @@ from lnbench.cli import streams
 from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
 from lnbench.cli.diff import diff_command
+from lnbench.cli.doctor import doctor_command
+from lnbench.cli.export import export_command
+from lnbench.cli.history import history_command
 from lnbench.cli.init import init_app
 from lnbench.cli.list import list_app
 from lnbench.cli.paper import paper_app
@@ -70,6 +73,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": show_command,
     "diff": diff_command,
     "ab": ab_command,
+    "history": history_command,
+    "export": export_command,
+    "doctor": doctor_command,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

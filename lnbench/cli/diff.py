@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
 from lnbench.cli import formats, options, paths, verdict_options
@@ -40,6 +41,7 @@ def diff_command(flags: DiffFlags) -> None:
         alpha=levels.alpha,
         any_environment=flags.any_environment,
     )
+    changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)
     show(changes, flags.format, output=flags.report)
     leave(changes, levels, strict=flags.strict)
 

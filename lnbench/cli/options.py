@@ -248,6 +248,12 @@ OPTIONS: dict[str, Any] = {
         help="Exit with 4 where rows are inconclusive, removed or newly skipped.",
         rich_help_panel=_VERDICT,
     ),
+    "only_changed": typer.Option(
+        "--only-changed",
+        envvar="LNBENCH_ONLY_CHANGED",
+        help="Show the rows that changed; the others are counted.",
+        rich_help_panel=_VERDICT,
+    ),
     "any_environment": typer.Option(
         "--any-environment",
         envvar="LNBENCH_ANY_ENVIRONMENT",

@@ -53,16 +53,10 @@ def follow(
         line: where progress is shown.
     """
     path = report_path(flags.report, flags.resume, force=flags.force)
-    steps = session.run(
-        selected.groups,
-        selected.interpreters,
-        selected.setting,
-        stopping,
-        spawn=selected.spawn,
-        unable=selected.unable,
-        resume=begun.outcomes,
-    )
-    made, watch, shown = begun, Watch(), _Steps(line)
+    groups, interpreters, how = selected.groups, selected.interpreters, selected.setting
+    known = {"unable": selected.unable, "resume": begun.outcomes}
+    steps = session.run(groups, interpreters, how, stopping, spawn=selected.spawn, **known)
+    made, watch, shown = begun, Watch(), Steps(line)
     try:
         for step in steps:
             outcomes = resume.kept(begun.outcomes, step.outcomes)
@@ -88,7 +82,7 @@ def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Pa
     return path
 
 
-class _Steps:
+class Steps:
     """How far a session is: on a terminal in the line, elsewhere a line a pass."""
 
     def __init__(self, line: Line) -> None:

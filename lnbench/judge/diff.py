@@ -58,6 +58,8 @@ class Diff(msgspec.Struct, frozen=True):
     """Chance, over all rows and groups, that any is called changed where none is."""
     drift: Drift | None = None
     """What the copy shows; None between the sides of one session."""
+    only_changed: bool = False
+    """Whether tables leave out the rows that show no change; all are counted, and in JSON."""
 
     @property
     def controls(self) -> int:

@@ -1,8 +1,9 @@
 """What a process is made of, in words that another process can compare with its own.
 
 After a plug-in or a user's file has run in a worker, the session sends it the text of this file and
-asks the referee, where nothing foreign runs, for the same. What the worker's own copy of it was
-made to say does not count. Nothing of lnbench is imported here.
+asks the referee, where nothing foreign runs, for the same. What the worker's own copy of this file
+was made to say does not count; a file that takes its patches away while this runs is not seen
+(decision 28). Nothing of lnbench is imported here.
 """
 
 import functools
@@ -36,6 +37,7 @@ _WHOLE = ("gc", "time", "zlib")
 
 _METHODS = {"torch": ("Tensor",)}
 _OVER = "over:"
+_OWN_ANYWAY = {("routine", "run")}
 _SAID = {
     "state:gc": ("True", "switched the garbage collector off"),
     "state:trace": ("True", "set a profiler or tracer"),
@@ -48,11 +50,12 @@ _DEEPEST = 3  # of functions in functions: a decorator in a decorator
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
-def describe(instances: Iterable[object] = ()) -> dict[str, str]:
+def describe(instances: Mapping[str, object] | None = None) -> dict[str, str]:
     """Return words for each function, class and number that a measurement is made of.
 
     Args:
-        instances: objects of the harness; what was laid over methods of their class is said.
+        instances: objects of the harness by their role; another class is said, and what was laid
+            over methods of theirs.
 
     Returns:
         Words by `module:name`, and of each module by its name alone which one it is.
@@ -68,10 +71,27 @@ def describe(instances: Iterable[object] = ()) -> dict[str, str]:
         words[name] = str(getattr(modules[name], "__version__", ""))
         words.update(_beneath(name, modules[name], used))
     words.update(_state())
-    for each in instances:
-        over = [name for name in vars(each) if callable(getattr(type(each), name, None))]
-        words.update((f"{_OVER}{type(each).__name__}.{name}", "") for name in over)
+    for role, each in (instances or {}).items():
+        words.update((f"{_OVER}{name}", "") for name in _laid_over(role, each))
     return words
+
+
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of modules' names that may be imported to be compared with."""
+    beneath = (*_BENEATH, *_WHOLE)
+    return tuple(sorted(name for name in names if name.startswith(_HARNESS) or name in beneath))
+
+
+def _laid_over(role: str, instance: object) -> Iterator[str]:
+    """Yield an object's role where its class is none of the harness, and methods of its own."""
+    kind = type(instance)
+    if not kind.__module__.startswith(_HARNESS) or not _holds(
+        sys.modules.get(kind.__module__), kind
+    ):
+        yield role
+    for name in vars(instance):
+        if callable(getattr(kind, name, None)) and (role, name) not in _OWN_ANYWAY:
+            yield f"{role}.{name}"
 
 
 def _state() -> Iterator[tuple[str, str]]:

@@ -169,9 +169,13 @@ class Subject:
         shared.write(Path(results), outputs)
         return messages.Delivered(verify.checksum(outputs))
 
-    def parts(self) -> tuple[object, ...]:
-        """Return lnbench's own objects that a measurement passes through."""
-        return (self, self._watch, *(each for each in (self._timer,) if isinstance(each, _CLOCKS)))
+    def parts(self) -> dict[str, object]:
+        """Return lnbench's own objects that a measurement passes through; a plug-in has its own."""
+        own = {"subject": self, "watch": self._watch}
+        if registry.owner(self._backend.name):
+            return own
+        made = {"backend": self._backend, "routine": self._routine, "timer": self._timer}
+        return {**own, **made}
 
     def close(self) -> None:
         """Let go of what the routines took beside their arrays."""

@@ -124,12 +124,12 @@ class Telemetry:
             memory_mhz=asked(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
             celsius=asked(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
             watts=None if milliwatts is None else milliwatts * _MILLIWATTS,
-            slowed_by=_reasons(asked(_slowing_call(nvml)) or 0),
+            slowed_by=reasons(asked(slowing_call(nvml)) or 0),
             others=_others(asked(nvml.nvmlDeviceGetComputeRunningProcesses) or []),
         )
 
 
-def _slowing_call(nvml: Any) -> Callable[[Any], int]:
+def slowing_call(nvml: Any) -> Callable[[Any], int]:
     """Return what asks why the clocks are held down; it has two names, the older one goes away."""
     call: Callable[[Any], int] = getattr(
         nvml,
@@ -139,7 +139,7 @@ def _slowing_call(nvml: Any) -> Callable[[Any], int]:
     return call
 
 
-def _reasons(bits: int) -> str:
+def reasons(bits: int) -> str:
     """Return what slows the device, in words."""
     return ", ".join(words for bit, words in _REASONS.items() if bits & bit)
 

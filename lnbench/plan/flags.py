@@ -81,6 +81,8 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
     alpha: str = "0.01"
     detect: str | None = None
     strict: bool = False
+    only_changed: bool = False
+    """Whether tables leave out rows that show no change."""
 
 
 class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,10 +96,37 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     alpha: str = "0.01"
     detect: str | None = None
     strict: bool = False
+    only_changed: bool = False
+    """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
     report: Path | None = None
     """Where what is shown goes; None for the screen."""
+
+
+class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench history` is asked for."""
+
+    reports: list[str] = []
+    """Files, folders or globs; empty for reports/."""
+    filter: list[str] = []
+    """Globs over benchmark ids."""
+    since: str = ""
+    """The commit that the history begins with; empty for all."""
+    order: str = "commit"
+    """`commit` or `date`."""
+    format: str = "table"
+    badge: Path | None = None
+    """Where to write a badge, .svg or .json."""
+
+
+class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lnbench doctor` is asked for."""
+
+    fast: bool = False
+    """Whether it only looks."""
+    strict: bool = False
+    format: str = "table"
 
 
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):

@@ -167,12 +167,18 @@ def load(path: Path | None = None) -> SuiteFile:
 
     The last lies in the package where lnbench was built, and beside it in an editable install.
     """
-    package = Path(__file__).parents[1]
-    own = (Path(FILE_NAME), package / FILE_NAME, package.parent / FILE_NAME)
-    chosen = path or next((place for place in own if place.exists()), None)
-    if chosen is None:
-        raise ConfigError(f"no {FILE_NAME} here, and none in lnbench itself", "reinstall lnbench")
+    here = Path(FILE_NAME)
+    chosen = path or (here if here.exists() else own_file())
     return _suite_file(load_yaml(chosen), shown(chosen))
+
+
+def own_file() -> Path:
+    """Return the file of suites that lnbench brings; ConfigError where it is lost."""
+    package = Path(__file__).parents[1]
+    for place in (package / FILE_NAME, package.parent / FILE_NAME):
+        if place.exists():
+            return place
+    raise ConfigError(f"no {FILE_NAME} here, and none in lnbench itself", "reinstall lnbench")
 
 
 def _suite_file(data: object, name: str) -> SuiteFile:

@@ -13,6 +13,13 @@ from lnbench.record import machine
 
 Amount = Annotated[float, Meta(ge=0)]
 
+OTHERS = 0.05
+"""The usual threshold of a verdict: from here on others may take as much as a change would."""
+STOLEN = 0.02
+"""Nobody sees what it stops, so less is allowed; a quiet virtual machine loses well below 1 %."""
+THROTTLED = 0.01
+"""It stops all threads for tens of milliseconds at once, and no quiet machine has any."""
+
 _BETWEEN_LOOKS_S = 1.0  # the counters step by 10 ms, and a look reads a file of every process
 
 

@@ -175,6 +175,11 @@ def _serious(name: str) -> bool:
     return device or name in _SERIOUS or any(fnmatchcase(name, glob) for glob in ALLOCATION)
 
 
+def serious_facts(environment: Environment) -> dict[str, str]:
+    """Return what times depend on, by name: where it is equal, reports can be compared."""
+    return {name: value for name, value in facts(environment).items() if _serious(name)}
+
+
 def facts(environment: Environment) -> dict[str, str]:
     """Return all that is compared, by the name that is shown."""
     cpu = environment.cpu

@@ -38,7 +38,7 @@ def logical_cores() -> int:
 
 def cgroup_cpus(root: Path = ROOT) -> float | None:
     """Return the CPU time per time that the tightest cgroup grants, or None where none limits."""
-    return min((quota for folder in cgroups(root) for quota in _quotas(folder)), default=None)
+    return min((quota for folder in cgroups(root) for quota in quotas(folder)), default=None)
 
 
 def last_level_cache_bytes(root: Path = ROOT) -> int:
@@ -133,7 +133,8 @@ def cgroups(root: Path) -> Iterator[Path]:
             yield tree.joinpath(*parts[:length])
 
 
-def _quotas(folder: Path) -> Iterator[float]:
+def quotas(folder: Path) -> Iterator[float]:
+    """Yield the CPU time per time that one cgroup grants; nothing where it does not limit."""
     texts = read_text(folder / "cpu.max").split() or [
         read_text(folder / "cpu.cfs_quota_us"),
         read_text(folder / "cpu.cfs_period_us"),

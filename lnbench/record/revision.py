@@ -6,6 +6,8 @@ import subprocess
 
 import msgspec
 
+from lnbench.errors import ReportError
+
 _PATIENCE_S = 20.0
 
 
@@ -30,6 +32,27 @@ def revision() -> Revision | None:
         return Revision(named, None) if named.isalnum() else None
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return Revision(commit, None if changes is None else bool(changes))
+
+
+def commits(since: str = "") -> dict[str, int]:
+    """Return the place of each commit up to HEAD, the oldest 0; empty where git knows none.
+
+    Args:
+        since: a commit, tag or branch to begin with; ReportError where it is none here.
+    """
+    listed = _git("log", "--topo-order", "--reverse", "--format=%H") or ""
+    places = {commit: place for place, commit in enumerate(listed.split())}
+    if since:
+        first = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
+        if first is None:
+            hint = "name a commit, tag or branch; a shallow clone has few"
+            raise ReportError(f"--since: '{since}' is no commit of the repository here", hint)
+        before = _git("log", "--format=%H", f"{first}^@") if first in places else None
+        if before is None:
+            raise ReportError(f"--since: '{since}' is not among the ancestors of HEAD")
+        gone = set(before.split())
+        places = {commit: place for commit, place in places.items() if commit not in gone}
+    return places
 
 
 def _git(*arguments: str) -> str | None:

@@ -5,15 +5,8 @@ from collections.abc import Iterator
 from msgspec import UNSET, UnsetType
 
 from lnbench.judge.diff import Diff
-from lnbench.record.busy import Busy
+from lnbench.record.busy import OTHERS, STOLEN, THROTTLED, Busy
 from lnbench.units import format_percent
-
-OTHERS = 0.05
-"""The usual threshold of a verdict: from here on others may take as much as a change would."""
-STOLEN = 0.02
-"""Nobody sees what it stops, so less is allowed; a quiet virtual machine loses well below 1 %."""
-THROTTLED = 0.01
-"""It stops all threads for tens of milliseconds at once, and no quiet machine has any."""
 
 
 def busy_lines(busy: Busy | UnsetType) -> tuple[str, ...]:

@@ -52,9 +52,7 @@ _GROUP = (
 
 def diff_markdown(diff: Diff) -> str:
     """Return a diff as Markdown, for a pull request or a summary."""
-    parts = [f"**{escaped(words.summary(diff))}**"]
-    if refusal := words.refusal(diff):
-        parts.append(escaped(refusal))
+    parts = [f"**{escaped(words.headline(diff))}**", escaped(words.summary(diff))]
     header = [f"- {name}: {escaped(text)}" for name, text in words.header(diff)]
     header += [
         f"- {'**environment**' if serious else 'environment'}: {escaped(text)}"
@@ -67,6 +65,8 @@ def diff_markdown(diff: Diff) -> str:
         parts += ["### moved in every pass, not proven", _listed(unproven)]
     for title, rows in words.blocks(diff):
         parts += [f"### {escaped(title)}", "\n".join(_markdown_table(rows))]
+    if left := words.left_out(diff):
+        parts.append(left)
     for title, groups in words.group_blocks(diff):
         parts += [f"### groups · {escaped(title)}", "\n".join(_group_table(groups))]
     if note := words.group_note(diff):
@@ -160,8 +160,8 @@ def annotations(diff: Diff) -> Iterator[str]:
             yield _command(
                 levels[group.verdict], f"{group.verdict}: {name}", words.group_line(group)
             )
-    if refusal := words.refusal(diff):
-        yield _command("warning", "lnbench", refusal)
+    level = "warning" if words.refusal(diff) else "notice"
+    yield _command(level, "lnbench", words.headline(diff))
     yield _command("notice", "lnbench", words.summary(diff))
 
 

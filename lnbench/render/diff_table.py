@@ -60,6 +60,8 @@ def diff_table(diff: Diff) -> Screen:
         if notes:
             yield Text()
             yield _pairs((mark, note) for note, mark in notes.items())
+        if left := words.left_out(diff):
+            yield Text(f"\n{left}", style="dim")
         yield from _groups(diff)
         if means := words.means(diff):
             yield Text("\ngeometric means, for orientation", style="bold")
@@ -68,9 +70,8 @@ def diff_table(diff: Diff) -> Screen:
             yield Text(f"\n{title}", style="bold red" if title == "newly failing" else "bold")
             yield from (Text(f"  {line}") for line in lines)
         yield Text()
-        if refusal := words.refusal(diff):
-            yield Text(refusal, style="bold yellow")
-        yield Text(words.summary(diff), style="bold")
+        yield Text(words.summary(diff))
+        yield Text(words.headline(diff), style="bold")
 
     return Screen(parts)
 
@@ -97,7 +98,7 @@ def _groups(diff: Diff) -> Iterator[RenderableType]:
     names = [group.backend for group in diff.groups]
     for i, (title, groups) in enumerate(words.group_blocks(diff)):
         yield Text(f"\n{title} · all shapes", style="bold")
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
         table.show_header = i == 0
         table.add_column("", min_width=max(map(cell_len, names)) + 2)
         for name in GROUP_NUMBERS:

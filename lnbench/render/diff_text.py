@@ -81,6 +81,31 @@ def refusal(diff: Diff) -> str:
     return f"not comparable: {names} differ; --any-environment compares all the same"
 
 
+def headline(diff: Diff) -> str:
+    """Return the answer in one line: slower, faster, no change, or none that could be seen."""
+    judged = [row for row in diff.comparisons if row.verdict is not None]
+    if not judged:
+        return refusal(diff)
+    parts = [f"{len(diff.newly_failing)} newly failing"] if diff.newly_failing else []
+    words = {Verdict.REGRESSED: ("slower", "up to"), Verdict.IMPROVED: ("faster", "down to")}
+    for verdict, (word, bound) in words.items():
+        rows = [row for row in judged if row.verdict is verdict]
+        if rows:
+            most = max(rows, key=_size)
+            worst = f"{bound} {number(most.ratio.value)}× ({most.benchmark.id})"
+            parts.append(f"{word}: {len(rows)} of {len(judged)} rows, {worst}")
+        else:
+            groups = [group for group in diff.groups if group.verdict is verdict]
+            names = (f"{title_of(group)} · {group.backend} as a whole" for group in groups)
+            parts += [f"{word}: {name}" for name in names]
+    if parts:
+        return "; ".join(parts)
+    threshold, unseen = percent(diff.rule.threshold), diff.count(Verdict.INCONCLUSIVE)
+    if not unseen:
+        return f"no change of {threshold} or more in {len(judged)} rows"
+    return f"no change shown; {unseen} of {len(judged)} rows could not have shown {threshold}"
+
+
 def summary(diff: Diff) -> str:
     """Return the counts of a diff in one line."""
     order = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.INCONCLUSIVE)
@@ -103,12 +128,26 @@ def objection(diff: Diff, detect: float | None) -> str:
 
 def blocks(diff: Diff) -> list[Block]:
     """Return the rows by all but shape and backend, what regressed first."""
-    return _worst_first(diff.comparisons, lambda row: group_title(row.benchmark.case))
+    rows = [row for row in diff.comparisons if not diff.only_changed or _changed(row)]
+    return _worst_first(rows, lambda row: group_title(row.benchmark.case))
+
+
+def left_out(diff: Diff) -> str:
+    """Return how many rows a table of changes leaves out; empty where it leaves out none."""
+    hidden = [row.verdict or CONTROL for row in diff.comparisons if not _changed(row)]
+    if not diff.only_changed or not hidden:
+        return ""
+    counts = [f"{hidden.count(kind)} {kind}" for kind in dict.fromkeys(sorted(hidden))]
+    return f"not shown: {', '.join(counts)}"
+
+
+def _changed(row: Comparison) -> bool:
+    return row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
 
 
 def shapes(rows: Iterable[Comparison]) -> list[Block]:
-    """Return the rows of a block by shape, what regressed first and the control last."""
-    ranked = sorted(rows, key=_rank)
+    """Return the rows of a block by shape, the largest regression first and the control last."""
+    ranked = sorted(rows, key=lambda row: (_rank(row), -_size(row)))
     return _worst_first(ranked, lambda row: shape_text(row.benchmark.case.shape))
 
 
@@ -247,4 +286,13 @@ def _worst_first(
     rows: Iterable[Judged], title: Callable[[Judged], str]
 ) -> list[tuple[str, list[Judged]]]:
     blocks = grouped(rows, title)
-    return sorted(blocks.items(), key=lambda block: min(map(_rank, block[1])))
+    return sorted(
+        blocks.items(), key=lambda block: min((_rank(row), -_size(row)) for row in block[1])
+    )
+
+
+def _size(row: Comparison | BackendGroup) -> float:
+    """Return how large a change is that is shown; 0 for a row that shows none."""
+    ratio = row.ratio.value if isinstance(row, Comparison) else row.ratio
+    shown = row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
+    return abs(math.log(ratio)) if shown and 0 < ratio < math.inf else 0.0

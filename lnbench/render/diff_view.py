@@ -26,8 +26,9 @@ _COLOURS = {
 
 
 def diff_view(diff: Diff) -> View:
-    """Return what changed: the counts and the rule above, a table a block, then the rest."""
-    head = [words.summary(diff), *filter(None, (words.refusal(diff), words.drifted(diff)))]
+    """Return what changed: the answer, the counts and the rule above, a table a block, then the rest."""
+    head = [words.headline(diff), words.summary(diff)]
+    head += filter(None, (words.left_out(diff), words.drifted(diff)))
     head += [f"{name}: {text}" for name, text in words.header(diff)]
     head += [f"environment: {text}" for text, _ in words.environment(diff)]
     sheets = [

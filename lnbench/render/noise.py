@@ -91,11 +91,11 @@ def _columns(precision: float, *, sided: bool) -> tuple[Column, ...]:
         Column("shape", lambda row: shape_text(row.benchmark.case.shape), right=False, once=True),
         Column("backend", attrgetter("benchmark.backend"), right=False),
         Column("side" if sided else None, lambda row: row.side or None, key="side", right=False),
-        Column("samples", attrgetter("samples"), _share, key="samples"),
-        Column("rounds", attrgetter("rounds"), _share, key="rounds", wide=True),
-        Column("processes", attrgetter("processes"), _share, key="processes"),
-        Column("passes", attrgetter("passes"), _share, key="passes", wide=sided),
-        Column("drift", attrgetter("drift"), _signed_share, key="drift", wide=True),
+        Column("samples", attrgetter("samples"), scatter_text, key="samples"),
+        Column("rounds", attrgetter("rounds"), scatter_text, key="rounds", wide=True),
+        Column("processes", attrgetter("processes"), scatter_text, key="processes"),
+        Column("passes", attrgetter("passes"), scatter_text, key="passes", wide=sided),
+        Column("drift", attrgetter("drift"), signed_scatter_text, key="drift", wide=True),
         Column("± ratio" if sided else "±", attrgetter("interval"), interval_text),
         Column(None, attrgetter("half_width"), key="half_width"),
         Column("pairs" if sided else "from", attrgetter("units"), key="units", wide=True),
@@ -106,11 +106,13 @@ def _columns(precision: float, *, sided: bool) -> tuple[Column, ...]:
     )
 
 
-def _share(scale: float) -> str:
+def scatter_text(scale: float) -> str:
+    """Return scatter of logarithms as a share: 0.02 → '2.0%'."""
     return f"{significant(math.expm1(scale) * 100, 2)}%"
 
 
-def _signed_share(log_ratio: float) -> str:
+def signed_scatter_text(log_ratio: float) -> str:
+    """Return a logarithm of a ratio as the change that it is."""
     return f"{math.expm1(log_ratio):+.1%}"
 
 

@@ -138,7 +138,7 @@ class RefereeProcess:
         """
         found = worker.ask(messages.Inspect(inspection.SOURCE), messages.Inspected, limit_s).words
         worker.stop()
-        modules = tuple(sorted(name for name in found if ":" not in name and name != "python"))
+        modules = inspection.known(found)
         if modules not in self._words:
             request = messages.Inspect(inspection.SOURCE, modules)
             self._words[modules] = self.ask(request, messages.Inspected, limit_s).words

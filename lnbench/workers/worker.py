@@ -127,8 +127,8 @@ class Worker:
                 importlib.import_module(name)
         names: dict[str, Any] = {"__name__": "inspection"}
         exec(compile(request.source, "<lnbench>", "exec"), names)  # noqa: S102  (our own)
-        parts = self._subject.parts() if self._subject is not None else ()
-        return messages.Inspected(names["describe"]((self, *parts)))
+        parts = self._subject.parts() if self._subject is not None else {}
+        return messages.Inspected(names["describe"]({"worker": self, **parts}))
 
     def _rest(self) -> messages.Rested:
         """Let go of the arrays, in torch's own stock of device memory too."""

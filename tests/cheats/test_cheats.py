@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 STALE = "does not follow from its inputs"
-REPLACED = r"replaced (lnbench|numpy|time|torch|zlib|Watch)\."
+REPLACED = r"replaced (lnbench|numpy|time|torch|zlib|watch|timer)\b"
 LATER = f"{STALE}|it works on after it has returned"
 KEPT = "results are kept from call to call"
 
@@ -26,6 +26,7 @@ SEEN = {
     "cache_by_shape": STALE,
     "cache_by_sum": KEPT,
     "callers_frame": STALE,
+    "class_of_an_instance": REPLACED,
     "disk_cache": STALE,
     "executor": LATER,
     "first_calls_only": STALE,
@@ -57,6 +58,7 @@ SEEN = {
     "stale_without_gc": STALE,
     "stale_y_fresh_statistics": STALE,
     "statistics_of_the_first_call": STALE,
+    "timer_of_another_class": REPLACED,
     "traced": "set a profiler or tracer",
     "truncated": "y has the shape 1x512, not 64x512",
     "truth_from_disk": "y is off by",

@@ -17,12 +17,12 @@ def clean():
     return inspection.describe()
 
 
-def seen(clean, instances=()):
+def seen(clean, instances=None):
     return inspection.changes(inspection.describe(instances), clean)
 
 
 def test_a_process_that_nothing_was_done_to_is_like_itself(clean):
-    assert seen(clean, [HostTimer()]) == []
+    assert seen(clean, {"timer": HostTimer()}) == []
 
 
 def test_code_that_comes_as_text_says_the_same_as_the_module(clean):
@@ -66,7 +66,7 @@ def test_a_method_laid_over_one_object_is_seen(clean):
     timer = HostTimer()
     timer.time = lambda *_: 1e-9
 
-    assert seen(clean, [timer]) == ["replaced HostTimer.time"]
+    assert seen(clean, {"timer": timer}) == ["replaced timer.time"]
 
 
 def test_what_changes_every_time_is_said(clean):
@@ -102,3 +102,17 @@ def test_long_lists_of_changes_are_cut(clean):
 
     assert len(found) < 10
     assert any(each.endswith(" more") for each in found)
+
+
+def test_an_object_of_another_class_is_seen(clean):
+    class HostTimerOfMine(HostTimer):
+        pass
+
+    HostTimerOfMine.__module__, HostTimerOfMine.__qualname__ = HostTimer.__module__, "HostTimer"
+    assert seen(clean, {"timer": HostTimerOfMine()}) == ["replaced timer"]
+    assert seen(clean, {"timer": object.__new__(type("T", (), {}))}) == ["replaced timer"]
+
+
+def test_only_what_is_compared_may_be_imported_for_it():
+    names = ["evil", "lnbench_evil", "os", "numpy", "lnbench.measure.watch", "python", "time"]
+    assert inspection.known(names) == ("lnbench.measure.watch", "numpy", "time")

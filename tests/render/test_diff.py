@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from factories import environment, failed, measured, report, skipped
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 from lnbench.judge.diff import compare
 from lnbench.record.outcome import Caveat, CaveatKind
 from lnbench.render import diff_table as table_module
+from lnbench.render import diff_text as words
 from lnbench.render.diff import diff_json, diff_markdown
 from lnbench.render.diff_table import diff_table
 
@@ -177,3 +179,24 @@ def test_a_long_diff_is_laid_out_as_a_short_one(monkeypatch, width):
         console.print(diff_table(changes))
         texts.append(console.file.getvalue())
     assert texts[0] == texts[1]
+
+
+def test_of_many_rows_those_that_changed_can_be_shown_alone_largest_first():
+    sizes = {"a": 1.0, "b": 1.5, "c": 3.0, "d": 0.5}
+    names = {key: f"layernorm/forward/128x768/float32/cpu/{key}" for key in sizes}
+    base = report(*(measured(name, 1e-3) for name in names.values()))
+    head = report(*(measured(names[key], 1e-3 * size) for key, size in sizes.items()), day=2)
+    changes = compare([base], [head])
+
+    def order(diff):
+        ((_, rows),) = words.blocks(diff)
+        return [row.benchmark.backend for _, block in words.shapes(rows) for row in block]
+
+    assert order(changes) == ["c", "b", "d", "a"]
+    alone = msgspec.structs.replace(changes, only_changed=True)
+    assert order(alone) == ["c", "b", "d"]
+    assert words.left_out(alone) == f"not shown: 1 {changes.comparisons[0].verdict}"
+    assert words.left_out(changes) == ""
+    assert "not shown: 1" in diff_markdown(alone)
+    assert words.summary(alone) == words.summary(changes)
+    assert diff_json(alone) == diff_json(changes)
