@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     baseline=typer.Argument(help=f"The side to compare with: {paths.NAMES}."),
     candidate=typer.Argument(help=f"The side that is judged: {paths.NAMES}."),
     format=options.VERDICT_FORMAT,
-    report=options.FILE,
+    report=formats.FILE,
 )
 def diff_command(flags: DiffFlags) -> None:
     """Say what changed between two runs.

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 _FILE_WIDTH = 140
 """Columns of a table that is written to a file."""
 
+FILE = typer.Option(
+    "--output",
+    "-o",
+    envvar="LNBENCH_OUTPUT",
+    help="A file to write to in place of the screen, such as page.html.",
+    show_default=False,
+)
+"""`--output` of the commands that read reports."""
+
 
 def check_format(name: str) -> str:
     """Return the format if it is one; UnknownNameError with the near name where not."""

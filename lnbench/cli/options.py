@@ -341,15 +341,6 @@ PAIR_TIME = typer.Option(
 )
 """`--time` of `ab`."""
 
-FILE = typer.Option(
-    "--output",
-    "-o",
-    envvar="LNBENCH_OUTPUT",
-    help="A file to write to in place of the screen, such as page.html.",
-    show_default=False,
-)
-"""`--output` of the commands that read reports."""
-
 VERDICT_FORMAT = typer.Option(
     "--format",
     envvar="LNBENCH_FORMAT",

@@ -1,6 +1,6 @@
 """`lnbench show`: the tables again, from the file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -13,6 +13,19 @@ from lnbench.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from lnbench.record.report import ComparisonReport, Report
     from lnbench.render.sheet import View
+
+
+_PLOT = typer.Option(
+    envvar="LNBENCH_PLOT",
+    help="Write a picture of --metric (time, bandwidth, copy), .svg, .png or .pdf.",
+    show_default=False,
+)
+
+_EXPLAIN = typer.Option(
+    "--explain",
+    envvar="LNBENCH_EXPLAIN",
+    help="Show where the noise of each row comes from, and what would narrow it.",
+)
 
 
 def show_command(
@@ -29,24 +42,10 @@ def show_command(
     metric: Annotated[str, options.OPTIONS["metric"]] = "time",
     relative_to: Annotated[str | None, options.OPTIONS["relative_to"]] = None,
     summary: Annotated[bool, options.OPTIONS["summary"]] = False,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain",
-            envvar="LNBENCH_EXPLAIN",
-            help="Show where the noise of each row comes from, and what would narrow it.",
-        ),
-    ] = False,
+    explain: Annotated[bool, _EXPLAIN] = False,
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
-    output: Annotated[Path | None, options.FILE] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="LNBENCH_PLOT",
-            help="Write a picture of --metric (time, bandwidth, copy), .svg, .png or .pdf.",
-            show_default=False,
-        ),
-    ] = None,
+    output: Annotated[Path | None, formats.FILE] = None,
+    plot: Annotated[Path | None, _PLOT] = None,
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
@@ -56,16 +55,10 @@ def show_command(
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
     formats.check_files(chosen, output=output, plot=plot)
     pages: list[View] = []
-    html = format_ == "html"
-    put = pages.append if html else partial(formats.show_view, format_=format_, output=output)
-    asked = _Asked(by, metric, relative_to, summary, explain, format_, output, plot, put)
-    for number, path in enumerate(chosen):
-        if len(chosen) > 1:
-            if number and not html:
-                typer.echo()
-            typer.echo(f"{path}:", err=True)
-        _show(path, asked)
-    if html:
+    print_ = partial(formats.show_view, format_=format_, output=output)
+    put = pages.append if format_ == "html" else print_
+    _show_all(chosen, _Asked(by, metric, relative_to, summary, explain, format_, output, plot, put))
+    if format_ == "html":
         from lnbench.render.page import page
 
         formats.write(page(pages), output)
@@ -95,6 +88,16 @@ def _chosen(names: list[str]) -> Iterator[Path]:
             yield path
         else:
             yield from paths.named(name)
+
+
+def _show_all(chosen: Sequence[Path], asked: _Asked) -> None:
+    """Show reports one after the other."""
+    for number, path in enumerate(chosen):
+        if len(chosen) > 1:
+            if number and asked.format != "html":
+                typer.echo()
+            typer.echo(f"{path}:", err=True)
+        _show(path, asked)
 
 
 def _show(path: Path, asked: _Asked) -> None:

@@ -26,7 +26,7 @@ _COLOURS = {
 
 
 def diff_view(diff: Diff) -> View:
-    """Return what changed: the answer, the counts and the rule above, a table a block, then the rest."""
+    """Return what changed: the answer, counts and rule above, a table a block, the rest."""
     head = [words.headline(diff), words.summary(diff)]
     head += filter(None, (words.left_out(diff), words.drifted(diff)))
     head += [f"{name}: {text}" for name, text in words.header(diff)]
