@@ -47,7 +47,7 @@ def test_a_chart_runs_along_what_varies_and_says_what_does_not(shapes, found):
 
 
 def test_the_cache_is_marked_where_a_call_outgrows_it():
-    shapes = ("1024x64", "1024x1024", "1024x65536")
+    shapes = ("1024x64", "1024x128", "1024x1024", "1024x65536", "1024x131072")
     (sweep,) = sweeps(rows(*shapes))
     (crossing,) = cache_crossings(sweep, environment())
     moved = {sweep.place(row): row.outcome.work.bytes_moved for row in sweep.rows}
