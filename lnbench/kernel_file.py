@@ -81,6 +81,9 @@ class KernelFile(Backend):
         return _KernelRoutine(self.name, case, operation, call, arrays, details)
 
 
+_PLAIN_ITERATION = (tuple.__iter__, list.__iter__)
+
+
 class _KernelRoutine(BoundRoutine):
     """What a user's function returns may be anything: it is looked at before it is taken apart."""
 
@@ -108,6 +111,9 @@ class _KernelRoutine(BoundRoutine):
 
     def _all(self, results: Any) -> tuple[Any, ...]:
         """Return the results with None for statistics that are left out; KernelError else."""
+        kind = type(results)
+        if isinstance(results, tuple | list) and kind.__iter__ not in _PLAIN_ITERATION:
+            raise KernelError(f"{self._case.direction} returned a {kind.__name__}, not a tuple")
         given = tuple(results) if isinstance(results, tuple | list) else (results,)
         least = [name for name in self._names if name not in self._operation.statistics]
         if results is None or not len(least) <= len(given) <= len(self._names):

@@ -89,9 +89,17 @@ def _laid_over(role: str, instance: object) -> Iterator[str]:
         sys.modules.get(kind.__module__), kind
     ):
         yield role
-    for name in vars(instance):
-        if callable(getattr(kind, name, None)) and (role, name) not in _OWN_ANYWAY:
+    for name, value in vars(instance).items():
+        over = callable(getattr(kind, name, None)) and (role, name) not in _OWN_ANYWAY
+        if over or (kind.__name__ == "HostTimer" and _foreign(value)):
             yield f"{role}.{name}"
+
+
+def _foreign(value: object) -> bool:
+    """Return whether what is called is Python of nobody's in the harness."""
+    if isinstance(value, FunctionType):
+        return not str(value.__globals__.get("__name__")).startswith(_HARNESS)
+    return callable(value) and not type(value).__module__.startswith(("builtins", *_HARNESS))
 
 
 def _state() -> Iterator[tuple[str, str]]:
@@ -203,21 +211,24 @@ def _constant(value: object) -> str:
     return str(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
 
 
-def changes(found: Mapping[str, str], clean: Mapping[str, str]) -> list[str]:
+def changes(
+    found: Mapping[str, str], clean: Mapping[str, str], *, apart: bool = False
+) -> list[str]:
     """Return what a process did to what its times and results rest on; nothing where it is clean.
 
     Args:
         found: what `describe` says of it.
         clean: what it says of a process that nothing foreign has run in.
+        apart: whether it is of an interpreter or an overlay of its own, whose versions may differ.
     """
     said = [words for key, (usual, words) in _SAID.items() if found.get(key, usual) != usual]
     names = [key.removeprefix(_OVER) for key in found if key.startswith(_OVER)]
-    if found.get("python") == clean.get("python"):
-        alike = {name for name in found if found[name] == clean.get(name)}
+    same = {name for name in found if not apart or found[name] == clean.get(name)}
+    if "python" in same:
         names += [
             key.replace(":", ".")
             for key, word in found.items()
-            if key.partition(":")[0] in alike and clean.get(key, word) != word
+            if key.partition(":")[0] in same and clean.get(key, word) != word
         ]
     if len(names) > _MOST_NAMES:
         names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES} more"]

@@ -178,7 +178,9 @@ class CheckMemory(msgspec.Struct, frozen=True, tag=True):
     """Ask how long single calls take on new values, and on values that are written once more."""
 
     fresh: tuple[Fresh, ...]
-    """The new values."""
+    """The new values of a row."""
+    whole: int = 0
+    """How often all values are new instead."""
 
 
 class MemoryChecked(msgspec.Struct, frozen=True, tag=True):

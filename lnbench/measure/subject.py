@@ -127,9 +127,11 @@ class Subject:
                 )
             )
 
-        ((seconds, faults, results), spent_s), reading = self._telemetry.watched(take)
-        if new is not None:
-            self._watch.keep(routine, results, new, last=request.last)
+        # What runs as soon as garbage is collected again must find the new values gone.
+        with sampling.no_collection():
+            ((seconds, faults, results), spent_s), reading = self._telemetry.watched(take)
+            if new is not None:
+                self._watch.keep(routine, results, new, last=request.last)
         return messages.Sampled(seconds, faults, reading, spent_s)
 
     def _hot_timer(self) -> Timer:
@@ -142,6 +144,12 @@ class Subject:
         taken: tuple[list[float], list[float]] = ([], [])
         with sampling.no_collection():
             sampling.warm_up(self._timed, timer)
+            for number in range(request.whole):
+                for seconds in taken:
+                    self._watch.turn(self._routine, -1 if number % 2 == 0 else 1)
+                    seconds.append(timer.time(self._timed, 1))
+            if request.whole:
+                self._watch.turn(self._routine, 1)
             for new in request.fresh:
                 for seconds in taken:
                     self._watch.renew(self._routine, new, last=False)

@@ -19,6 +19,8 @@ from lnbench.measure.shared import OTHER
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, Output
 
+_TURNED_ELEMENTS = 1 << 18  # in a copy at a time
+
 
 class Watch:
     """The inputs of one routine, and what its timed calls made of new ones.
@@ -86,6 +88,15 @@ class Watch:
         """Put a row of the inputs back."""
         rows = slice(row, row + 1)
         self._write(routine, rows, {name: self._inputs[name][rows] for name in self._names})
+
+    def turn(self, routine: Routine, sign: int) -> None:
+        """Give all inputs their values, or those of opposite sign, a few rows at a time."""
+        for name in self._names if self._able else ():
+            array = self._inputs[name]
+            step = max(1, _TURNED_ELEMENTS // max(1, array[:1].size))
+            for first in range(0, len(array), step):
+                rows = slice(first, first + step)
+                routine.write(name, rows, array[rows] * array.dtype.type(sign))
 
     def renew(self, routine: Routine, new: Fresh, *, last: bool) -> None:
         """Give the inputs new values, and ready outputs none."""

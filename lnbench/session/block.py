@@ -187,7 +187,7 @@ class Block:
             unknown = self._case.device_type != "cpu" and "kernels" not in row.details
             closely = looked and not registry.is_limit(row.benchmark.backend)
             foreign = looked and not registry.is_own(row.benchmark.backend)
-            if foreign and (done := self._workers.referee.changes(worker, self._limit_s)):
+            if foreign and (done := self._workers.changes(row.home, worker, self._limit_s)):
                 row.fail(Stage.VERIFY, f"{row.benchmark.backend} {', '.join(done)}")
                 return
             request = messages.Finish(str(taker.results), unknown, closely)

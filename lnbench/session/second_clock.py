@@ -33,6 +33,8 @@ _SINGLE_SLACK_S = 5e-4
 _COPY_S = 5e-8  # an element of a row
 _CLAIM_TIMES = 1.6  # longer than its longest sample, for the machine may be slower by now
 _NEVER_TIMES = 2  # of what a clock says can pass for want of a CPU alone, in every try
+_WHOLE_S = 0.05  # of calls on inputs that are new in all values
+_FEWEST_PAIRS = 3
 _PAIRS = 15  # of calls on new values and on the same again
 _SHOWN_RATIO = 1.3  # of the shortest and of the median, in every try: noise has stayed below 1.1
 _WHOLE_SHARE = 0.5  # of samples with a row that is new in all elements
@@ -88,10 +90,15 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
                 break
         else:
             return problem
-    # A sample of one call has no earlier one on its new values that it could have kept.
-    if not taker.row.watched or taker.row.iterations == 1:
+    if not taker.row.watched:
         return ""
-    return _memory_problem(taker, case, limit_s, rng)
+    pairs = max(_FEWEST_PAIRS, min(_PAIRS, int(_WHOLE_S / claimed_s)))
+    problem = _memory_problem(taker, messages.CheckMemory((), pairs), limit_s)
+    # A sample of one call has no earlier one on its new row that it could have kept.
+    if problem or taker.row.iterations == 1:
+        return problem
+    new = tuple(_fresh(case.rows, rng, whole=True) for _ in range(_PAIRS))
+    return _memory_problem(taker, messages.CheckMemory(new), limit_s)
 
 
 class _Look(NamedTuple):
@@ -160,12 +167,10 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
     return _Look(passed_s, said_s, _cpu_s(pids[0]) - cpu_s)
 
 
-def _memory_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) -> str:
+def _memory_problem(taker: Taker, request: messages.CheckMemory, limit_s: float) -> str:
     """Return that calls on new values take longer than calls on the same ones again."""
-    new = tuple(_fresh(case.rows, rng, whole=True) for _ in range(_PAIRS))
     alike = 0
     for _ in range(_TRIES):
-        request = messages.CheckMemory(new)
         found = taker.worker.ask(request, messages.MemoryChecked, limit_s)
         taker.worker.stop()
         sides = found.new_s, found.same_s
@@ -173,8 +178,9 @@ def _memory_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random
         alike += min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO
         if alike == 2:  # noqa: PLR2004  (one may be, on a machine that others keep busy)
             return ""
+    what = "all of its inputs are" if request.whole else "a row of its inputs is"
     return (
-        f"a call takes {format_time(typical[0])} after a row of its inputs is new, and "
+        f"a call takes {format_time(typical[0])} after {what} new, and "
         f"{format_time(typical[1])} after the same values are written again: results are kept "
         "from call to call"
     )

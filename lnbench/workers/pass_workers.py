@@ -69,6 +69,12 @@ class PassWorkers:
         launcher = self._launcher(home)
         return launcher.obstacle if isinstance(launcher, Interpreter) else None
 
+    def changes(self, home: Home, worker: WorkerHandle, limit_s: float) -> list[str]:
+        """Return what was done to the process of a worker of that home, in words."""
+        own = self._interpreters[""]
+        apart = self._interpreters.get(home.side, own) is not own
+        return self.referee.changes(worker, limit_s, apart=apart)
+
     @contextlib.contextmanager
     def lent(self, home: Home, name: str, case: Case) -> Iterator[WorkerHandle]:
         """Lend a worker to a row of that name; WorkerError where none can be had."""
@@ -131,10 +137,10 @@ class RefereeProcess:
         self._process = self._launcher.start(self._folder / "referee.log")
         return self._process.ask(request, answer, limit_s)
 
-    def changes(self, worker: WorkerHandle, limit_s: float) -> list[str]:
+    def changes(self, worker: WorkerHandle, limit_s: float, *, apart: bool) -> list[str]:
         """Return what was done to a worker's process that was not to this one, in words.
 
-        WorkerError where either does not say.
+        WorkerError where either does not say. `apart` is one of a side with its own interpreter.
         """
         found = worker.ask(messages.Inspect(inspection.SOURCE), messages.Inspected, limit_s).words
         worker.stop()
@@ -142,7 +148,7 @@ class RefereeProcess:
         if modules not in self._words:
             request = messages.Inspect(inspection.SOURCE, modules)
             self._words[modules] = self.ask(request, messages.Inspected, limit_s).words
-        return inspection.changes(found, self._words[modules])
+        return inspection.changes(found, self._words[modules], apart=apart)
 
     def close(self) -> None:
         """End the process."""

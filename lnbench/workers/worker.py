@@ -35,9 +35,11 @@ class Worker:
     def __init__(self) -> None:
         self._stage = Stage.PREPARE
         self._subject: Subject | None = None
+        self._connection: Connection | None = None
 
     def serve(self, connection: Connection) -> None:
         """Answer every request; a failure is an answer too."""
+        self._connection = connection
         while True:
             try:
                 request = messages.decode_request(connection.recv_bytes())
@@ -128,7 +130,9 @@ class Worker:
         names: dict[str, Any] = {"__name__": "inspection"}
         exec(compile(request.source, "<lnbench>", "exec"), names)  # noqa: S102  (our own)
         parts = self._subject.parts() if self._subject is not None else {}
-        return messages.Inspected(names["describe"]({"worker": self, **parts}))
+        return messages.Inspected(
+            names["describe"]({"worker": self, "line": self._connection, **parts})
+        )
 
     def _rest(self) -> messages.Rested:
         """Let go of the arrays, in torch's own stock of device memory too."""
