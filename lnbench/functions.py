@@ -15,6 +15,7 @@ from lnbench.plan.kernel import PICKLE, Kernel, is_kernel, kernels
 from lnbench.plan.kernel_source import FRAMEWORKS
 
 _DEEPEST = 5  # of functions in functions
+_TENSORS = "tensors"
 _TENSORS_ALONE = {"keepdim", "unsqueeze", "rsqrt", "type_as", "addcmul", "unbiased"}
 """Methods and arguments that tensors have, and NumPy's arrays do not."""
 
@@ -109,7 +110,8 @@ def _kernel(name: str, function: Callable[..., Any], folder: Path, framework: st
 def framework_of(function: Any) -> str:
     """Return whose arrays a function takes, by what its code names, and the code that it calls."""
     seen = set(_modules(function, _DEEPEST, set()))
-    return next((FRAMEWORKS[name] for name in FRAMEWORKS if name in seen), "numpy")
+    guess = "torch" if _TENSORS in seen and "numpy" not in seen else "numpy"
+    return next((FRAMEWORKS[name] for name in FRAMEWORKS if name in seen), guess)
 
 
 def _modules(value: Any, depth: int, met: set[int]) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _modules(value: Any, depth: int, met: set[int]) -> Iterator[str]:
     if isinstance(code, CodeType):
         names = set(_names(code))
         if names & _TENSORS_ALONE:
-            yield "torch"
+            yield _TENSORS
         scope = getattr(value, "__globals__", {})
         for name in names:
             if name not in scope:

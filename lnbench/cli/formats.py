@@ -142,11 +142,12 @@ def usual(report: "Report") -> str | None:
 def show_checks(checks: "Sequence[BenchmarkCheck]", format_: str) -> None:
     """Print verdicts and errors, and to stderr what was wrong on which inputs."""
     from lnbench.render.checks import check_view, words
+    from lnbench.units import one_line
 
     show_view(check_view(checks), format_)
     for check in checks:
         for text in words(check):
-            typer.echo(f"{check.benchmark.id}: {text}", err=True)
+            typer.echo(one_line(f"{check.benchmark.id}: {text}"), err=True)
 
 
 def dry_run(selected: "Selection") -> None:

@@ -25,6 +25,11 @@ def newest(folder: Path) -> Path:
     return max(paths, key=lambda path: (path.stat().st_mtime, path.name))
 
 
+def is_folder(text: str) -> bool:
+    """Return whether a text names a folder that can be looked at."""
+    return _exists(text) and Path(text).is_dir()
+
+
 def _matches(part: str) -> list[Path]:
     path = Path(part)
     if _exists(part) and path.is_dir():

@@ -82,7 +82,7 @@ class _Asked(NamedTuple):
 def _chosen(names: list[str]) -> Iterator[Path]:
     """Yield the reports that are meant; of a folder the newest."""
     for name in names:
-        if Path(name).is_dir() or names == ["reports"]:
+        if paths.is_folder(name) or names == ["reports"]:
             path = paths.newest(Path(name))
             typer.echo(f"the newest of {name}: {path}", err=True)
             yield path

@@ -13,6 +13,7 @@ from lnbench.errors import ExitCode, LnbenchError, OutputError
 from lnbench.units import one_line
 
 _STDERR = 2
+_MOST_COLUMNS = 10_000
 _BUG = "this is a bug of lnbench: please report it, with the lines above and the command"
 
 
@@ -44,7 +45,8 @@ def run(command: Callable[[], object]) -> NoReturn:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = _text(1, sys.stdout), _text(2, sys.stderr)
-    if os.environ.get("COLUMNS") == "0":  # rich would print nothing in no columns
+    columns = os.environ.get("COLUMNS", "80")
+    if not columns.isdecimal() or not 0 < int(columns[:10]) < _MOST_COLUMNS:  # rich takes any
         del os.environ["COLUMNS"]
     try:
         code = _code(command)

@@ -18,6 +18,7 @@ from lnbench.measure.verify import as_good_as_torch, wrong_text
 from lnbench.measure.watch import Watch
 from lnbench.operation import Arrays, Hostile, Operation
 from lnbench.plan.case import Case
+from lnbench.units import one_line
 
 _BEYOND = 1000  # numbers of what the traits showed
 
@@ -83,7 +84,7 @@ def compare_sets(request: messages.CompareSets) -> messages.Checked:
 
 
 def _raised(name: str, error: Exception) -> Finding:
-    return Finding(name, None, f"{type(error).__name__}: {error}", tolerable=False)
+    return Finding(name, None, one_line(f"{type(error).__name__}: {error}"), tolerable=False)
 
 
 def _new_row(

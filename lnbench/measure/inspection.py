@@ -82,6 +82,11 @@ def known(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.startswith(_HARNESS) or name in beneath))
 
 
+def _new(key: str, word: str) -> str:
+    """Return the word that a name which a clean process lacks may have: none, in the harness."""
+    return "" if key.startswith("lnbench.") and not word.startswith("module ") else word
+
+
 def _laid_over(role: str, instance: object) -> Iterator[str]:
     """Yield an object's role where its class is none of the harness, and methods of its own."""
     kind = type(instance)
@@ -118,7 +123,7 @@ def _own(name: str, module: ModuleType, used: set[str]) -> Iterator[tuple[str, s
         if isinstance(value, type) and value.__module__ == name:
             members |= {f"{attribute}.{inner}": each for inner, each in vars(value).items()}
         for key, member in members.items():
-            if not key.endswith("__") or key.endswith(("__init__", "__enter__", "__exit__")):
+            if not key.endswith("__") or isinstance(member, FunctionType):
                 yield f"{name}:{key}", _word(member)
             if isinstance(member, FunctionType):
                 used.update(_names(member.__code__))
@@ -228,7 +233,7 @@ def changes(
         names += [
             key.replace(":", ".")
             for key, word in found.items()
-            if key.partition(":")[0] in same and clean.get(key, word) != word
+            if key.partition(":")[0] in same and clean.get(key, _new(key, word)) != word
         ]
     if len(names) > _MOST_NAMES:
         names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES} more"]

@@ -99,6 +99,8 @@ class _Rows:
 
     def problem(self) -> str:
         """Return what is wrong; empty where nothing is."""
+        if not any(len(array) >= len(self._fresh) for array in self._kept.values()):
+            return "what its timed calls returned was not kept: the harness was changed"
         values = [fresh.new_rows(self._inputs, self._names, each) for each in self._fresh]
         new = {name: np.concatenate([each[name] for each in values]) for name in self._names}
         truths = self._truth(new, [each.row for each in self._fresh])

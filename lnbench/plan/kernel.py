@@ -144,12 +144,16 @@ def _module_file(module: str, word: str) -> Path:
 
 def _parsed(path: Path, word: str) -> ast.Module:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ConfigError(f"{word} is not a regular file", "a kernel's file is Python source")
         if path.stat().st_size > _LARGEST_BYTES:
             raise ConfigError(f"{word} is larger than 1 MiB", "a kernel's file is Python source")
         source = path.read_bytes()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
         near = suggestion(path.name, _neighbours(path))
-        raise ConfigError(f"{word} cannot be read: {error.strerror or error}", near) from None
+        raise ConfigError(
+            f"{word} cannot be read: {getattr(error, 'strerror', None) or error}", near
+        ) from None
     try:
         return ast.parse(source, path.name)
     except SyntaxError as error:

@@ -53,6 +53,7 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return budget_of(dict(self.budget), base, "budget")
 
 
+_ID_SLASHES = 5  # in a benchmark's id
 FLAG_AXES = tuple(name for name in Overrides.__struct_fields__ if name in Grid.__struct_fields__)
 """The axes that have a flag."""
 
@@ -110,7 +111,10 @@ def _refuse_lists(texts: list[str]) -> None:
 def _globs(texts: Iterable[str]) -> tuple[str, ...]:
     """Return globs over ids; a plain word matches anywhere in one."""
     parts = _parts(texts, "--filter")
-    return tuple(part if set(part) & set("*?[") else f"*{part}*" for part in parts)
+    whole = [set(part) & set("*?[") or part.count("/") >= _ID_SLASHES for part in parts]
+    return tuple(
+        part if as_it_is else f"*{part}*" for part, as_it_is in zip(parts, whole, strict=True)
+    )
 
 
 def _parts(texts: Iterable[str], flag: str) -> tuple[str, ...]:

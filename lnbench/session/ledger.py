@@ -133,6 +133,8 @@ class Ledger:
         if not prepared.watched and self.benchmark.case.rows * self.benchmark.case.columns:
             self.caution(CaveatKind.UNWATCHED)
         self.clock = self.clock or prepared.clock
+        if self.details.get("sha256", digest := prepared.details.get("sha256")) != digest:
+            self.fail(Stage.PREPARE, "its file has changed since the report began: begin a new one")
         if self.iterations is None:
             self.iterations = prepared.iterations
             self.first_call_s = prepared.first_call_s

@@ -88,12 +88,24 @@ def test_what_changes_every_time_is_said(clean):
     ]
 
 
-def test_another_interpreter_or_version_is_no_change(clean):
-    assert inspection.changes(clean | {"python": "4", "numpy:concatenate": "other"}, clean) == []
-    assert inspection.changes(clean | {"numpy": "9.9", "numpy:concatenate": "other"}, clean) == []
-    assert inspection.changes(clean | {"numpy:concatenate": "other"}, clean) == [
-        "replaced numpy.concatenate"
-    ]
+def test_another_interpreter_or_version_is_no_change_where_a_side_has_its_own(clean):
+    def seen_of(apart, **words):
+        found = clean | {name.replace("__", ":"): word for name, word in words.items()}
+        return inspection.changes(found, clean, apart=apart)
+
+    for words in ({"python": "4"}, {"numpy": "9.9"}):
+        assert seen_of(True, numpy__concatenate="other", **words) == []
+        (name,) = words
+        assert seen_of(False, **words) == [f"replaced {name}"]
+    assert seen_of(True, numpy__concatenate="other") == ["replaced numpy.concatenate"]
+
+
+def test_a_name_that_was_added_to_the_harness_is_seen(clean, monkeypatch):
+    monkeypatch.setattr(watch, "slice", lambda *_: None, raising=False)
+    assert seen(clean) == ["replaced lnbench.measure.watch.slice"]
+    monkeypatch.undo()
+    monkeypatch.setattr(watch.Watch, "__getattribute__", lambda *_: None, raising=False)
+    assert seen(clean) == ["replaced lnbench.measure.watch.Watch.__getattribute__"]
 
 
 def test_long_lists_of_changes_are_cut(clean):
