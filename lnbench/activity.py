@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_PATIENCE_S = 0.5  # samples follow each other, with moments between them
 _timing = threading.Lock()
 _doing: list[tuple[str, float]] = []
 
@@ -29,7 +30,7 @@ def timing() -> Iterator[None]:
 @contextmanager
 def drawing() -> Iterator[bool]:
     """Yield whether something may be drawn now; until it has been, nothing is timed."""
-    free = _timing.acquire(blocking=False)
+    free = _timing.acquire(timeout=_PATIENCE_S)
     try:
         yield free
     finally:

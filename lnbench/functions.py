@@ -13,6 +13,7 @@ import msgspec
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.plan.kernel import PICKLE, Kernel, is_kernel, kernels
 from lnbench.plan.kernel_source import FRAMEWORKS
+from lnbench.units import one_line
 
 _DEEPEST = 5  # of functions in functions
 _TENSORS = "tensors"
@@ -64,7 +65,10 @@ def named(
 
 def _pairs(backends: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(backends, Mapping):
-        yield from backends.items()
+        for label, backend in backends.items():
+            if label != one_line(label) or set(label) & set("/;,"):
+                raise ConfigError(f"'{label}' cannot name a backend", "leave out / ; , and line ends")
+            yield label, backend
     elif isinstance(backends, str) or callable(backends):
         yield "", backends
     elif isinstance(backends, Iterable):

@@ -60,8 +60,13 @@ def one_line(text: str) -> str:
 
     GitHub takes `::` at the beginning of a printed line, and `##[` anywhere, for commands.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line.replace("::", "∷").replace("##[", "# #[")
+    return " ".join(harmless(text).split())
+
+
+def harmless(text: str) -> str:
+    """Return a text with a blank for what cannot be seen, and other marks for commands."""
+    seen = "".join(c if c.isprintable() else " " for c in text)
+    return seen.replace("::", "∷").replace("##[", "# #[")
 
 
 _NUMBER = r"[-+]?(?:nan|inf|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"

@@ -23,6 +23,7 @@ LONG_FILES = {
     "api.py": "three functions with all their arguments, and what they return",
     "kernel_calls.py": "how one user's function is called forward, backward and in a step",
     "measure/messages.py": "all that a session and its workers say to each other",
+    "session/block.py": "a pass, from its inputs to what is said of its outputs",
     "session/ledger.py": "all that is known of a row, and how it goes on from a report",
     "cli/options.py": "one entry an option, declared once for all commands",
     "render/diff_text.py": "all that a diff says in words, the same in each of its forms",

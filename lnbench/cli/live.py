@@ -31,6 +31,8 @@ class Line:
         self.quiet = quiet
         self.where = ""
         """How far the command is."""
+        self.tail = ""
+        """What may be cut off where the terminal is narrow."""
         self.share: float | None = None
         """The same as a share; None where that is not known yet."""
         self.above: RenderableType | None = None
@@ -84,10 +86,10 @@ class Line:
     def _rendered(self) -> RenderableType:
         what, seconds = activity.now()
         since = f" {format_duration(seconds)}" if seconds >= 1 else ""
-        words = " · ".join(filter(None, (self.where, f"{what}{since}")))
+        words = " · ".join(filter(None, (self.where, f"{what}{since}", self.tail)))
         grid = Table.grid(padding=(0, 1))
-        sign: RenderableType = self._spinner
+        signs: list[RenderableType] = [self._spinner]
         if self.share is not None:
-            sign = ProgressBar(total=1.0, completed=self.share, width=_BAR_WIDTH)
-        grid.add_row(sign, Text(one_line(words or "starting"), no_wrap=True, overflow="ellipsis"))
+            signs.append(ProgressBar(total=1.0, completed=self.share, width=_BAR_WIDTH))
+        grid.add_row(*signs, Text(one_line(words or "starting"), no_wrap=True, overflow="ellipsis"))
         return grid if self.above is None else Group(self.above, grid)

@@ -97,7 +97,7 @@ class Steps:
             if step.case is None:
                 return
             elapsed_s = time.monotonic() - self._started
-            line.where = f"{words} · {step.case.id}"
+            line.where, line.tail = words, step.case.id
             line.share = elapsed_s / max(elapsed_s + step.left_s, 1e-9)
             if line.console.height >= _TABLE_HEIGHT:
                 line.above = _standing(made, step)

@@ -209,6 +209,7 @@ def take(
                 rest_s = elapsed_s / line.share - elapsed_s if line.share else math.inf
                 rest = f"about {format_duration(rest_s)} left" if line.share else "beginning"
                 line.where = " · ".join((where, rest, _words(progress.run)))
+                line.draw()
                 if not step and line.live is None and not line.quiet:
                     typer.echo(line.where, err=True)
             made = msgspec.structs.replace(begun, runs=tuple(runs))

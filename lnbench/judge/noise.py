@@ -29,6 +29,8 @@ _FEWEST = 4
 Logs: TypeAlias = dict[tuple[int, ...], float]
 """Logarithms by pass, or by pass and round."""
 
+_SHORTEST_S = 1e-12
+
 
 class Source(StrEnum):
     """What widens an interval most."""
@@ -136,15 +138,20 @@ def _alone(one: Measured, other: Measured) -> bool:
     return any(caveat.kind is CaveatKind.SEQUENTIAL for caveat in caveats)
 
 
+def _log(time: float) -> float:
+    """Return the logarithm of a time; of none that of the shortest there is."""
+    return math.log(max(time, _SHORTEST_S))
+
+
 def _split(outcome: Measured) -> tuple[Logs, Logs]:
     """Return the logarithms of the passes' medians, and what remains of each sample, by round."""
     medians: Logs = {}
     rests: Logs = {}
     for number, (times, rounds) in enumerate(zip(outcome.times_s, outcome.rounds, strict=True)):
         if times:
-            medians[(number,)] = centre = math.log(statistics.median(times))
+            medians[(number,)] = centre = _log(statistics.median(times))
             for time, place in zip(times, rounds, strict=True):
-                rests[(number, place)] = math.log(time) - centre
+                rests[(number, place)] = _log(time) - centre
     return medians, rests
 
 

@@ -39,7 +39,7 @@ def may_define(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         try:
             ast.literal_eval(node.value)
-        except ValueError:
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return True
         return False
     return any(True for _ in bound_names([node]))

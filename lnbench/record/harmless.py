@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lnbench.errors import ReportError
+from lnbench.units import harmless as shown
 from lnbench.units import one_line
 
 _NAMES = {"backend": "a backend", "operation": "an operation"}
@@ -17,13 +18,15 @@ STEERING = re.compile(
 def harmless(value: Any, path: Path, key: str = "") -> Any:
     """Return JSON whose texts steer nothing that shows them; ReportError for such a name."""
     if isinstance(value, dict):
-        return {one_line(name): harmless(each, path, name) for name, each in value.items()}
+        return {shown(name): harmless(each, path, name) for name, each in value.items()}
     if isinstance(value, list | tuple):
+        if value and isinstance(value[0], int | float):  # a row's times: lists hold one kind
+            return value
         return [harmless(each, path, key) for each in value]
-    if not isinstance(value, str) or (line := one_line(value)) == value:
+    if not isinstance(value, str):
         return value
-    if key in _NAMES:
+    if key in _NAMES and (line := one_line(value)) != value:
         raise ReportError(
             f"{path}: '{line}' cannot be the name of {_NAMES[key]}", "the file was changed by hand"
         )
-    return line
+    return shown(value)

@@ -92,10 +92,9 @@ class Block:
                 if taker is not None:
                     taken[row.name] = taker
             _share_iterations(rows)
-            with activity.timing():
-                self._take_rounds(taken)
-                for taker in taken.values():
-                    self._finish(taker)
+            self._take_rounds(taken)
+            for taker in taken.values():
+                self._finish(taker)
             if not shared_by_cases(self._case):
                 for taker in taken.values():  # side by side: each takes 8 ms to give memory back
                     taker.worker.kill()
@@ -147,7 +146,7 @@ class Block:
                 prepared = worker.ask(request, messages.Prepared, self._limit_s)
             worker.stop()
             watched = prepared.watched and (whole or not self._rng.randrange(WATCHED_PASSES))
-            taker = Taker(row, worker, results, self._setting.threads, watched)
+            taker = Taker(row, worker, results, self._setting.threads, watched, whole)
             row.prepared(prepared)
             if shared_by_cases(self._case):
                 row.details["process"] = "serves all cases of a pass"
@@ -165,10 +164,11 @@ class Block:
             if taker.watched and (self._by_row or last):
                 new = taker.fresh(self._case.rows, self._rng, last=last)
             request = messages.TakeSample(row.iterations, new, last)
-            begun = time.monotonic()
-            sample = taker.worker.ask(request, messages.Sampled, self._limit_s)
-            passed_s = time.monotonic() - begun
-            taker.worker.stop()
+            with activity.timing():
+                begun = time.monotonic()
+                sample = taker.worker.ask(request, messages.Sampled, self._limit_s)
+                passed_s = time.monotonic() - begun
+                taker.worker.stop()
             if problem := sample_problem(row, sample, passed_s):
                 row.fail(Stage.MEASURE, problem)
                 return False
@@ -180,13 +180,15 @@ class Block:
         """Have the referee look at what samples returned, and at a call after them."""
         row, worker = taker.row, taker.worker
         with Guard(row, Stage.VERIFY):
-            looked = row.passes == 1 or not self._rng.randrange(CLOCK_PASSES)
-            if looked and (problem := clock_problem(taker, self._case, self._limit_s, self._rng)):
+            looked = taker.first or not self._rng.randrange(CLOCK_PASSES)
+            with activity.timing():
+                problem = looked and clock_problem(taker, self._case, self._limit_s, self._rng)
+            if problem:
                 row.fail(Stage.MEASURE, problem)
                 return
             unknown = self._case.device_type != "cpu" and "kernels" not in row.details
             closely = looked and not registry.is_limit(row.benchmark.backend)
-            foreign = looked and not registry.is_own(row.benchmark.backend)
+            foreign = not registry.is_own(row.benchmark.backend) and (looked or taker.watched)
             if foreign and (done := self._workers.changes(row.home, worker, self._limit_s)):
                 row.fail(Stage.VERIFY, f"{row.benchmark.backend} {', '.join(done)}")
                 return

@@ -52,6 +52,8 @@ class Taker:
     """Threads that it may use."""
     watched: bool
     """Whether its inputs are new in every sample of this pass."""
+    first: bool
+    """Whether it is the row's first process of the session."""
     new: list[messages.Fresh] = field(default_factory=list)
     """What its inputs were given, sample by sample."""
 

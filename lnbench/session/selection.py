@@ -20,6 +20,7 @@ from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
+from lnbench.record.harmless import harmless
 from lnbench.record.machine import physical_cores, usable_cpus
 from lnbench.record.outcome import Failed, Skipped, Stage
 from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, ReportSide, head
@@ -60,7 +61,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of pairs at which a comparison is judged."""
+        """The numbers of pairs at which it is judged."""
         return looks_within(self.setting.budget.passes)
 
     def under(self, budget: Budget) -> "Selection":
@@ -122,8 +123,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
 
 
 def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:
-    most = memory.worker_bytes()
-    return Setting(suite.budget, flags.seed, threads, most, machine.free_bytes)
+    return Setting(suite.budget, flags.seed, threads, memory.worker_bytes(), machine.free_bytes)
 
 
 def benchmarks(asked: SuiteFlags) -> tuple[Benchmark, ...]:
@@ -239,7 +239,8 @@ def _unable(
 
 
 def _environment(threads: int, settings: Mapping[str, str], machine: Machine) -> Environment:
-    return collect(threads, machine.devices, settings, machine.packages, machine.variables)
+    here = collect(threads, machine.devices, settings, machine.packages, machine.variables)
+    return msgspec.convert(harmless(msgspec.to_builtins(here), Path()), Environment)
 
 
 def _recorded(one: Side, machine: Machine, here: Environment) -> ReportSide:
