@@ -12,7 +12,7 @@ from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import DiffFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lnbench.judge.diff import Diff
     from lnbench.record.report import Report
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     baseline=typer.Argument(help=f"The side to compare with: {paths.NAMES}."),
     candidate=typer.Argument(help=f"The side that is judged: {paths.NAMES}."),
     format=options.VERDICT_FORMAT,
+    report=formats.FILE,
 )
 def diff_command(flags: DiffFlags) -> None:
     """Say what changed between two runs.
@@ -32,22 +33,25 @@ def diff_command(flags: DiffFlags) -> None:
     from lnbench.judge.diff import compare
 
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
+    sides = paths.named(flags.baseline), paths.named(flags.candidate)
+    formats.check_files([*sides[0], *sides[1]], flags.report)
     changes = compare(
-        _reports(flags.baseline),
-        _reports(flags.candidate),
+        *map(_reports, sides),
         threshold=levels.threshold,
         alpha=levels.alpha,
         any_environment=flags.any_environment,
     )
     changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)
-    show(changes, flags.format)
+    show(changes, flags.format, output=flags.report)
     leave(changes, levels, strict=flags.strict)
 
 
-def show(diff: "Diff", format_: str, path: Path | None = None) -> None:
-    """Print what changed, and to stderr the report that says so where it is new."""
+def show(diff: "Diff", format_: str, path: Path | None = None, output: Path | None = None) -> None:
+    """Print what changed or put it into a file; say to stderr which report is new."""
     from lnbench.render.diff import diff_json, diff_markdown
     from lnbench.render.diff_table import diff_table
+    from lnbench.render.diff_view import diff_view
+    from lnbench.render.page import page
 
     if format_ == "github":
         _show_github(diff)
@@ -56,8 +60,9 @@ def show(diff: "Diff", format_: str, path: Path | None = None) -> None:
             "table": diff_table,
             "markdown": diff_markdown,
             "json": diff_json,
+            "html": lambda diff: page([diff_view(diff)]),
         }
-        formats.write(forms[format_](diff))
+        formats.write(forms[format_](diff), output)
     if path is not None:
         typer.echo(f"report: {path}", err=True)
 
@@ -96,8 +101,8 @@ def _show_github(diff: "Diff") -> None:
         raise ConfigError(f"GITHUB_STEP_SUMMARY: {summary}: {error.strerror}") from None
 
 
-def _reports(side: str) -> "tuple[Report, ...]":
-    """Return the reports that a side names; ReportError where there are none."""
+def _reports(side: "Sequence[Path]") -> "tuple[Report, ...]":
+    """Return the reports of a side."""
     from lnbench.record.medians import read_medians
 
-    return tuple(map(read_medians, paths.named(side)))
+    return tuple(map(read_medians, side))

@@ -1,11 +1,13 @@
 """What commands print: data to stdout in the format asked for, everything else to stderr."""
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from lnbench.errors import UnknownNameError
+from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.render.forms import FORMS
 
 if TYPE_CHECKING:
@@ -15,27 +17,78 @@ if TYPE_CHECKING:
     from lnbench.session.check import BenchmarkCheck
     from lnbench.session.selection import Selection
 
+_FILE_WIDTH = 140
+"""Columns of a table that is written to a file."""
+
+FILE = typer.Option(
+    "--output",
+    "-o",
+    envvar="LNBENCH_OUTPUT",
+    help="A file to write to in place of the screen, such as page.html.",
+    show_default=False,
+)
+"""`--output` of the commands that read reports."""
+
 
 def check_format(name: str) -> str:
     """Return the format if it is one; UnknownNameError with the near name where not."""
     if name not in FORMS:
         raise UnknownNameError("format", name, FORMS, "--format")
+    if name == "html":
+        from lnbench.render import picture
+
+        picture.require()
     return name
 
 
-def show_view(view: "View", format_: str) -> None:
-    """Print a view in one of its forms."""
-    write(FORMS[format_](view))
+def show_view(view: "View", format_: str, output: Path | None = None) -> None:
+    """Print a view in one of its forms, or put it into a file."""
+    write(FORMS[format_](view), output)
 
 
-def write(form: "Form") -> None:
-    """Print text as it is, and what a terminal lays out by rich."""
-    if isinstance(form, str):
+def write(form: "Form", output: Path | None = None) -> None:
+    """Print text as it is, and what a terminal lays out by rich; or put it into a file."""
+    if output is not None:
+        from rich.console import Console
+
+        from lnbench.record import files
+
+        if not isinstance(form, str):
+            text = io.StringIO()
+            Console(file=text, width=_FILE_WIDTH, highlight=False).print(form)
+            form = text.getvalue()
+        files.replace(output, form.encode())
+        typer.echo(f"written: {output}", err=True)
+    elif isinstance(form, str):
         typer.echo(form, nl=False)
-        return
-    from rich.console import Console
+    else:
+        from rich.console import Console
 
-    Console(highlight=False).print(form)
+        Console(highlight=False).print(form)
+
+
+def check_files(
+    reports: Sequence[Path], output: Path | None = None, plot: Path | None = None
+) -> None:
+    """Raise ConfigError or ReportError where a file cannot be written, or is a report itself."""
+    from lnbench.record import files
+    from lnbench.render import picture
+
+    read = {report.resolve() for report in reports}
+    for flag, path in {"--output": output, "--plot": plot}.items():
+        if path is not None and path.resolve() in read:
+            raise ConfigError(f"{flag}: {path} is a report that is read", "choose another name")
+    picture.check(plot)
+    if output is not None:
+        files.prepare(output, force=True)
+
+
+def plot(view: "View", path: Path, kind: str = "") -> None:
+    """Write the figures of a view that are of a kind, or all, as one picture."""
+    from lnbench.render import picture
+
+    picture.save(view, path, kind)
+    typer.echo(f"picture: {path}", err=True)
 
 
 def show(
@@ -48,21 +101,36 @@ def show(
     only_summary: bool = False,
 ) -> None:
     """Print the tables of a report, or who is fastest alone."""
+    found = view(report, format_, relative_to, by, metric, only_summary=only_summary)
+    if found is not None:
+        show_view(found, format_)
+
+
+def view(
+    report: "Report",
+    format_: str,
+    relative_to: str | None = None,
+    by: str = "",
+    metric: str = "time",
+    *,
+    only_summary: bool = False,
+) -> "View | None":
+    """Return the tables of a report, or who is fastest alone; None where nothing is to be shown."""
     from lnbench.judge import summary
     from lnbench.render.answer import summary_view
     from lnbench.render.rows import report_view
 
     beside = relative_to or usual(report)
     if only_summary:
-        show_view(summary_view(report, beside), format_)
-        return
+        return summary_view(report, beside)
     rows = summary.rows(report, beside) if report.outcomes else ()
     if not rows:
         typer.echo("the report holds no outcome yet", err=True)
     elif relative_to is not None and all(row.speedup is None for row in rows):
         typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
     if rows or format_ == "json":
-        show_view(report_view(report, rows, by, metric, beside), format_)
+        return report_view(report, rows, by, metric, beside)
+    return None
 
 
 def usual(report: "Report") -> str | None:

@@ -71,7 +71,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "plot": typer.Option(
         envvar="LNBENCH_PLOT",
-        help="Write the curves as a picture, .png or .svg.",
+        help="Write the curves as a picture, .svg, .png or .pdf.",
         show_default=False,
     ),
     "suite": typer.Argument(
@@ -344,7 +344,7 @@ PAIR_TIME = typer.Option(
 VERDICT_FORMAT = typer.Option(
     "--format",
     envvar="LNBENCH_FORMAT",
-    help="table, markdown, json, or github (annotations, and Markdown in the step summary).",
+    help="table, markdown, json, html, or github (annotations, and Markdown in the step summary).",
     autocompletion=completion.judged_formats,
 )
 """`--format` of the commands that judge."""

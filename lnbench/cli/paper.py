@@ -96,7 +96,6 @@ def train_command(flags: TrainFlags) -> None:
         typer.echo(f"report: {path}", err=True)
         training.say_how_long(trained, learned)
     if flags.plot is not None:
-        view.plot(trained, flags.plot)
-        typer.echo(f"picture: {flags.plot}", err=True)
+        formats.plot(view.training_view(trained), flags.plot)
     if interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)

@@ -1,6 +1,7 @@
 """`lnbench show`: the tables again, from the file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -10,7 +11,21 @@ from lnbench.cli import formats, options, paths
 from lnbench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
-    from lnbench.record.report import Report
+    from lnbench.record.report import ComparisonReport, Report
+    from lnbench.render.sheet import View
+
+
+_PLOT = typer.Option(
+    envvar="LNBENCH_PLOT",
+    help="Write a picture of --metric (time, bandwidth, copy), .svg, .png or .pdf.",
+    show_default=False,
+)
+
+_EXPLAIN = typer.Option(
+    "--explain",
+    envvar="LNBENCH_EXPLAIN",
+    help="Show where the noise of each row comes from, and what would narrow it.",
+)
 
 
 def show_command(
@@ -27,28 +42,26 @@ def show_command(
     metric: Annotated[str, options.OPTIONS["metric"]] = "time",
     relative_to: Annotated[str | None, options.OPTIONS["relative_to"]] = None,
     summary: Annotated[bool, options.OPTIONS["summary"]] = False,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain",
-            envvar="LNBENCH_EXPLAIN",
-            help="Show where the noise of each row comes from, and what would narrow it.",
-        ),
-    ] = False,
+    explain: Annotated[bool, _EXPLAIN] = False,
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
+    output: Annotated[Path | None, formats.FILE] = None,
+    plot: Annotated[Path | None, _PLOT] = None,
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
     _check_pivot(by, metric)
     chosen = list(_chosen(reports or ["reports"]))
-    if len(chosen) > 1 and format_ == "json":
-        raise ConfigError("--format json shows one report", "call it once for each")
-    for number, path in enumerate(chosen):
-        if len(chosen) > 1:
-            if number:
-                typer.echo()
-            typer.echo(f"{path}:", err=True)
-        _show(path, _Asked(by, metric, relative_to, summary, explain, format_))
+    if len(chosen) > 1:
+        _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
+    formats.check_files(chosen, output=output, plot=plot)
+    pages: list[View] = []
+    print_ = partial(formats.show_view, format_=format_, output=output)
+    put = pages.append if format_ == "html" else print_
+    _show_all(chosen, _Asked(by, metric, relative_to, summary, explain, format_, output, plot, put))
+    if format_ == "html":
+        from lnbench.render.page import page
+
+        formats.write(page(pages), output)
 
 
 class _Asked(NamedTuple):
@@ -60,6 +73,10 @@ class _Asked(NamedTuple):
     summary: bool
     explain: bool
     format: str
+    output: Path | None
+    plot: Path | None
+    put: "Callable[[View], None]"
+    """What takes the tables."""
 
 
 def _chosen(names: list[str]) -> Iterator[Path]:
@@ -73,6 +90,16 @@ def _chosen(names: list[str]) -> Iterator[Path]:
             yield from paths.named(name)
 
 
+def _show_all(chosen: Sequence[Path], asked: _Asked) -> None:
+    """Show reports one after the other."""
+    for number, path in enumerate(chosen):
+        if len(chosen) > 1:
+            if number and asked.format != "html":
+                typer.echo()
+            typer.echo(f"{path}:", err=True)
+        _show(path, asked)
+
+
 def _show(path: Path, asked: _Asked) -> None:
     from lnbench.cli.again import say_fitness
     from lnbench.judge.fitness import shortfall
@@ -82,18 +109,15 @@ def _show(path: Path, asked: _Asked) -> None:
     if training.is_training(path):
         flags = {name: getattr(asked, name) for name in ("by", "relative_to", "explain", "summary")}
         _refuse(path, metric=asked.metric != "time", **flags)
-        _show_training(path, asked.format)
+        _show_training(path, asked)
         return
     kept = report.read(path)
     if asked.explain:
-        _explain(kept, asked.format)
+        _explain(kept, asked)
     elif isinstance(kept, report.ComparisonReport):
-        from lnbench.cli import diff
-        from lnbench.judge.paired import compare_sides
-
-        diff.show(compare_sides(kept), asked.format)
+        _show_comparison(kept, asked)
     else:
-        formats.show(
+        tables = formats.view(
             kept,
             asked.format,
             asked.relative_to,
@@ -101,14 +125,46 @@ def _show(path: Path, asked: _Asked) -> None:
             asked.metric,
             only_summary=asked.summary,
         )
+        if tables is not None:
+            asked.put(tables)
         say_fitness(kept, path, shortfall(kept), kept.tool.arguments)
+        if asked.plot is not None:
+            from lnbench.judge.summary import rows
+            from lnbench.render.rows import report_view
+
+            formats.plot(report_view(kept, rows(kept)), asked.plot, asked.metric)
 
 
-def _show_training(report: Path, format_: str) -> None:
+def _show_training(report: Path, asked: _Asked) -> None:
     from lnbench.paper import report as training
     from lnbench.paper.view import training_view
 
-    formats.show_view(training_view(training.read(report)), format_)
+    tables = training_view(training.read(report))
+    asked.put(tables)
+    if asked.plot is not None:
+        formats.plot(tables, asked.plot)
+
+
+def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
+    from lnbench.cli import diff
+    from lnbench.judge.paired import compare_sides
+    from lnbench.render.diff_view import diff_view
+
+    changes = compare_sides(report)
+    if asked.format == "html":
+        asked.put(diff_view(changes))
+    else:
+        diff.show(changes, asked.format, output=asked.output)
+    if asked.plot is not None:
+        formats.plot(diff_view(changes), asked.plot)
+
+
+def _check_several(**flags: object) -> None:
+    """Raise ConfigError for a flag that several reports cannot be shown with."""
+    for name, value in flags.items():
+        if value:
+            flag = "--format json" if name == "json" else f"--{name}"
+            raise ConfigError(f"{flag} shows one report", "call it once for each")
 
 
 def _check_pivot(by: str, metric: str) -> None:
@@ -122,14 +178,14 @@ def _check_pivot(by: str, metric: str) -> None:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
 
 
-def _explain(report: "Report", format_: str) -> None:
+def _explain(report: "Report", asked: _Asked) -> None:
     """Print where the noise of each row of a report comes from."""
     from lnbench.judge import noise
     from lnbench.render.noise import noise_view
 
     rows = noise.explain(report)
-    if rows or format_ == "json":
-        formats.show_view(noise_view(report, rows), format_)
+    if rows or asked.format == "json":
+        asked.put(noise_view(report, rows))
     else:
         typer.echo("the report holds no row that was measured", err=True)
 

@@ -1,6 +1,5 @@
 """What `lnbench paper train` trains, and going on with it: runs, their report, their progress."""
 
-import importlib.util
 import itertools
 import math
 import time
@@ -39,23 +38,13 @@ def default_path(resume: Path | None) -> Path | None:
 
 def check(flags: TrainFlags) -> None:
     """Find out before any training what would be refused after it."""
-    from lnbench.record import files
+    from lnbench.render import picture
 
-    plot = flags.plot
     if flags.steps is not None and flags.epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other", "give one of them")
     if not math.isfinite(flags.target_loss):
         raise ConfigError(f"--target-loss: {flags.target_loss} is no finite number")
-    if plot is None:
-        return
-    if plot.suffix not in (".png", ".svg"):
-        raise ConfigError(f"--plot: {plot.name} is neither .png nor .svg")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError(
-            "pictures are drawn by matplotlib, which is not installed",
-            "pip install 'lnbench[paper]', or leave --plot out",
-        )
-    files.prepare(plot, force=True)
+    picture.check(flags.plot)
 
 
 def swept(sweep: str | None) -> dict[str, tuple[float, ...]]:

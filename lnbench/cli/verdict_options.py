@@ -2,6 +2,7 @@
 
 import msgspec
 
+from lnbench.cli import formats
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.render.forms import FORMS
 
@@ -20,6 +21,8 @@ def levels(threshold: str, alpha: str, detect: str | None, format_: str) -> Leve
     """Return what the flags say; ConfigError or UnknownNameError where they are wrong."""
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS, "--format")
+    if format_ == "html":
+        formats.check_format(format_)
     return Levels(
         threshold=_share("--threshold", threshold, zero=True),
         alpha=_share("--alpha", alpha),

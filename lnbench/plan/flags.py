@@ -100,6 +100,8 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):

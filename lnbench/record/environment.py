@@ -155,7 +155,7 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def differences(baseline: Environment, candidate: Environment) -> tuple[Difference, ...]:
     """Return what differs, the serious ones first."""
-    before, after = _facts(baseline), _facts(candidate)
+    before, after = facts(baseline), facts(candidate)
     changed = [
         Difference(name, one, other, _serious(name))
         for name in {**before, **after}
@@ -177,10 +177,10 @@ def _serious(name: str) -> bool:
 
 def serious_facts(environment: Environment) -> dict[str, str]:
     """Return what times depend on, by name: where it is equal, reports can be compared."""
-    return {name: value for name, value in _facts(environment).items() if _serious(name)}
+    return {name: value for name, value in facts(environment).items() if _serious(name)}
 
 
-def _facts(environment: Environment) -> dict[str, str]:
+def facts(environment: Environment) -> dict[str, str]:
     """Return all that is compared, by the name that is shown."""
     cpu = environment.cpu
     facts: dict[str, object] = {

@@ -36,9 +36,21 @@ def json(view: View) -> str:
     return json_text(view.data)
 
 
+def html(view: View) -> str:
+    """Return a view as a page."""
+    from lnbench.render.page import page
+
+    return page([view])
+
+
 _MARKS = {"\\": "\\\\", "`": "\\`", "|": "\\|", "<": "&lt;", "](": "]\\(", "@": "&#64;"}
 
-FORMS: Mapping[str, Callable[[View], Form]] = {"table": table, "markdown": markdown, "json": json}
+FORMS: Mapping[str, Callable[[View], Form]] = {
+    "table": table,
+    "markdown": markdown,
+    "json": json,
+    "html": html,
+}
 """Every form by the name that `--format` has for it."""
 
 

@@ -1,15 +1,20 @@
 """A run as a view: the fastest of each shape first, or one metric with an axis in the columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import itemgetter
+
+import msgspec
 
 from lnbench.judge.summary import Row
 from lnbench.plan.case import shape_text
+from lnbench.record.environment import Environment, facts
 from lnbench.record.outcome import Measured, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.answer import answers
 from lnbench.render.busy import busy_lines
+from lnbench.render.charts import figures, styles
 from lnbench.render.columns import (
     COLUMNS,
     METRICS,
@@ -19,7 +24,17 @@ from lnbench.render.columns import (
     row_notes,
 )
 from lnbench.render.notes import note_lines, rows_text
-from lnbench.render.sheet import BEST, Column, Sheet, View, group_title, grouped, objects, sheet
+from lnbench.render.sheet import (
+    BEST,
+    Column,
+    Figure,
+    Sheet,
+    View,
+    group_title,
+    grouped,
+    objects,
+    sheet,
+)
 
 AXES = ("backend", "shape", "dtype")
 """What can stand in the columns of a table of one metric."""
@@ -42,8 +57,20 @@ def report_view(
         relative_to: the backend that the fastest of a case is held against.
     """
     axis = by or ("backend" if metric != "time" else "")
-    sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to)
-    return View(head_lines(report), sheets, objects(COLUMNS, rows))
+    draw = partial(figures, environment=report.environment, palette=styles(rows))
+    sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to, draw)
+    details = (environment_sheet(report.environment),)
+    encode = partial(msgspec.json.encode, report)
+    return View(head_lines(report), sheets, objects(COLUMNS, rows), details, encode)
+
+
+def environment_sheet(environment: Environment) -> Sheet:
+    """Return all that is known of the machine and the software, a line a fact."""
+    columns = (
+        Column("name", itemgetter(0), right=False),
+        Column("value", itemgetter(1), right=False),
+    )
+    return sheet("environment", columns, tuple(facts(environment).items()))
 
 
 def head_lines(report: Report) -> tuple[str, ...]:
@@ -67,7 +94,9 @@ def head_lines(report: Report) -> tuple[str, ...]:
     )
 
 
-def _tables(rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
+def _tables(
+    rows: Sequence[Row], relative_to: str | None, draw: Callable[[Sequence[Row]], Iterable[Figure]]
+) -> tuple[Sheet, ...]:
     """Return one sheet for each operation, direction, type, device and set of options."""
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
     cases = {row.ranking.case.id: row.ranking for row in rows if row.ranking}
@@ -76,11 +105,12 @@ def _tables(rows: Sequence[Row], relative_to: str | None) -> tuple[Sheet, ...]:
         sheet(
             title,
             COLUMNS,
-            _ordered(members),
+            ordered := _ordered(members),
             _notes(members),
             said.get(title, ()),
             best=_is_best,
             dim=_is_dim,
+            figures=partial(draw, ordered),
         )
         for title, members in titles.items()
     )

@@ -62,6 +62,17 @@ class Line(msgspec.Struct, frozen=True):
     """Whether a group of lines begins here."""
 
 
+class Figure(msgspec.Struct, frozen=True):
+    """A picture of rows; only pages and files of pictures draw it."""
+
+    kind: str
+    """What it shows: a metric, `passes` or `ratio`; figures of a kind stand together."""
+    title: str
+    """Its heading."""
+    chart: Any
+    """An Altair chart."""
+
+
 class Sheet(msgspec.Struct, frozen=True):
     """A table and what must be said below it."""
 
@@ -71,6 +82,8 @@ class Sheet(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
     """What the table says, in sentences, between it and its notes."""
+    figures: Callable[[], Iterable[Figure]] = tuple
+    """What draws it."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -82,6 +95,10 @@ class View(msgspec.Struct, frozen=True):
     """The tables."""
     data: object
     """The same for scripts: what JSON is made of."""
+    details: tuple[Sheet, ...] = ()
+    """Tables that only a page has room for."""
+    document: Callable[[], bytes] | None = None
+    """What returns the JSON that a page lets its reader download; None for that of `data`."""
 
 
 def sheet(
@@ -93,6 +110,7 @@ def sheet(
     *,
     best: Callable[[Any], bool] = lambda _: False,
     dim: Callable[[Any], bool] = lambda _: False,
+    figures: Callable[[], Iterable[Figure]] = tuple,
 ) -> Sheet:
     """Return rows as a table.
 
@@ -104,6 +122,7 @@ def sheet(
         answer: what it says, in sentences.
         best: whether to bring a row out.
         dim: whether a row is no contestant.
+        figures: what draws them.
     """
     named = [
         (column, list(map(column.cell, rows))) for column in columns if column.name is not None
@@ -117,9 +136,8 @@ def sheet(
         texts = ("" if column.once and not first else cells[place] for column, cells in shown)
         lines.append(Line(tuple(texts), best(row), dim(row), first))
         above = group
-    return Sheet(
-        title, tuple(column for column, _ in shown), tuple(lines), tuple(notes), tuple(answer)
-    )
+    heads = tuple(column for column, _ in shown)
+    return Sheet(title, heads, tuple(lines), tuple(notes), tuple(answer), figures)
 
 
 def objects(columns: Sequence[Column], rows: Iterable[Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from factories import environment, failed, measured, report
@@ -164,3 +165,14 @@ def test_judging_loads_no_framework(folder):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def test_a_diff_is_a_page_with_the_exit_code_of_its_verdict(folder):
+    pytest.importorskip("vl_convert")
+    table = diff("base", "slow")
+    page = diff("base", "slow", "--format", "html", "-o", "page.html")
+    assert page.exit_code == table.exit_code == 1
+    assert page.stdout == ""
+    text = Path("page.html").read_text()
+    assert "regressed" in text
+    assert text.startswith("<!doctype html>")

@@ -488,3 +488,47 @@ def test_nothing_measured_has_nothing_to_explain(folder):
     reports.write(report(), Path("none.json"))
     assert "no row that was measured" in show("none.json", "--explain").stderr
     assert show("none.json", "--explain", "--format", "json").stdout == "[]\n"
+
+
+# Pages and pictures
+
+
+@pytest.fixture
+def drawn(folder):
+    pytest.importorskip("vl_convert")
+    pytest.importorskip("altair")
+    return folder
+
+
+def test_a_page_goes_where_it_is_asked_to_and_the_screen_stays_empty(drawn):
+    found = show("r.json", "r.json", "--format", "html", "-o", "page.html")
+
+    assert found.stdout == ""
+    assert "written: page.html" in found.stderr
+    assert Path("page.html").read_text().count("<h1>") == 2
+
+
+def test_a_table_in_a_file_is_that_of_a_wide_screen(folder):
+    show("r.json", "-o", "r.txt")
+
+    assert Path("r.txt").read_text().split() == show("r.json", columns=140).stdout.split()
+
+
+def test_no_report_is_written_over_by_what_it_shows(drawn):
+    before = Path("r.json").read_bytes()
+
+    for flags in (["-o", "r.json"], ["-o", "./r.json", "--format", "html"]):
+        assert "is a report that is read" in show("r.json", *flags, code=2).stderr
+    assert Path("r.json").read_bytes() == before
+
+
+def test_a_picture_is_of_the_metric_that_is_asked_for(drawn):
+    show("r.json", "--plot", "time.svg")
+    show("r.json", "--plot", "copy.svg", "--metric", "copy")
+
+    assert "time against" in Path("time.svg").read_text()
+    assert "% of copy against" in Path("copy.svg").read_text()
+    refused = show("r.json", "--plot", "c.svg", "--metric", "memory", code=2).stderr
+    assert "time, bandwidth and copy are drawn" in refused
+    assert "ends in none of .svg, .png, .pdf" in show("r.json", "--plot", "c.gif", code=2).stderr
+    assert "shows one report" in show("r.json", "r.json", "--plot", "c.svg", code=2).stderr
