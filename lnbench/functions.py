@@ -67,7 +67,7 @@ def _pairs(backends: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(backends, Mapping):
         for label, backend in backends.items():
             if label != one_line(label) or set(label) & set("/;,"):
-                raise ConfigError(f"'{label}' cannot name a backend", "leave out / ; , and line ends")
+                raise ConfigError(f"'{label}' cannot name a backend", "leave out / ; and ,")
             yield label, backend
     elif isinstance(backends, str) or callable(backends):
         yield "", backends
