@@ -30,6 +30,7 @@ _REPORTS = typer.Argument(
 )
 _FORMAT = typer.Option(
     "--format",
+    envvar="LNBENCH_FORMAT",
     help="csv, parquet, bmf (Bencher), github-action-benchmark, pyperf, pytest-benchmark, "
     "google-benchmark, otava, junit or openmetrics.",
     autocompletion=_formats,
