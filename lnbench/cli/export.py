@@ -44,6 +44,7 @@ _OUTPUT = typer.Option(
 )
 _SIDE = typer.Option(
     "--side",
+    envvar="LNBENCH_SIDE",
     help="Of a report of ab, only the rows of its baseline or candidate, under names that two "
     "exports share.",
     show_default=False,
