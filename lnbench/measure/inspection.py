@@ -90,9 +90,10 @@ def _new(key: str, word: str) -> str:
 def _laid_over(role: str, instance: object) -> Iterator[str]:
     """Yield an object's role where its class is none of the harness, and methods of its own."""
     kind = type(instance)
-    if not kind.__module__.startswith(_HARNESS) or not _holds(
-        sys.modules.get(kind.__module__), kind
-    ):
+    module = sys.modules.get(kind.__module__)
+    # A worker that was started anew, not forked, is the program itself.
+    named = getattr(getattr(module, "__spec__", None), "name", kind.__module__)
+    if not named.startswith(_HARNESS) or not _holds(module, kind):
         yield role
     for name, value in vars(instance).items():
         over = callable(getattr(kind, name, None)) and (role, name) not in _OWN_ANYWAY
