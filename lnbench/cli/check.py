@@ -28,8 +28,7 @@ def check_command(flags: CheckFlags) -> None:
             line.where = f"checked {len(checks)} of {len(selected.benchmarks)}"
             line.share = len(checks) / len(selected.benchmarks)
             line.draw()
-            if line.live is None and not flags.quiet:
-                typer.echo(line.where, err=True)
+            line.say(line.where)
     if not flags.quiet:
         formats.show_checks(tuple(checks), flags.format)
     if any(check.failed for check in checks):

@@ -52,8 +52,7 @@ def _looks(line: "Line") -> "tuple[Look, ...]":
 
     with activity.doing("looking at this machine"):
         line.draw()
-        if line.live is None:
-            typer.echo("looking at this machine", err=True)
+        line.say("looking at this machine")
         return (*looks.host(), *company.watched(), *device_looks.devices())
 
 

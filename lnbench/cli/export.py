@@ -1,7 +1,6 @@
 """`lnbench export`: a report in the format of another tool."""
 
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -78,7 +77,7 @@ def export_command(
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("--format parquet is not text for a terminal", "name a file with -o")
     named = [path for text in reports for path in paths.named(text)]
-    asked = _Asked(format_, FORMATS[format_], side, filters or ["*"])  # type: ignore[arg-type]
+    asked = _Asked(format_, FORMATS[format_], side, filters or [])  # type: ignore[arg-type]
     data = _exported(named, asked)
     if output is None:
         typer.echo(data, nl=False)
@@ -139,9 +138,4 @@ def _rows(path: Path, asked: _Asked) -> "list[Entry]":
     if asked.side and not isinstance(kept, report.ComparisonReport):
         raise ConfigError(f"--side: {path} has no sides", "leave the flag out")
     rows = entries(kept, asked.side)
-    ids = [row.outcome.benchmark.id for row in rows]
-    return [
-        row
-        for row, name in zip(rows, ids, strict=True)
-        if any(fnmatchcase(name, glob) for glob in asked.filters)
-    ]
+    return [row for row in rows if row.outcome.benchmark.fits(asked.filters)]

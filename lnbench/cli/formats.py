@@ -91,21 +91,6 @@ def plot(view: "View", path: Path, kind: str = "") -> None:
     typer.echo(f"picture: {path}", err=True)
 
 
-def show(
-    report: "Report",
-    format_: str,
-    relative_to: str | None = None,
-    by: str = "",
-    metric: str = "time",
-    *,
-    only_summary: bool = False,
-) -> None:
-    """Print the tables of a report, or who is fastest alone."""
-    found = view(report, format_, relative_to, by, metric, only_summary=only_summary)
-    if found is not None:
-        show_view(found, format_)
-
-
 def view(
     report: "Report",
     format_: str,

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -121,7 +120,7 @@ def _filtered(readings: "Iterable[Reading]", globs: Sequence[str]) -> "Iterator[
     from lnbench.registry import SPEED_LIMIT
 
     for reading in readings:
-        fit = {key for key in reading.rows if any(fnmatchcase(key[0], glob) for glob in globs)}
+        fit = {key for key, (row, *_) in reading.rows.items() if row.fits(globs)}
         cases = {reading.rows[key][0].case for key in fit}
         rows = {
             key: row

@@ -5,6 +5,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -72,6 +73,11 @@ class Line:
             self._ended.set()
             self._thread.join()
             self.live.stop()
+
+    def say(self, words: str) -> None:
+        """Print a line to stderr where nothing is drawn, unless nothing is wanted."""
+        if self.live is None and not self.quiet:
+            typer.echo(words, err=True)
 
     def draw(self) -> None:
         """Draw at once, where that is allowed."""

@@ -102,9 +102,9 @@ class Steps:
             if line.console.height >= _TABLE_HEIGHT:
                 line.above = _standing(made, step)
             line.draw()
-        elif not line.quiet and step.passes > self._passes and step.case:
+        elif step.passes > self._passes and step.case:
             self._passes = step.passes
-            typer.echo(words, err=True)
+            line.say(words)
 
 
 def _standing(made: Report, step: Progress) -> "RenderableType | None":

@@ -49,7 +49,9 @@ def run_command(flags: RunFlags) -> None:
         report, path, interrupted = progress.follow(selected, stop, begun, flags, how, line)
         taken_s = time.monotonic() - started
     if not flags.quiet:
-        formats.show(report, flags.format, flags.relative_to, only_summary=flags.summary)
+        beside, short = flags.relative_to, flags.summary
+        if tables := formats.view(report, flags.format, beside, only_summary=short):
+            formats.show_view(tables, flags.format)
         typer.echo(f"report: {path}", err=True)
     if not interrupted:
         taken = _passes(report) - _passes(begun)

@@ -210,8 +210,8 @@ def take(
                 rest = f"about {format_duration(rest_s)} left" if line.share else "beginning"
                 line.where = " · ".join((where, rest, _words(progress.run)))
                 line.draw()
-                if not step and line.live is None and not line.quiet:
-                    typer.echo(line.where, err=True)
+                if not step:
+                    line.say(line.where)
             made = msgspec.structs.replace(begun, runs=tuple(runs))
             training.write(made, path)
     except KeyboardInterrupt:

@@ -2,7 +2,9 @@
 
 import functools
 import math
+from collections.abc import Collection
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
@@ -169,6 +171,10 @@ class Benchmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Stable, parseable text: `layernorm/forward/4096x1024/bfloat16/cuda/triton;cache=cold`."""
         path = self.case.id.removesuffix(self.case.suffix)
         return f"{path}/{self.backend}{self.case.suffix}"
+
+    def fits(self, globs: Collection[str]) -> bool:
+        """Return whether any of the globs fits its id; without globs every benchmark does."""
+        return not globs or any(fnmatchcase(self.id, glob) for glob in globs)
 
     @classmethod
     def parse(cls, text: str) -> "Benchmark":

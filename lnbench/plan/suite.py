@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +112,10 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from by_id.values()
 
     def _narrowed(self, rows: list[Benchmark], limit: Benchmark) -> Iterator[Benchmark]:
-        kept = [row for row in rows if self._fits(row)]
+        kept = [row for row in rows if row.fits(self.filters)]
         yield from kept
-        if kept or self._fits(limit):
+        if kept or limit.fits(self.filters):
             yield limit
-
-    def _fits(self, row: Benchmark) -> bool:
-        return not self.filters or any(fnmatchcase(row.id, glob) for glob in self.filters)
 
     def _check_size(self) -> None:
         axes = [axis for axis in AXES if axis != "backend"]
