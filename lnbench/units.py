@@ -75,22 +75,19 @@ _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 
 def parse_percent(text: str | float) -> float:
     """Return the share that '5%', '5 %' or 0.05 says; ValueError where it says none."""
-    if isinstance(text, int | float):
-        return float(text)
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*", text)
-    if match is None:
+    text = str(text).strip()
+    match = re.fullmatch(rf"({_NUMBER})\s*(%?)", text)
+    if match is None or match[1].startswith("-"):
         raise ValueError(f"'{text}' is not a share; write it like 5% or 0.05")
     share = float(match[1]) / (100 if match[2] else 1)
     if share >= 1 and not match[2]:
-        raise ValueError(f"'{text}' would be {100 * share:g} %; write {text.strip()}%, or 0.05")
+        raise ValueError(f"'{text}' would be {100 * share:g} %; write {text}%, or 0.05")
     return share
 
 
 def parse_seconds(text: str | float) -> float:
     """Return the seconds that '5s', '2min', '1h' or 5 say; ValueError where it says none."""
-    if isinstance(text, int | float):
-        return float(text)
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*([a-z]*)\s*", text.lower())
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*([a-z]*)\s*", str(text).lower())
     if match is None or match[2] not in _SECONDS:
         raise ValueError(f"'{text}' is not a time; write it like 5, 5s, 2min or 1h")
     return float(match[1]) * _SECONDS[match[2]]

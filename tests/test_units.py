@@ -102,7 +102,7 @@ def test_a_percentage_reads_back(percent):
         (".5", 0.5),
         ("1e-2", 0.01),
         (0.05, 0.05),
-        (1, 1.0),
+        ("150%", 1.5),
     ],
 )
 def test_a_share_is_a_number_or_a_percentage(text, share):

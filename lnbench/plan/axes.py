@@ -29,7 +29,7 @@ _Made = TypeVar("_Made")
 
 _SHAPE = "a shape such as [128, 768] or 128x768"
 _NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-_PARSERS: dict[str, Callable[[str], float]] = {
+_PARSERS: dict[str, Callable[[str | float], float]] = {
     "precision": parse_percent,
     **dict.fromkeys(("time", "max_time", "timeout"), parse_seconds),
 }
@@ -65,7 +65,7 @@ def check_names(
 def budget_value(key: str, value: object, where: str) -> float | None:
     """Return one number of a budget, such as 0.05 for the precision '5%'."""
     hint = _BUDGET_TYPES[BUDGET_KEYS[key]]
-    if isinstance(value, str) and key in _PARSERS:
+    if key in _PARSERS and isinstance(value, str | int | float) and not isinstance(value, bool):
         return located(_PARSERS[key], value, where)
     number: float | None = _converted(value, hint, where)
     return number

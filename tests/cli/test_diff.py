@@ -122,7 +122,7 @@ def test_a_side_without_a_report_is_one_sentence(folder, side, sentence):
     ("option", "value", "sentence"),
     [
         ("--threshold", "5", "--threshold: '5' would be 500 %; write 5%, or 0.05"),
-        ("--threshold", "-5%", "--threshold -5% is not between 0 and 1"),
+        ("--threshold", "-5%", "'-5%' is not a share"),
         ("--threshold", "much", "'much' is not a share"),
         ("--alpha", "0", "--alpha 0 is not between 0 and 1"),
         ("--detect", "200%", "--detect 200% is not between 0 and 1"),
