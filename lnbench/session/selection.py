@@ -146,7 +146,19 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     machine = _probed(suite, names, own)
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
-    return suite, tuple(tuple(map(Planned, group)) for _, group in cases), (machine,), ()
+    groups = tuple(tuple(map(Planned, group)) for _, group in cases)
+    part = flags.part if isinstance(flags, RunFlags) else None
+    return suite, groups[_share(part)], (machine,), ()
+
+
+def _share(text: str | None) -> slice:
+    """Return which cases a share such as `2/5` has: every fifth, beginning with the second."""
+    if text is None:
+        return slice(None)
+    number, _, total = text.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 0 < int(number) <= int(total)):
+        raise ConfigError(f"--shard: '{text}' is no share", "write 2/5 for the second of five")
+    return slice(int(number) - 1, None, int(total))
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:
