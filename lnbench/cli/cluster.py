@@ -1,6 +1,7 @@
 """`lnbench cluster`: the same session on every node of a Ray cluster, one report a node."""
 
 import contextlib
+import shlex
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ import typer
 from lnbench.cli import formats, options
 from lnbench.cluster.standing import Standing, State
 from lnbench.errors import ConfigError, ExitCode
-from lnbench.plan.flags import AbFlags, ClusterFlags, ClusterRunFlags, RunFlags
+from lnbench.plan.flags import AbFlags, ClusterAbFlags, ClusterFlags, ClusterRunFlags, RunFlags
 
 if TYPE_CHECKING:
     from lnbench.cli.live import Line
@@ -58,6 +59,9 @@ _OPTIONS = {
     ),
     "force": None,  # a folder is never written over
 }
+_FOR_PEOPLE = ("table", "markdown")
+"""Formats in which a table of nodes may stand before what they show."""
+
 _LINES = 6
 """Lines of a terminal that are not for nodes."""
 
@@ -72,6 +76,29 @@ def cluster_run_command(flags: ClusterRunFlags) -> None:
     formats.check_format(flags.format)
     _, code = _measured(flags, RunFlags, shard=flags.shard)
     raise typer.Exit(code)
+
+
+@cluster_app.command("ab")
+@options.command(**_OPTIONS, format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
+def cluster_ab_command(flags: ClusterAbFlags) -> None:
+    """Compare two sides on every node, and judge them by node: for the kind of machine, not one."""
+    from lnbench.cli import machines, verdict_options
+    from lnbench.judge.nodes import compare_nodes
+    from lnbench.record.report import read
+
+    levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
+    if not flags.candidate:
+        hint = "lnbench cluster ab numpy ./kernel.py, or two backends"
+        raise ConfigError(f"'{flags.baseline}' is one side, and ab compares two", hint)
+    path, code = _measured(flags, AbFlags)
+    kinds = machines.by_kind([read(each) for each in sorted(path.glob("*.json"))])
+    diffs = {
+        name: compare_nodes(reports, threshold=levels.threshold, alpha=levels.alpha)
+        for name, reports in kinds.items()
+    }
+    shown = machines.show_diffs(diffs, levels, flags) if diffs else code
+    # A node that failed goes before what the others show.
+    raise typer.Exit(code if code is not ExitCode.FINE else shown)
 
 
 def _measured(
@@ -97,15 +124,16 @@ def _measured(
     with Line(quiet=flags.quiet) as line, connected(flags.address, labels) as cluster:
         if flags.dry_run:
             line.end()
-            typer.echo(f"lnbench {' '.join(asked.words)}")
             for node in cluster.nodes:
                 typer.echo(f"on node {node.id}: {node.cpus:g} CPUs, {node.gpus:g} GPUs", err=True)
-            return path, ExitCode.FINE
+            typer.echo(f"lnbench {shlex.join(asked.words)}", err=True)
+            raise typer.Exit
         driver = Driver(cluster, folder, asked, shard=shard)
         interrupted = _followed(driver, line)
     standings = driver.standings.values()
     if not flags.quiet:
-        formats.show_view(summary_view(standings), flags.format)
+        if kind is RunFlags or flags.format in _FOR_PEOPLE:
+            formats.show_view(summary_view(standings), flags.format)
         typer.echo(f"reports: {path}", err=True)
     if interrupted or any(each.state is State.FAILED for each in standings):
         typer.echo(f"go on with: --resume {path}", err=True)

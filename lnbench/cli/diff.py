@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import typer
 
 from lnbench.cli import formats, options, paths, verdict_options
-from lnbench.errors import ConfigError, ExitCode
+from lnbench.errors import ConfigError, ExitCode, NothingMeasuredError
 from lnbench.plan.flags import DiffFlags
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ def diff_command(flags: DiffFlags) -> None:
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
     sides = paths.named(flags.baseline), paths.named(flags.candidate)
     formats.check_files([*sides[0], *sides[1]], flags.report)
+    reports = tuple(map(_reports, sides))
+    if _several(reports):
+        _by_kind(reports, levels, flags)
     changes = compare(
-        *map(_reports, sides),
+        *reports,
         threshold=levels.threshold,
         alpha=levels.alpha,
         any_environment=flags.any_environment,
@@ -44,6 +47,38 @@ def diff_command(flags: DiffFlags) -> None:
     changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)
     show(changes, flags.format, output=flags.report)
     leave(changes, levels, strict=flags.strict)
+
+
+def _several(sides: "Sequence[Sequence[Report]]") -> bool:
+    """Return whether a side has reports of several kinds of machine."""
+    from lnbench.record.kind import kind
+
+    return any(len({kind(report.environment) for report in side}) > 1 for side in sides)
+
+
+def _by_kind(
+    sides: "Sequence[Sequence[Report]]",
+    levels: verdict_options.Levels,
+    flags: DiffFlags,
+) -> NoReturn:
+    """Compare each kind of machine with itself, and end the command."""
+    from lnbench.cli.machines import by_kind, show_diffs
+    from lnbench.judge.diff import compare
+    from lnbench.judge.nodes import NodesDiff
+
+    before, after = map(by_kind, sides)
+    for name in before.keys() ^ after.keys():
+        typer.echo(f"only on one side: {name}", err=True)
+    diffs = {
+        name: NodesDiff(
+            compare(before[name], after[name], threshold=levels.threshold, alpha=levels.alpha)
+        )
+        for name in before
+        if name in after
+    }
+    if not diffs:
+        raise NothingMeasuredError("the two sides have no kind of machine in common")
+    raise typer.Exit(show_diffs(diffs, levels, flags))
 
 
 def show(diff: "Diff", format_: str, path: Path | None = None, output: Path | None = None) -> None:

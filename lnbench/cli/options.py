@@ -293,10 +293,11 @@ OPTIONS: dict[str, Any] = {
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
-        help="Columns of the table: backend, shape or dtype; with one metric.",
+        help="Columns of the table: backend, shape or dtype, with one metric; or machine: those of "
+        "all reports of a folder.",
         rich_help_panel=_OUTPUT,
         show_default=False,
-        autocompletion=completion.among("backend", "shape", "dtype"),
+        autocompletion=completion.among("backend", "shape", "dtype", "machine"),
     ),
     "metric": typer.Option(
         "--metric",

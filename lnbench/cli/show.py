@@ -50,6 +50,12 @@ def show_command(
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
     _check_pivot(by, metric)
+    if by == MACHINE:
+        from lnbench.cli.machines import show_machines
+
+        _check_machines(metric=metric != "time", relative_to=relative_to, summary=summary)
+        show_machines(reports or ["reports"], format_, output)
+        return
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
@@ -62,6 +68,10 @@ def show_command(
         from lnbench.render.page import page
 
         formats.write(page(pages), output)
+
+
+MACHINE = "machine"
+"""The axis that several reports have."""
 
 
 class _Asked(NamedTuple):
@@ -159,6 +169,14 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
         formats.plot(diff_view(changes), asked.plot)
 
 
+def _check_machines(**flags: object) -> None:
+    """Raise ConfigError for a flag that says nothing where machines are the columns."""
+    for name, value in flags.items():
+        if value:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} does not go with --by machine", "leave it out")
+
+
 def _check_several(**flags: object) -> None:
     """Raise ConfigError for a flag that several reports cannot be shown with."""
     for name, value in flags.items():
@@ -172,8 +190,8 @@ def _check_pivot(by: str, metric: str) -> None:
     from lnbench.render.columns import METRICS
     from lnbench.render.rows import AXES
 
-    if by and by not in AXES:
-        raise UnknownNameError("axis", by, AXES, "--by")
+    if by and by not in (*AXES, MACHINE):
+        raise UnknownNameError("axis", by, (*AXES, MACHINE), "--by")
     if metric not in METRICS:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
 

@@ -4,12 +4,14 @@ import contextlib
 import io
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from lnbench.cluster.standing import RayNode
 from lnbench.errors import ConfigError, NothingMeasuredError
 
+_OUT_OF_REACH_S = 0.2
 _INSTALL = "pip install 'lnbench[ray]', in the version of Ray that the cluster has"
 
 
@@ -17,26 +19,8 @@ class NodeLostError(Exception):
     """A node, or what stood there, is gone, or cannot be reached; says why."""
 
 
-class Connection(Protocol):
-    """Nodes that can be asked, each for one thing at a time, and the answers as they come."""
-
-    nodes: Sequence[RayNode]
-
-    def ask(self, node: RayNode, method: str, *arguments: Any) -> None:
-        """Ask a node; the first call takes it."""
-
-    def stop(self, node: RayNode) -> None:
-        """End what a node does; the answer that it owes comes nevertheless."""
-
-    def release(self, node: RayNode) -> None:
-        """Give a node back."""
-
-    def answers(self, timeout_s: float) -> list[tuple[RayNode, "dict[str, Any] | NodeLostError"]]:
-        """Return what nodes have answered, after waiting for the first."""
-
-
 @contextlib.contextmanager
-def connected(address: str, labels: Sequence[str]) -> Iterator[Connection]:
+def connected(address: str, labels: Sequence[str]) -> Iterator["Connection"]:
     """Yield a connection to a Ray cluster; whatever it took is given back.
 
     Args:
@@ -61,7 +45,7 @@ def connected(address: str, labels: Sequence[str]) -> Iterator[Connection]:
             ) from None
         for number, handler in ends.items():  # Ray has put its own in their place
             signal.signal(number, handler)
-        cluster = _Ray(ray, _wanted(ray.nodes(), labels))
+        cluster = Connection(ray, _wanted(ray.nodes(), labels))
         try:
             yield cluster
         finally:
@@ -90,8 +74,8 @@ def _wanted(nodes: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[RayN
     return fit
 
 
-class _Ray:
-    """The cluster as Ray has it."""
+class Connection:
+    """Nodes that can be asked, each for one thing at a time, and answers as they come."""
 
     def __init__(self, ray: Any, nodes: Sequence[RayNode]) -> None:
         from lnbench.cluster import node
@@ -101,7 +85,7 @@ class _Ray:
         self.nodes = nodes
         self._ray, self._class = ray, ray.remote(node.Node)
         self._actors: dict[str, Any] = {}
-        self._owed: dict[Any, RayNode] = {}
+        self._owed: dict[Any, tuple[RayNode, str]] = {}
 
     def ask(self, node: RayNode, method: str, *arguments: Any) -> None:
         """Ask a node; the first call takes all of it."""
@@ -114,10 +98,10 @@ class _Ray:
                 max_concurrency=2,  # it can be stopped while it waits for news
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
             ).remote()
-        self._owed[getattr(self._actors[node.id], method).remote(*arguments)] = node
+        self._owed[getattr(self._actors[node.id], method).remote(*arguments)] = node, method
 
     def stop(self, node: RayNode) -> None:
-        """End what a node does."""
+        """End what a node does; the answer that it owes comes nevertheless."""
         if node.id in self._actors:
             self._actors[node.id].stop.remote()
 
@@ -134,19 +118,27 @@ class _Ray:
         owed = list(self._owed)
         self._ray.wait(owed, num_returns=1, timeout=timeout_s)
         ready, _ = self._ray.wait(owed, num_returns=len(owed), timeout=0)
-        return [(self._owed.pop(answer), self._answer(answer)) for answer in ready]
+        return [
+            (self._owed[each][0], self._answer(each, self._owed.pop(each)[1])) for each in ready
+        ]
 
     def close(self) -> None:
         """Give all nodes back."""
         for node in self.nodes:
             self.release(node)
 
-    def _answer(self, answer: Any) -> dict[str, Any] | NodeLostError:
+    def _answer(self, answer: Any, method: str) -> dict[str, Any] | NodeLostError:
+        errors = self._ray.exceptions
         try:
             made: dict[str, Any] = self._ray.get(answer)
-        except self._ray.exceptions.RayTaskError as error:
+        except errors.RayTaskError as error:
             return NodeLostError(f"{type(error.cause).__name__}: {error.cause}")
-        except self._ray.exceptions.RayError as error:
-            died = isinstance(error, self._ray.exceptions.ActorDiedError)
-            return NodeLostError("the node died" if died else str(error).strip().splitlines()[0])
+        except errors.ActorUnavailableError as error:
+            if method != "news":
+                return NodeLostError(str(error).strip().splitlines()[0])
+            time.sleep(_OUT_OF_REACH_S)  # soon it is known to have died, or it is back
+            return {"words": "out of reach", "code": None}
+        except errors.RayError as error:
+            said = [line.strip() for line in str(error).splitlines() if "because" in line]
+            return NodeLostError(said[-1] if said else str(error).strip().splitlines()[0])
         return made

@@ -135,7 +135,8 @@ class Driver:
             if not self.standings[node].over
         }
         self._folder.share(map(kind, waiting.values()))
-        for node, environment in waiting.items():
+        # The same machines have the same cases each time: a diff compares each with itself.
+        for node, environment in sorted(waiting.items(), key=lambda each: each[1].machine_id):
             self._begin(self.standings[node], environment)
 
     def _begin(self, standing: Standing, environment: Environment) -> None:

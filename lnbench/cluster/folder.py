@@ -10,7 +10,8 @@ import msgspec
 from lnbench.errors import ConfigError, ReportError
 from lnbench.record import files
 from lnbench.record.environment import Environment
-from lnbench.record.kind import Kind, kind, origin
+from lnbench.record.kind import Kind, kind
+from lnbench.record.medians import read_medians
 
 UNFINISHED = ".part.json"
 """How the name of a report ends while it is being measured."""
@@ -102,11 +103,6 @@ class Folder:
             chosen.taken, chosen.machine_id = True, machine
         return chosen
 
-    @property
-    def left(self) -> int:
-        """How many reports of the folder no node has gone on with, and are not finished."""
-        return sum(not (place.taken or place.finished) for place in self._places)
-
     def _new(self, kind_: Kind, machine_id: str, part: str = "") -> Place:
         names = {place.path.name.partition(".")[0] for place in self._places}
         numbered = (f"{kind_.slug}-{number}" for number in itertools.count(1))
@@ -118,8 +114,8 @@ class Folder:
 
 def _read(path: Path) -> Place:
     """Return the place of a report that is there; ReportError where the file is none."""
-    made = origin(path)
-    words = list(made.tool.get("arguments", ()))
+    made = read_medians(path)
+    words = made.tool.arguments
     part = words[words.index("--shard") + 1] if "--shard" in words[:-1] else ""
     environment = made.environment
     return Place(path, kind(environment), environment.machine_id, part, begun=True)

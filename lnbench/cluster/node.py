@@ -42,7 +42,8 @@ class Node:
         self._code: int | None = None
         self._process: subprocess.Popen[str] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._sent_s = 0.0
+        self._sent_s = -_REPORT_S
+        self._made: bytes | None = None
 
     def describe(self, version: str, threads: int) -> dict[str, Any]:
         """Return what is here: the version of lnbench, and where it is the right one the machine.
@@ -77,7 +78,7 @@ class Node:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         self._lines.clear()
-        self._code, self._sent_s = None, time.monotonic()
+        self._code, self._sent_s = None, -_REPORT_S  # the first line brings the first report
         self._process = subprocess.Popen(  # noqa: S603  (this Python, and flags of the user's)
             [sys.executable, "-P", "-m", "lnbench.cli.tether", *words],
             cwd=folder,
@@ -100,13 +101,11 @@ class Node:
             self._news.wait_for(lambda: self._said != self._seen, timeout=patience_s)
             self._seen, lines, code = self._said, list(self._lines), self._code
         made: dict[str, Any] = {"words": lines[-1] if lines else "", "code": code}
-        due = time.monotonic() - self._sent_s > _REPORT_S
-        if lines and (due or code is not None):
+        if lines and (code is not None or time.monotonic() - self._sent_s > _REPORT_S):
             made["report"], self._sent_s = self._report(), time.monotonic()
         if code is not None:
             errors = [line for line in lines if line.startswith("error: ")]
             made["error"] = (errors or lines or [f"it ended with {code}"])[-1]
-            self._clean()
         return made
 
     def stop(self) -> dict[str, Any]:
@@ -134,13 +133,12 @@ class Node:
 
     def _report(self) -> bytes | None:
         """Return the report as it is now, compressed; None where there is none yet."""
-        path = Path(self._folder.name if self._folder else "") / REPORT
-        return zlib.compress(path.read_bytes(), 1) if path.exists() else None
-
-    def _clean(self) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._folder is not None and (path := Path(self._folder.name) / REPORT).exists():
+            self._made = zlib.compress(path.read_bytes(), 1)
+            if self._code is not None:
+                self._folder.cleanup()
+                self._folder = None
+        return self._made
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:

@@ -2,12 +2,9 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 
-from lnbench.errors import ReportError
-from lnbench.record import files
 from lnbench.record.environment import Environment
 
 _DIGITS = 2  # of the memory: machines of one kind differ by what their firmware keeps
@@ -45,15 +42,6 @@ class Kind(msgspec.Struct, frozen=True):
         return f"{self.threads} thread{'s' * (self.threads > 1)}{memory}"
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """Where a report comes from: what is read of it without its rows."""
-
-    environment: Environment
-    """What it was measured on."""
-    tool: dict[str, str | tuple[str, ...]]
-    """The program that made it."""
-
-
 def kind(environment: Environment) -> Kind:
     """Return the kind of machine that an environment is of."""
     memory = environment.memory_bytes
@@ -73,13 +61,3 @@ def names(kinds: list[Kind]) -> dict[Kind, str]:
         each: each.name if counts[each.name] == 1 else f"{each.name} ({each.facts})"
         for each in kinds
     }
-
-
-def origin(path: Path) -> Origin:
-    """Return where the report in a file comes from; ReportError where it is none."""
-    foreign = "lnbench run and lnbench cluster run write reports"
-    try:
-        made: Origin = files.decode(files.read(path), path, Origin, foreign)
-    except msgspec.ValidationError as error:
-        raise ReportError(f"{path}: {files.misfit(error)}", foreign) from None
-    return made
