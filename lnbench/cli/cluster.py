@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from lnbench.cli import formats, options
-from lnbench.cluster.standing import Standing, State
 from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import AbFlags, ClusterAbFlags, ClusterFlags, ClusterRunFlags, RunFlags
 
 if TYPE_CHECKING:
     from lnbench.cli.live import Line
     from lnbench.cluster.driver import Driver
+    from lnbench.cluster.standing import Standing
 
 cluster_app = typer.Typer(
     help="Measure on every node of a Ray cluster, one report a node.", no_args_is_help=True
@@ -84,6 +84,7 @@ def cluster_ab_command(flags: ClusterAbFlags) -> None:
     """Compare two sides on every node, and judge them by node: for the kind of machine, not one."""
     from lnbench.cli import machines, verdict_options
     from lnbench.judge.nodes import compare_nodes
+    from lnbench.record.kind import by_kind
     from lnbench.record.report import read
 
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
@@ -91,10 +92,9 @@ def cluster_ab_command(flags: ClusterAbFlags) -> None:
         hint = "lnbench cluster ab numpy ./kernel.py, or two backends"
         raise ConfigError(f"'{flags.baseline}' is one side, and ab compares two", hint)
     path, code = _measured(flags, AbFlags)
-    kinds = machines.by_kind([read(each) for each in sorted(path.glob("*.json"))])
     diffs = {
-        name: compare_nodes(reports, threshold=levels.threshold, alpha=levels.alpha)
-        for name, reports in kinds.items()
+        kind: compare_nodes(reports, threshold=levels.threshold, alpha=levels.alpha)
+        for kind, reports in by_kind(map(read, sorted(path.glob("*.json")))).items()
     }
     shown = machines.show_diffs(diffs, levels, flags) if diffs else code
     # A node that failed goes before what the others show.
@@ -111,6 +111,7 @@ def _measured(
     from lnbench.cluster.driver import Driver
     from lnbench.cluster.errand import errand, packed
     from lnbench.cluster.folder import Folder
+    from lnbench.cluster.standing import State
     from lnbench.cluster.view import summary_view
 
     there, sent = packed(flags)
@@ -181,8 +182,9 @@ class _Shown:
         self._line, self._states = line, dict[str, str]()
         self._said_s = time.monotonic()
 
-    def show(self, standings: Collection[Standing]) -> None:
+    def show(self, standings: "Collection[Standing]") -> None:
         """Show how nodes stand."""
+        from lnbench.cluster.standing import State
         from lnbench.cluster.view import counts, live_sheet
         from lnbench.render.sheet import View
         from lnbench.render.table import view_table
@@ -205,8 +207,10 @@ class _Shown:
             line.say(counts(standings))
 
 
-def _code(standings: Collection[Standing]) -> ExitCode:
+def _code(standings: "Collection[Standing]") -> ExitCode:
     """Return what the nodes deserve: a failure of a node or a row, nothing measured, or fine."""
+    from lnbench.cluster.standing import State
+
     if not any(each.rows[0] for each in standings):
         return ExitCode.NOTHING
     failed = any(each.state is State.FAILED or each.rows[2] for each in standings)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
@@ -36,8 +36,7 @@ def diff_command(flags: DiffFlags) -> None:
     sides = paths.named(flags.baseline), paths.named(flags.candidate)
     formats.check_files([*sides[0], *sides[1]], flags.report)
     reports = tuple(map(_reports, sides))
-    if _several(reports):
-        _by_kind(reports, levels, flags)
+    _by_kind(reports, levels, flags)
     changes = compare(
         *reports,
         threshold=levels.threshold,
@@ -49,32 +48,25 @@ def diff_command(flags: DiffFlags) -> None:
     leave(changes, levels, strict=flags.strict)
 
 
-def _several(sides: "Sequence[Sequence[Report]]") -> bool:
-    """Return whether a side has reports of several kinds of machine."""
-    from lnbench.record.kind import kind
-
-    return any(len({kind(report.environment) for report in side}) > 1 for side in sides)
-
-
 def _by_kind(
-    sides: "Sequence[Sequence[Report]]",
-    levels: verdict_options.Levels,
-    flags: DiffFlags,
-) -> NoReturn:
-    """Compare each kind of machine with itself, and end the command."""
-    from lnbench.cli.machines import by_kind, show_diffs
+    sides: "Sequence[Sequence[Report]]", levels: verdict_options.Levels, flags: DiffFlags
+) -> None:
+    """Compare each kind of machine with itself, and end the command, if a side has several."""
+    from lnbench.cli.machines import show_diffs
     from lnbench.judge.diff import compare
     from lnbench.judge.nodes import NodesDiff
+    from lnbench.record.kind import by_kind
 
     before, after = map(by_kind, sides)
-    for name in before.keys() ^ after.keys():
-        typer.echo(f"only on one side: {name}", err=True)
+    if max(len(before), len(after)) == 1:
+        return
+    for kind in before.keys() ^ after.keys():
+        typer.echo(f"only on one side: {kind.name}", err=True)
+    rule = {"threshold": levels.threshold, "alpha": levels.alpha}
     diffs = {
-        name: NodesDiff(
-            compare(before[name], after[name], threshold=levels.threshold, alpha=levels.alpha)
-        )
-        for name in before
-        if name in after
+        kind: NodesDiff(compare(reports, after[kind], any_environment=False, **rule))
+        for kind, reports in before.items()
+        if kind in after
     }
     if not diffs:
         raise NothingMeasuredError("the two sides have no kind of machine in common")

@@ -51,10 +51,7 @@ def show_command(
     formats.check_format(format_)
     _check_pivot(by, metric)
     if by == MACHINE:
-        from lnbench.cli.machines import show_machines
-
-        _check_machines(metric=metric != "time", relative_to=relative_to, summary=summary)
-        show_machines(reports or ["reports"], format_, output)
+        _show_machines(reports or ["reports"], format_, output)
         return
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
@@ -169,12 +166,18 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
         formats.plot(diff_view(changes), asked.plot)
 
 
-def _check_machines(**flags: object) -> None:
-    """Raise ConfigError for a flag that says nothing where machines are the columns."""
-    for name, value in flags.items():
-        if value:
-            flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} does not go with --by machine", "leave it out")
+def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:
+    """Show the rows of all reports with a column a kind of machine."""
+    from lnbench.record.medians import read_medians
+    from lnbench.record.report import BenchmarkReport
+    from lnbench.render.machines import machines_view
+
+    files = [path for name in names for path in paths.named(name)]
+    kept = [report for path in files if isinstance(report := read_medians(path), BenchmarkReport)]
+    if not kept:
+        raise ConfigError("--by machine: these are no reports of run", "name a folder of them")
+    formats.check_files(files, output)
+    formats.show_view(machines_view(kept), format_, output)
 
 
 def _check_several(**flags: object) -> None:

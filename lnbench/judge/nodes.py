@@ -5,8 +5,6 @@ that node is known, and nothing of the next one.
 """
 
 import itertools
-import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -19,38 +17,16 @@ from lnbench.judge.paired import compare_sides
 from lnbench.judge.ranks import row_level
 from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, estimates, location_intervals
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
-from lnbench.plan.case import Benchmark
 from lnbench.record.report import Report
-
-LOOKS = (1,)
-"""All nodes are looked at once, when they have ended."""
-
-
-class NodeVerdicts(msgspec.Struct, frozen=True):
-    """What a row shows on each node by itself, by the rule of one session."""
-
-    benchmark: Benchmark
-    """The row."""
-    nodes: int
-    """Nodes that measured both sides."""
-    regressed: int
-    """Nodes with this verdict; the next three likewise."""
-    improved: int
-    inconclusive: int
-    unchanged: int
-    least: float
-    """The smallest ratio of any node."""
-    most: float
-    """The largest one."""
 
 
 class NodesDiff(msgspec.Struct, frozen=True):
-    """What sessions on the nodes of one kind show."""
+    """What the machines of one kind show."""
 
     diff: Diff
-    """By node: what holds for the kind of machine."""
-    by_node: tuple[NodeVerdicts, ...] = ()
-    """By the nodes themselves; empty where theirs are reports of one side."""
+    """What holds for the kind."""
+    by_node: tuple[tuple[Comparison, ...], ...] = ()
+    """What each node shows by itself, a tuple a row; empty where none has measured both sides."""
 
 
 def compare_nodes(
@@ -68,36 +44,37 @@ def compare_nodes(
     for number, session in enumerate(sessions):
         for row in session.comparisons:
             rows.setdefault(row.benchmark.id, {})[number] = row
-    members = [list(row.values()) for row in rows.values()]
-    benchmarks = [row[0].benchmark for row in members]
+    by_node = tuple(tuple(nodes.values()) for nodes in rows.values())
+    benchmarks = [row[0].benchmark for row in by_node]
     for_rows, for_groups = alphas(alpha, benchmarks)
     rule = Rule(threshold, row_level(for_rows, len(rows)), drift=0.0, unit="node")
-    comparisons = tuple(_comparison(row, rule) for row in members)
     logs = np.full((len(rows), len(sessions)), np.nan)
     for line, nodes in zip(logs, rows.values(), strict=True):
-        line[list(nodes)] = [math.log(one.ratio.value) for one in nodes.values()]
-    looked = msgspec.structs.replace(rule, looks=LOOKS)
-    readings = read_pairs(logs, judged_groups(benchmarks), looked, for_groups)
+        line[list(nodes)] = np.log([row.ratio.value for row in nodes.values()])
+    once = msgspec.structs.replace(rule, looks=(len(sessions),))
+    readings = read_pairs(logs, judged_groups(benchmarks), once, for_groups)
+    comparisons = tuple(_comparison(row, rule) for row in by_node)
     diff = msgspec.structs.replace(
         sessions[0],
         comparisons=comparisons,
-        groups=described(benchmarks, [math.log(row.ratio.value) for row in comparisons], readings),
+        groups=described(
+            benchmarks, np.log([row.ratio.value for row in comparisons]).tolist(), readings
+        ),
         newly_failing=_once(session.newly_failing for session in sessions),
         still_failing=_once(session.still_failing for session in sessions),
         newly_skipped=_once(session.newly_skipped for session in sessions),
         environment=tuple(dict.fromkeys(itertools.chain(*(one.environment for one in sessions)))),
         rule=rule,
     )
-    return NodesDiff(diff, tuple(map(_verdicts, members)))
+    return NodesDiff(diff, by_node)
 
 
 def _comparison(row: Sequence[Comparison], rule: Rule) -> Comparison:
     """Return a row by its nodes."""
-    ratios = np.log([one.ratio.value for one in row])
-    value, low, high = location_intervals([ratios], rule.level)[0].tolist()
+    logs = np.log([one.ratio.value for one in row])
+    value, low, high = location_intervals([logs], rule.level)[0].tolist()
     interval = LogInterval(value, low, high, (len(row), len(row)))
     verdict, reason, reach = judge(interval, rule)
-    apart = max(ratios.min(), -ratios.max())
     return Comparison(
         benchmark=row[0].benchmark,
         baseline=_time([one.baseline for one in row]),
@@ -107,25 +84,17 @@ def _comparison(row: Sequence[Comparison], rule: Rule) -> Comparison:
         verdict=verdict,
         reason=reason,
         caveats=tuple(dict.fromkeys(caveat for one in row for caveat in one.caveats)),
-        unproven=verdict is Verdict.INCONCLUSIVE and bool(apart > rule.limit),
+        unproven=verdict is Verdict.INCONCLUSIVE
+        and bool(max(logs.min(), -logs.max()) > rule.limit),
     )
 
 
 def _time(times: Sequence[Estimate]) -> Estimate:
     """Return the time over nodes, with an interval of theirs."""
-    logs = np.log([max(time.value, 1e-12) for time in times])
+    logs = np.log([time.value for time in times])
     return estimates(location_intervals([logs], 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)[0]
 
 
 def _once(changes: Iterable[Iterable[Change]]) -> tuple[Change, ...]:
     """Return what changed on any node, a row once."""
-    found = {change.benchmark.id: change for change in itertools.chain(*changes)}
-    return tuple(found.values())
-
-
-def _verdicts(row: Sequence[Comparison]) -> NodeVerdicts:
-    ratios = [one.ratio.value for one in row]
-    counts = Counter(one.verdict for one in row)
-    told = {str(verdict): counts[verdict] for verdict in Verdict}
-    benchmark, least, most = row[0].benchmark, min(ratios), max(ratios)
-    return NodeVerdicts(benchmark=benchmark, nodes=len(row), least=least, most=most, **told)
+    return tuple({each.benchmark.id: each for each in itertools.chain(*changes)}.values())
