@@ -16,7 +16,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
 from lnbench.plan.case import Benchmark
 from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
-from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
+from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides, share_of_cases
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
@@ -148,17 +148,7 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     cases = itertools.groupby(rows, key=lambda row: row.case)
     groups = tuple(tuple(map(Planned, group)) for _, group in cases)
     part = flags.part if isinstance(flags, RunFlags) else None
-    return suite, groups[_share(part)], (machine,), ()
-
-
-def _share(text: str | None) -> slice:
-    """Return which cases a share such as `2/5` has: every fifth, beginning with the second."""
-    if text is None:
-        return slice(None)
-    number, _, total = text.partition("/")
-    if not (number.isdecimal() and total.isdecimal() and 0 < int(number) <= int(total)):
-        raise ConfigError(f"--shard: '{text}' is no share", "write 2/5 for the second of five")
-    return slice(int(number) - 1, None, int(total))
+    return suite, groups[share_of_cases(part)], (machine,), ()
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:

@@ -98,6 +98,7 @@ def test_each_node_writes_one_report_as_of_lnbench_run(raylets, tmp_path, lnbenc
     assert all(node["state"] == "done" and node["report"] in made for node in json.loads(out))
     lnbench("run", *SMALL, "-o", "one.json")
     alone = json.loads((tmp_path / "one.json").read_text())
+    alone["environment"]["packages"].pop("lnbench-faulty")
     for report in made.values():
         assert rows(report) == rows(alone)
         assert report["environment"] == alone["environment"]
@@ -114,9 +115,9 @@ def test_shards_of_two_equal_nodes_hold_every_case_once_and_whole(raylets, tmp_p
 
 
 def test_nodes_are_chosen_by_label(raylets, tmp_path):
-    out, err = raylets.run("run", *SMALL, "--nodes", "kind=fast", "--dry-run", "-o", tmp_path / "x")
+    _, err = raylets.run("run", *SMALL, "--nodes", "kind=fast", "--dry-run", "-o", tmp_path / "x")
     assert err.count("on node ") == 1
-    assert "run quick" in out
+    assert "lnbench run quick" in err
     _, err = raylets.run("run", *SMALL, "--nodes", "kind=slow", "-o", tmp_path / "x", code=5)
     assert "no node of the cluster fits" in err
     assert "kind=fast" in err
@@ -124,8 +125,7 @@ def test_nodes_are_chosen_by_label(raylets, tmp_path):
 
 def test_ctrl_c_ends_all_sessions_and_keeps_what_was_measured(raylets, tmp_path):
     process = raylets.start("run", *LONG, "-o", tmp_path / "cut")
-    wait_for(lambda: len(list((tmp_path / "cut").glob("*.part.json"))) == 0 and sessions())
-    time.sleep(6)
+    wait_for(lambda: len(list((tmp_path / "cut").glob("*.part.json"))) == 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
