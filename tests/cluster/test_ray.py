@@ -12,11 +12,13 @@ import psutil
 import pytest
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
 
 TINY = ("--passes=2", "--threads=1", "--direction=forward", "-b", "numpy")
 SMALL = ("quick", "--shape=16x64", *TINY)
-LONG = ("quick", "--shape=16x64", *TINY, "--passes=40", "--precision=0.001%")
-"""A minute and more: nothing but an end from outside ends it."""
+PASSES = 20
+LONG = ("quick", "--shape=16x64", *TINY, f"--passes={PASSES}", "--precision=0.001%")
+"""Long enough to be cut short."""
 
 
 MARK = "TESTED_CLUSTER"
@@ -36,6 +38,15 @@ class Raylets:
 
     def add(self, **fields: object):
         return self.cluster.add_node(**self._memory, **fields)
+
+    def free_cpus(self) -> float:
+        import ray
+
+        ray.init(address=self.cluster.address, log_to_driver=False, logging_level="error")
+        try:
+            return ray.available_resources().get("CPU", 0)
+        finally:
+            ray.shutdown()
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-P", "-m", "lnbench", "cluster", *map(str, arguments)]
@@ -74,7 +85,7 @@ def sessions(words: str = "lnbench.") -> list[psutil.Process]:
     ]
 
 
-def wait_for(what, patience_s: float = 60.0):
+def wait_for(what, patience_s: float = 120.0):
     """Return what a function returns once that is true."""
     end = time.monotonic() + patience_s
     while not (found := what()):
@@ -123,17 +134,22 @@ def test_nodes_are_chosen_by_label(raylets, tmp_path):
     assert "kind=fast" in err
 
 
-def test_ctrl_c_ends_all_sessions_and_keeps_what_was_measured(raylets, tmp_path):
+def test_ctrl_c_ends_all_sessions_and_resume_finishes_what_was_kept(raylets, tmp_path):
     process = raylets.start("run", *LONG, "-o", tmp_path / "cut")
     wait_for(lambda: len(list((tmp_path / "cut").glob("*.part.json"))) == 2)
+    assert raylets.free_cpus() == 0, "each node is taken whole"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert not sessions()
     cut = reports(tmp_path / "cut")
-    assert len(cut) == 2, (out, err)
     assert all(name.endswith(".part.json") and rows(report) for name, report in cut.items())
     assert f"--resume {tmp_path / 'cut'}" in err
+    raylets.run("run", *LONG, "--resume", tmp_path / "cut")
+    for name, report in reports(tmp_path / "cut").items():
+        assert not name.endswith(".part.json")
+        assert {len(outcome["times_s"]) for outcome in report["outcomes"]} == {PASSES}
+        assert report["created"] == cut[name.replace(".json", ".part.json")]["created"]
 
 
 def test_a_killed_driver_leaves_nothing_running(raylets, tmp_path):
@@ -150,8 +166,7 @@ def test_a_killed_node_and_one_of_another_version_are_rows_and_the_others_finish
     (other / "__init__.py").write_text("__version__ = '9.9'\n")
     old = raylets.add(env_vars={"PYTHONPATH": str(other.parent)}, labels={"kind": "old"})
     doomed = raylets.add(labels={"kind": "doomed"})
-    chosen = ("--passes=12", "--precision=0.001%")
-    process = raylets.start("run", *SMALL, *chosen, "-o", tmp_path / "some", "--format", "json")
+    process = raylets.start("run", *LONG, "-o", tmp_path / "some", "--format", "json")
     wait_for(lambda: len(sessions("lnbench.cli.tether")) == 3)
     raylets.cluster.remove_node(doomed, allow_graceful=False)
     out, err = process.communicate(timeout=200)
