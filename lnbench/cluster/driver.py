@@ -70,6 +70,8 @@ class Driver:
                 return
             for node, answer in self._connection.answers(tick_s):
                 standing = self.standings[node.id]
+                if standing.over:
+                    continue
                 if isinstance(answer, NodeLostError):
                     self._end(standing, State.FAILED, str(answer))
                 else:
@@ -93,8 +95,6 @@ class Driver:
 
     def _take(self, standing: Standing, answer: dict[str, Any]) -> None:
         """Go on with what a node answers."""
-        if standing.over:
-            return
         if "code" in answer:
             self._hear(standing, answer)
         elif answer:
