@@ -164,7 +164,7 @@ class Driver:
         if code is None:
             return
         if code == ExitCode.INTERRUPTED:
-            self._end(standing, State.INTERRUPTED, "interrupted")
+            self._end(standing, State.INTERRUPTED, "")
         elif code in _CAME_TO_ITS_END and place.begun:
             place.finish()
             self._end(standing, State.DONE, "")

@@ -44,7 +44,7 @@ class Standing(msgspec.Struct):
     """How it stands."""
     machine: str = ""
     """What kind of machine it is; empty where that is not known."""
-    words: str = "waits for the node to be free"
+    words: str = "asked what it is, once it is free"
     """What its session said last, or the reason why it failed."""
     seconds: float | None = None
     """How long it took; None as long as it goes on."""

@@ -37,7 +37,7 @@ _COLUMNS = (
 _LIVE = (
     *_COLUMNS[:3],
     Column("time", _taken_s, format_duration),
-    Column("", lambda each: each.words, right=False),
+    Column("", lambda each: each.words.replace(" rows done · about", " rows ·"), right=False),
 )
 
 
