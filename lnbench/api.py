@@ -36,7 +36,7 @@ Backends: TypeAlias = Mapping[str, Backend] | Iterable[Backend] | Backend
 Values: TypeAlias = str | Iterable[str] | None
 """Values of an axis: one, several, or None for those of the suite."""
 
-Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int]] | str | None
+Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int] | str] | str | None
 """Sizes such as (4096, 1024), a model's such as "llama-3-8b:prefill", or several of such."""
 
 _INTERRUPTED = "interrupted: the report holds what was measured by then"
