@@ -9,7 +9,7 @@ from lnbench.plan.shapes import Catalogue
 from lnbench.render.sheet import Column, View, sheet
 
 _NOTES = (
-    "tokens by phase; a name without a phase means the leftmost",
+    "hidden size, and tokens by phase; a name without a phase means the leftmost",
     "where a hidden size is from: on a wider screen, and in --format json",
 )
 
@@ -44,11 +44,11 @@ def _objects(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
             }
 
 
-def _of(field: str, *, right: bool = False) -> Column:
-    return Column(field.replace("_", " "), lambda row: getattr(row[1], field), right=right)
-
-
-_MODEL = (Column("model", itemgetter(0), right=False), _of("norm"), _of("hidden_size", right=True))
+_MODEL = (
+    Column("model", itemgetter(0), right=False),
+    Column("norm", lambda row: row[1].norm, right=False, if_room=True),
+    Column("hidden", lambda row: row[1].hidden_size),
+)
 _SOURCE = Column(
     "source", lambda row: row[1].source.removeprefix("https://"), right=False, if_room=True
 )
