@@ -32,7 +32,9 @@ def show_diffs(
     if flags.format == "html":
         raise ConfigError("--format html shows one kind of machine", "name the reports of one")
     data = []
-    for kind, name in called(diffs).items():
+    quiet = isinstance(flags, ClusterAbFlags) and flags.quiet
+    names = {} if quiet else called(diffs)
+    for kind, name in names.items():
         one, by_node = diffs[kind].diff, diffs[kind].by_node
         one = msgspec.structs.replace(one, only_changed=flags.only_changed)
         if flags.format == "json":
