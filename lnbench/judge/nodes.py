@@ -13,10 +13,16 @@ import numpy as np
 from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Change, Diff
 from lnbench.judge.groups import alphas, described, judged_groups, read_pairs
-from lnbench.judge.paired import compare_sides
+from lnbench.judge.paired import compare_sides, judged_row
 from lnbench.judge.ranks import row_level
-from lnbench.judge.stats import SHOWN_CONFIDENCE, Estimate, estimates, location_intervals
-from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
+from lnbench.judge.stats import (
+    SHOWN_CONFIDENCE,
+    Estimate,
+    Floats,
+    estimates,
+    location_intervals,
+)
+from lnbench.judge.verdict import Rule
 from lnbench.record.report import Report
 
 
@@ -53,7 +59,7 @@ def compare_nodes(
         line[list(nodes)] = np.log([row.ratio.value for row in nodes.values()])
     once = msgspec.structs.replace(rule, looks=(len(sessions),))
     readings = read_pairs(logs, judged_groups(benchmarks), once, for_groups)
-    comparisons = tuple(_comparison(row, rule) for row in by_node)
+    comparisons = tuple(filter(None, map(_comparison, by_node, logs, itertools.repeat(rule))))
     diff = msgspec.structs.replace(
         sessions[0],
         comparisons=comparisons,
@@ -69,24 +75,11 @@ def compare_nodes(
     return NodesDiff(diff, by_node)
 
 
-def _comparison(row: Sequence[Comparison], rule: Rule) -> Comparison:
+def _comparison(row: Sequence[Comparison], logs: Floats, rule: Rule) -> Comparison | None:
     """Return a row by its nodes."""
-    logs = np.log([one.ratio.value for one in row])
-    value, low, high = location_intervals([logs], rule.level)[0].tolist()
-    interval = LogInterval(value, low, high, (len(row), len(row)))
-    verdict, reason, reach = judge(interval, rule)
-    return Comparison(
-        benchmark=row[0].benchmark,
-        baseline=_time([one.baseline for one in row]),
-        candidate=_time([one.candidate for one in row]),
-        ratio=interval.estimate(0, rule.level),
-        detectable=reach,
-        verdict=verdict,
-        reason=reason,
-        caveats=tuple(dict.fromkeys(caveat for one in row for caveat in one.caveats)),
-        unproven=verdict is Verdict.INCONCLUSIVE
-        and bool(max(logs.min(), -logs.max()) > rule.limit),
-    )
+    times = _time([one.baseline for one in row]), _time([one.candidate for one in row])
+    care = tuple(dict.fromkeys(caveat for one in row for caveat in one.caveats))
+    return judged_row(row[0].benchmark, times, logs, rule, care)
 
 
 def _time(times: Sequence[Estimate]) -> Estimate:
