@@ -294,8 +294,8 @@ OPTIONS: dict[str, Any] = {
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
-        help="Columns of the table: backend, shape or dtype, with one metric; or machine: those of "
-        "all reports of a folder.",
+        help="Columns of the table: backend, shape or dtype, with one metric; or machine: each row "
+        "of all reports of a folder, by kind of machine.",
         rich_help_panel=_OUTPUT,
         show_default=False,
         autocompletion=completion.among("backend", "shape", "dtype", "machine"),

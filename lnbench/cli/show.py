@@ -167,7 +167,7 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
 
 
 def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:
-    """Show the rows of all reports with a column a kind of machine."""
+    """Show the rows of all reports with a line a kind of machine."""
     from lnbench.record.medians import read_medians
     from lnbench.record.report import BenchmarkReport
     from lnbench.render.machines import machines_view

@@ -22,16 +22,16 @@ from lnbench.render.diff_text import number
 from lnbench.render.sheet import Column, Figure, Sheet, View, group_title, grouped, objects, sheet
 from lnbench.units import format_percent, format_time
 
-_NOTE = "time, and share of that machine's copy; of several machines of a kind the median"
+_NOTE = "the share is of that machine's own copy; of several machines of a kind the median"
 _ALONE = "each node by itself, as lnbench ab judges one machine; least, most: ratios of nodes"
 
 
 class _Line(NamedTuple):
-    """A row on every kind of machine."""
+    """A row on one kind of machine."""
 
     benchmark: Benchmark
-    machines: dict[str, Row]
-    """As charts draw it: a line that is called by the machine, in place of the backend."""
+    row: Row
+    """As charts draw it: called by the machine, in place of the backend."""
 
 
 def _ratios(row: Sequence[Comparison]) -> list[float]:
@@ -41,6 +41,21 @@ def _ratios(row: Sequence[Comparison]) -> list[float]:
 def _count(row: Sequence[Comparison], verdict: Verdict) -> int:
     return sum(one.verdict is verdict for one in row)
 
+
+_ACROSS = (
+    Column(None, lambda line: line.benchmark.id, key="benchmark"),
+    Column("shape", lambda line: shape_text(line.benchmark.case.shape), once=True),
+    Column("backend", lambda line: line.benchmark.backend, right=False, once=True),
+    Column("machine", lambda line: line.row.benchmark.backend, key="machine", right=False),
+    Column(None, lambda line: line.row.passes, key="machines"),
+    Column("time", lambda line: line.row.time, lambda time: format_time(time.value), "time_s"),
+    Column(
+        "% of copy",
+        lambda line: line.row.share_of_copy,
+        lambda share: format_percent(share.value),
+        "share_of_copy",
+    ),
+)
 
 _BY_NODE = (
     Column(None, lambda row: row[0].benchmark.id, key="benchmark"),
@@ -67,55 +82,31 @@ def by_node_data(by_node: Sequence[Sequence[Comparison]]) -> object:
 
 
 def machines_view(reports: Sequence[Report]) -> View:
-    """Return the rows of reports with a column a kind of machine: time, and share of its copy."""
+    """Return the rows of reports with a line a kind of machine: time, and share of its copy."""
     kinds = by_kind(reports)
-    names = called(kinds)
-    lines: dict[str, _Line] = {}
-    for kind, members in kinds.items():
+    lines: dict[str, list[_Line]] = {}
+    for kind, name in called(kinds).items():
         found: dict[str, list[Row]] = {}
-        for row in (row for report in members for row in rows(report) if row.time):
+        for row in (row for report in kinds[kind] for row in rows(report) if row.time):
             found.setdefault(row.benchmark.id, []).append(row)
-        for name, alike in found.items():
-            line = lines.setdefault(name, _Line(alike[0].benchmark, {}))
-            line.machines[names[kind]] = _together(alike, names[kind])
-    counts = {names[kind]: len(members) for kind, members in kinds.items()}
+        for id_, alike in found.items():
+            line = _Line(alike[0].benchmark, _together(alike, name))
+            lines.setdefault(id_, []).append(line)
+    counts = {name: len(kinds[kind]) for kind, name in called(kinds).items()}
     head = [f"{name}: {count} machine{'s' * (count > 1)}" for name, count in counts.items()]
-    columns = (
-        Column("shape", lambda line: shape_text(line.benchmark.case.shape), once=True),
-        Column("backend", lambda line: line.benchmark.backend, right=False),
-        *(Column(name, partial(_of, name), _cell) for name in counts),
-    )
+    flat = [line for alike in lines.values() for line in alike]
     sheets = tuple(
         sheet(
             title,
-            columns,
+            _ACROSS,
             members,
             [_NOTE],
             dim=lambda line: line.benchmark.backend == SPEED_LIMIT,
             figures=partial(_figures, members, reports[0].environment),
         )
-        for title, members in grouped(lines.values(), _title).items()
+        for title, members in grouped(flat, lambda line: group_title(line.benchmark.case)).items()
     )
-    return View(tuple(head), sheets, [each for line in lines.values() for each in _data(line)])
-
-
-def _title(line: _Line) -> str:
-    return group_title(line.benchmark.case)
-
-
-def _of(name: str, line: _Line) -> Row | None:
-    return line.machines.get(name)
-
-
-def _cell(row: Row) -> str:
-    share = f" · {format_percent(row.share_of_copy.value)}" if row.share_of_copy else ""
-    return f"{format_time(row.time.value)}{share}" if row.time else ""
-
-
-def _data(line: _Line) -> Iterator[dict[str, object]]:
-    for name, row in line.machines.items():
-        known = {"machine": name, "machines": row.passes, "time_s": row.time}
-        yield {"benchmark": line.benchmark.id, **known, "share_of_copy": row.share_of_copy}
+    return View(tuple(head), sheets, objects(_ACROSS, flat))
 
 
 def _together(alike: Sequence[Row], name: str) -> Row:
@@ -142,7 +133,7 @@ def _middle(values: Sequence[Estimate]) -> Estimate:
 def _figures(lines: Sequence[_Line], environment: Environment) -> Iterator[Figure]:
     """Yield the charts of each backend with a line a machine."""
     for backend, members in grouped(lines, lambda line: line.benchmark.backend).items():
-        drawn = [row for line in members for row in line.machines.values()]
+        drawn = [line.row for line in members]
         for figure in figures(drawn, environment, styles(drawn)):
             if figure.kind != "passes":
                 yield msgspec.structs.replace(figure, title=f"{backend}: {figure.title}")

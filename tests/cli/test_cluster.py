@@ -73,10 +73,11 @@ def test_the_parts_of_several_machines_of_a_kind_are_one_side(tmp_path):
     call("diff", tmp_path / "one", tmp_path / "other", code=5)
 
 
-def test_machines_can_be_the_columns(tmp_path):
+def test_the_same_row_stands_on_a_line_for_each_kind_of_machine(tmp_path):
     write(tmp_path / "a", ("x", None, 1e-3), ("y", EPYC, 4e-3))
     done = call("show", tmp_path / "a", "--by", "machine", "--format", "markdown")
-    assert "| shape | backend | Zen 5 | AMD EPYC 9654 |" in done.stdout
+    assert "| shape | backend | machine | time | % of copy |" in done.stdout
+    assert [name in done.stdout for name in ("| Zen 5 |", "| AMD EPYC 9654 |")] == [True, True]
 
 
 @pytest.mark.parametrize("text", ["2", "0/3", "4/3", "a/b", "1/3/5", "-1/3"])
