@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,12 @@ def test_every_step_is_bash_and_holds_no_text_from_outside(path):
             done = subprocess.run(["bash", "-n"], input=step["run"], text=True, check=False)
             assert done.returncode == 0, step
             assert "${{" not in step["run"], "a title or branch name would be run: use env"
+
+
+@pytest.mark.skipif(not shutil.which("actionlint"), reason="needs actionlint")
+def test_actionlint_finds_no_fault():
+    done = subprocess.run(["actionlint", *WORKFLOWS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
