@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import factories
 import pytest
 import yaml
+
+from lnbench.record import report as reports
 
 ROOT = Path(__file__).parent.parent
 ACTION = ROOT / ".github/actions/ab/action.yml"
@@ -99,6 +102,28 @@ def commit(folder, **files):
     return git(folder, "rev-parse", "HEAD")
 
 
+def run(folder, name, programs, **variables):
+    """Run a step by its name in bash as GitHub does, with programs that are found first."""
+    (text,) = (s["run"] for path in FILES for s in steps_of(path) if s.get("name") == name)
+    first = folder.parent / "bin"
+    first.mkdir(exist_ok=True)
+    for program, body in programs.items():
+        (first / program).write_text(f"#!/bin/sh\n{body}\n")
+        (first / program).chmod(0o755)
+    path = f"{first}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", text],
+        cwd=folder,
+        env={**os.environ, "PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+LNBENCH = {"lnbench": f'exec {sys.executable} -P -m lnbench "$@"'}
+
+
 class PullRequest(NamedTuple):
     """A clone as `actions/checkout` leaves it: at the merge of a fork's branch into main."""
 
@@ -108,32 +133,13 @@ class PullRequest(NamedTuple):
     head: str
     """The fork's commit, of which the remote has only what the pull request shows."""
 
-    def run(self, name, programs, **variables):
-        """Run a step by its name in bash as GitHub does, with programs that are found first."""
-        (text,) = (s["run"] for path in FILES for s in steps_of(path) if s.get("name") == name)
-        folder = self.folder.parent / "bin"
-        folder.mkdir(exist_ok=True)
-        for program, body in programs.items():
-            (folder / program).write_text(f"#!/bin/sh\n{body}\n")
-            (folder / program).chmod(0o755)
-        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", text],
-            cwd=self.folder,
-            env={**os.environ, "PATH": path, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     def compare(self, **inputs):
         """Run the step that compares; return what it printed and the artifact, by file."""
         said = {"BASE": self.base, "HEAD": self.head, "SUITE": "ci", "BACKEND": "./kernel.py"}
         said |= {"DETECT": "15%", "STRICT": "true", "NUMBER": "7", **inputs}
         said["ARGUMENTS"] = f"--shape 64x256 --direction forward --threads 1 {said['ARGUMENTS']}"
         said["GITHUB_OUTPUT"] = str(self.folder.parent / "outputs")
-        program = f'exec {sys.executable} -P -m lnbench "$@"'
-        done = self.run("Compare", {"lnbench": program}, **said)
+        done = run(self.folder, "Compare", LNBENCH, **said)
         outputs = Path(said["GITHUB_OUTPUT"]).read_text()
         assert outputs == f"exit-code={done.returncode}\n", done.stderr
         kept = {path.name: path.read_text() for path in (self.folder / "lnbench-ab").iterdir()}
@@ -228,7 +234,7 @@ def test_the_comment_is_written_once_and_then_over_itself_alone(pull_request, co
     ]
     (pull_request.folder / "comments.json").write_text(json.dumps(read))
     head = {"HEAD": "abc", "PULL_REQUEST_HEAD": "abc"}
-    done = pull_request.run("Comment", {"gh": GH}, GH_REPO="a/b", **head)
+    done = run(pull_request.folder, "Comment", {"gh": GH}, GH_REPO="a/b", **head)
     assert done.returncode == 0, done.stderr
     calls = (pull_request.folder / "calls").read_text().splitlines()
     assert [asked in f"{call} " for call in calls] == [False, False, True]
@@ -240,7 +246,21 @@ def test_a_number_that_is_not_of_this_commit_gets_no_comment(pull_request, numbe
     (pull_request.folder / "number").write_text(number)
     (pull_request.folder / "comment.md").write_text(OURS)
     head = {"HEAD": "abc", "PULL_REQUEST_HEAD": "another"}
-    done = pull_request.run("Comment", {"gh": GH}, GH_REPO="a/b", **head)
+    done = run(pull_request.folder, "Comment", {"gh": GH}, GH_REPO="a/b", **head)
     assert done.returncode != 0
     (call,) = (pull_request.folder / "calls").read_text().splitlines()
     assert re.fullmatch(r"api repos/a/b/pulls/\d* --jq .head.sha", call)
+
+
+def test_every_night_keeps_a_page_a_badge_and_what_the_next_one_can_read(tmp_path):
+    pytest.importorskip("altair")
+    folder = tmp_path / "nightly"
+    folder.mkdir()
+    for night in range(2):
+        reports.write(factories.report(factories.measured(seed=night)), folder / f"{night}.json")
+        summary = tmp_path / f"summary-{night}.md"
+        done = run(tmp_path, "Show", LNBENCH, GITHUB_STEP_SUMMARY=str(summary))
+        assert done.returncode == 0, done.stderr
+        assert "no change of more than 5%" in summary.read_text()
+        kept = {path.name for path in folder.iterdir()} - {"0.json", "1.json"}
+        assert kept == {"badge.svg", "history.html"}

@@ -59,8 +59,10 @@ def history_command(flags: HistoryFlags) -> None:
     from lnbench.render.history import BARS, history_view
 
     _check(flags)
-    chosen = [path for name in flags.reports or ["reports"] for path in paths.named(name)]
-    formats.check_files(chosen, flags.report)
+    names = flags.reports or ["reports"]
+    chosen = [path for name in names for path in paths.named(name)]
+    formats.check_files(chosen, flags.report, badge=flags.badge)
+    _check_folders(names, flags)
     readings = list(_filtered(_readings(chosen), flags.filter))
     shown = history(_ordered(readings, flags))
     if not any(line.rows for line in shown.lines):
@@ -94,6 +96,17 @@ def _check(flags: HistoryFlags) -> None:
         raise UnknownNameError("order", flags.order, ORDERS, "--by")
     if flags.badge is not None and flags.badge.suffix not in BADGES:
         raise ConfigError(f"--badge {flags.badge} is neither .svg nor .json", "name such a file")
+
+
+def _check_folders(names: Iterable[str], flags: HistoryFlags) -> None:
+    """Raise ConfigError where what is written would be read as a report the next time."""
+    folders = {Path(name).resolve() for name in names if paths.is_folder(name)}
+    for flag, path in {"--output": flags.report, "--badge": flags.badge}.items():
+        if path is not None and path.suffix == ".json" and path.resolve().parent in folders:
+            raise ConfigError(
+                f"{flag}: every .json in {path.parent} is read as a report",
+                f"put {path.name} into another folder",
+            )
 
 
 def _readings(chosen: Iterable[Path]) -> "Iterator[Reading]":

@@ -90,7 +90,7 @@ def _head(history: History) -> Iterator[str]:
     for number, (line, values) in enumerate(zip(history.lines, facts, strict=True), 1):
         first, last = line.readings[0], line.readings[-1]
         count = len(line.readings)
-        span = f"{commit_text(first)} to {commit_text(last)}"
+        span = " to ".join(dict.fromkeys((commit_text(first), commit_text(last))))
         known = ", ".join(f"{name} {values.get(name, 'none')}" for name in told)
         start = f"line {number}: " if len(history.lines) > 1 else ""
         yield f"{start}{count} report{'s' * (count != 1)}, {span}: {known}"

@@ -149,6 +149,18 @@ def test_output_over_a_report_that_is_read_is_refused(repository, tmp_path):
     assert report.read_bytes() == before
 
 
+@pytest.mark.parametrize("flag", ["--badge", "--output"])
+def test_nothing_is_written_where_it_would_be_read_as_a_report(repository, tmp_path, flag):
+    for folder in ("reports", "reports/../reports"):
+        result = call(folder, flag, "reports/speed.json")
+        assert result.exit_code == ExitCode.USAGE
+        assert "is read as a report" in result.stderr
+    result = call("reports/0.json", "reports/1.json", flag, "reports/1.json")
+    assert "is a report that is read" in result.stderr
+    assert call("reports", flag, "speed.json").exit_code == 0
+    assert call("reports").exit_code == 0
+
+
 def test_a_page_of_a_history_has_its_charts(repository, tmp_path):
     pytest.importorskip("altair")
     assert call("--format", "html", "-o", "page.html").exit_code == 0
