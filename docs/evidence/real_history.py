@@ -6,7 +6,8 @@
 Puts the Numba files of each commit into a copy of today's package, so that one harness measures all
 of them, and runs that in a clone of this repository at the commit, whose hash the report then has.
 Commits are measured in a random order: a machine that wanders makes no step. `compile` fills
-Numba's cache without measuring. Then, in FOLDER/clone: lnbench history ../reports
+Numba's cache without measuring. Called again, `measure` adds a report to each commit. Then, in
+FOLDER/clone: lnbench history ../reports
 """
 
 import os
@@ -49,6 +50,9 @@ def main() -> None:
         _git(clone, "checkout", "--quiet", "--force", "--detach", commit)
         words = ["check"] if mode == "compile" else _run(work, commit)
         _lnbench(clone, overlay(work, commit), *words)
+    _git(
+        clone, "checkout", "--quiet", "--force", "--detach", _git(ROOT, "rev-parse", "HEAD").strip()
+    )
 
 
 def overlay(work: Path, commit: str) -> Path:
@@ -66,8 +70,9 @@ def overlay(work: Path, commit: str) -> Path:
 
 
 def _run(work: Path, commit: str) -> list[str]:
-    report = work / "reports" / f"{commit}.json"
-    return ["run", "--passes", "6", "--max-time", "70", "--force", "--output", str(report)]
+    number = len(list(work.glob(f"reports/{commit}*.json")))
+    report = work / "reports" / f"{commit}-{number}.json"
+    return ["run", "--passes", "6", "--max-time", "70", "--output", str(report)]
 
 
 def _lnbench(clone: Path, package: Path, *words: str) -> None:
