@@ -17,6 +17,8 @@ MOST_POINTS = 60
 
 _LABELS = 5
 _SIGNS = {Verdict.REGRESSED: "triangle-up", Verdict.IMPROVED: "triangle-down"}
+_BESIDE = {"triangle-up": -9, "triangle-down": 12}
+"""Pixels down to a change's number: on the side of its line where that does not come from."""
 
 
 def figures(
@@ -91,19 +93,21 @@ def _marks(base: Any, changes: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     rule = alt.Chart(data).mark_rule(strokeDash=[2, 3], color=COPY_COLOUR, aria=False)
     yield rule.encode(x="x:Q")
     marks = base.properties(data=data)
-    for sign in _SIGNS.values():
-        point = marks.mark_point(filled=True, shape=sign, size=90, opacity=1)
-        yield point.transform_filter(f"datum.sign == '{sign}'").encode(description="said:N")
-    yield marks.mark_text(align="right", dx=-6, dy=-9, aria=False).encode(text="change:N")
+    for sign, down in _BESIDE.items():
+        own = marks.transform_filter(f"datum.sign == '{sign}'")
+        point = own.mark_point(filled=True, shape=sign, size=90, opacity=1)
+        yield point.encode(description="said:N")
+        yield own.mark_text(align="right", dx=-6, dy=down, aria=False).encode(text="change:N")
 
 
 def _commit_axis(commits: Sequence[str], changed: set[int]) -> Any:
-    """Return an axis that names the first and the last report, and those with a change or some."""
+    """Return an axis that names the reports with a change, and some where there is room."""
     import altair as alt
 
     last = len(commits) - 1
     evenly = {round(last * turn / (_LABELS - 1)) for turn in range(_LABELS)}
-    places = sorted({0, last} | (changed or evenly))
+    roomy = {at for at in evenly if all(abs(at - own) * _LABELS > last for own in changed)}
     # Commits come from files: as JSON they are a literal, whatever they hold.
     names = json.dumps([one_line(commit) for commit in commits])
+    places = sorted(changed | roomy)
     return alt.Axis(values=places, labelExpr=f"{names}[datum.value]", labelOverlap="greedy")
