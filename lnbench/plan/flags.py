@@ -118,6 +118,8 @@ class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "table"
     badge: Path | None = None
     """Where to write a badge, .svg or .json."""
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,8 @@ class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it only looks."""
     strict: bool = False
     format: str = "table"
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):

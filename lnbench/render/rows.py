@@ -57,7 +57,11 @@ def report_view(
         relative_to: the backend that the fastest of a case is held against.
     """
     axis = by or ("backend" if metric != "time" else "")
-    draw = partial(figures, environment=report.environment, palette=styles(rows))
+    draw = partial(
+        figures,
+        environment=report.environment,
+        palette=styles(row.benchmark.backend for row in rows),
+    )
     sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to, draw)
     details = (environment_sheet(report.environment),)
     encode = partial(msgspec.json.encode, report)
