@@ -112,8 +112,11 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             groups=groups,
             unable=tuple(_unable(groups, machines)),
             environment=environment,
-            interpreters={"": own}
-            | {one: side.interpreter for one, side in zip(SIDES, sides, strict=False)},
+            interpreters={"": own.without_torch(machines[0].without_torch)}
+            | {
+                one: side.interpreter.without_torch(machine.without_torch)
+                for one, side, machine in zip(SIDES, sides, machines, strict=False)
+            },
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),
