@@ -10,7 +10,6 @@ from functools import cache
 from lnbench.record.environment import Device
 from lnbench.units import one_line
 
-
 WITHOUT_TORCH = "LNBENCH_WITHOUT_TORCH"
 """Tells processes why they must not import torch; not there where they may."""
 

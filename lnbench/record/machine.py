@@ -122,9 +122,10 @@ def _brand() -> str:
         return ""
     command = ["sysctl", "-n", "machdep.cpu.brand_string"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return ""
+    return done.stdout.strip()
 
 
 def _hardware_address() -> str:

@@ -61,7 +61,7 @@ def doctor_view(made: Diagnosis) -> View:
 
 
 def _trouble(report: Report | None) -> Iterator[str]:
-    """Yield what failed, why something was skipped, and what took the CPUs while it was measured."""
+    """Yield what failed, why others were skipped, and what took the CPUs meanwhile."""
     if report is not None:
         failures = (outcome for outcome in report.outcomes if isinstance(outcome, Failed))
         yield from (f"failed: {outcome.benchmark.id}: {outcome.error}" for outcome in failures)

@@ -26,6 +26,7 @@ WATCHED_PASSES = 4
 _STRETCH_S = 0.006  # of calls: long beside a message and its answer, short beside a pass
 _MOST_CALLS = 2000
 _TRIES = 5  # on a machine that others keep busy one may contradict
+_BUSY_TRIES = 50  # where waits for a CPU would explain it: beside fifteen others, five are too few
 _SLACK_S = 1.5e-3  # what a message, its answer and a process that wakes may take
 _SLACK_SHARE = 0.25
 _SINGLES = 8  # calls that are asked for one at a time
@@ -86,10 +87,12 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     single = _Stretch(1, claimed_s, _SINGLE_SLACK_S + _COPY_S * case.columns)
     alone = calls > 1 and not taker.row.home.owner and not math.isnan(_waited_s(os.getpid()))
     for each, asked in ((stretch, 1), (single, _SINGLES))[: 2 if alone else 1]:
-        for _ in range(_TRIES):
-            looks = [_look(taker, each.calls, case, limit_s, rng) for _ in range(asked)]
-            if not (problem := each.contradiction(min(looks), taker.threads)):
+        for number in range(_BUSY_TRIES):
+            look = min(_look(taker, each.calls, case, limit_s, rng) for _ in range(asked))
+            if not (problem := each.contradiction(look, taker.threads)):
                 break
+            if number + 1 >= _TRIES and each.contradiction(look.unwaited, taker.threads):
+                return problem
         else:
             return problem
     if not taker.row.watched:
@@ -112,6 +115,13 @@ class _Look(NamedTuple):
     """Of the worker."""
     cpu_s: float
     """Of its CPUs."""
+    waited_s: float = 0.0
+    """What either waited beyond that, too much to be taken off without another try."""
+
+    @property
+    def unwaited(self) -> "_Look":
+        """The same as if all of the wait were honest."""
+        return self._replace(passed_s=self.passed_s - self.waited_s)
 
 
 class _Stretch(NamedTuple):
@@ -146,7 +156,7 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
 
     Those of plug-ins, and of JAX, have no new values: to write them takes longer than their calls.
     What the worker or the session waited for a CPU, on a machine that others keep busy, is taken
-    off what the session saw pass. Where nobody counts that, no more passed than the worker computed.
+    off what the session saw pass. Where nobody counts that, what the worker computed is a bound.
     """
     new = None
     if (
@@ -166,10 +176,12 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
     # A wait among the calls is in what the clock says: a changed one must not hide behind it.
     if math.isnan(waited_s):
         passed_s = min(passed_s, cpu_s / taker.threads)
+        waited_s = 0.0
     elif passed_s <= _NEVER_TIMES * said_s + _TRIES * _SLACK_S:
         passed_s -= waited_s
+        waited_s = 0.0
     taker.worker.stop()
-    return _Look(passed_s, said_s, cpu_s)
+    return _Look(passed_s, said_s, cpu_s, waited_s)
 
 
 def _memory_problem(taker: Taker, request: messages.CheckMemory, limit_s: float) -> str:

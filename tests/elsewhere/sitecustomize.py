@@ -36,6 +36,8 @@ def _hidden(path):
 
 
 class _Platform(str):
+    __slots__ = ()
+
     def startswith(self, *prefix):
         return ("darwin" if _of_lnbench() else str(self)).startswith(*prefix)
 
