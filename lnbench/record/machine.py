@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -108,7 +107,7 @@ def machine_id(root: Path = ROOT) -> str:
     """
     files = ("etc/machine-id", "var/lib/dbus/machine-id")
     number = next((text for name in files if (text := read_text(root / name))), "")
-    if not number and not sys.platform.startswith("linux"):  # a container's is new each time
+    if not number and platform.system() != "Linux":  # a container's address is new each time
         number = _hardware_address()
     parts = (number, cpu_model(root), platform.machine(), str(os.cpu_count()))
     digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=8, key=b"lnbench")
@@ -118,7 +117,7 @@ def machine_id(root: Path = ROOT) -> str:
 @functools.cache
 def _brand() -> str:
     """Return what macOS calls the processor, such as `Apple M2`; empty where there is no sysctl."""
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return ""
     command = ["sysctl", "-n", "machdep.cpu.brand_string"]
     try:

@@ -28,7 +28,7 @@ from lnbench.session import memory
 from lnbench.session.block import Setting
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.own_kernels import named
-from lnbench.session.sides import Side, side
+from lnbench.session.sides import Side, interpreters, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
 from lnbench.workers.variables import plain_variables, variables
@@ -112,11 +112,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             groups=groups,
             unable=tuple(_unable(groups, machines)),
             environment=environment,
-            interpreters={"": own.without_torch(machines[0].without_torch)}
-            | {
-                one: side.interpreter.without_torch(machine.without_torch)
-                for one, side, machine in zip(SIDES, sides, machines, strict=False)
-            },
+            interpreters=interpreters(own, sides, machines),
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),

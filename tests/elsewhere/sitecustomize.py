@@ -8,6 +8,7 @@ import builtins
 import ctypes
 import io
 import os
+import platform
 import resource
 import select
 import signal
@@ -101,3 +102,4 @@ def _pair(family=None, kind=socket.SOCK_STREAM, *more, _socketpair=socket.socket
 ctypes.CDLL, time.clock_gettime, socket.socketpair = _CDLL, _clock, _pair
 psutil.Process.cpu_times = _cpu_times
 sys.platform = _Platform(sys.platform)
+platform.system = lambda: "Darwin" if _of_lnbench() else "Linux"
