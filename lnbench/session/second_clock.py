@@ -16,6 +16,7 @@ from lnbench.measure import messages
 from lnbench.measure.limits import impossible
 from lnbench.measure.shared import Packed
 from lnbench.plan.case import Case
+from lnbench.session import cpu_time
 from lnbench.session.ledger import Ledger
 from lnbench.units import format_time
 from lnbench.workers.handle import WorkerHandle
@@ -106,7 +107,9 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     stretch = _Stretch(calls, claimed_s * calls, _SLACK_S)
     # What is new in a row, and what came of it, are copied beside a single call.
     single = _Stretch(1, claimed_s, _SINGLE_SLACK_S + _COPY_S * case.columns)
-    alone = calls > 1 and not taker.row.home.owner and not math.isnan(_waited_s(os.getpid()))
+    alone = (
+        calls > 1 and not taker.row.home.owner and not math.isnan(cpu_time.waited_s(os.getpid()))
+    )
     for each, asked in ((stretch, 1), (single, _SINGLES))[: 2 if alone else 1]:
         for number in range(_BUSY_TRIES):
             look = min(_look(taker, each.calls, case, limit_s, rng) for _ in range(asked))
@@ -188,12 +191,12 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
         new = new_row(case.rows, rng)
     request = messages.TakeSample(calls, new, at_once=True)
     pids = (taker.worker.pid, os.getpid())
-    cpu_s, waited_s = _cpu_s(pids[0]), sum(map(_waited_s, pids))
+    cpu_s, waited_s = cpu_time.had_s(pids[0]), sum(map(cpu_time.waited_s, pids))
     begun = time.monotonic()
     sample = taker.worker.ask(request, messages.Sampled, limit_s)
     passed_s, said_s = time.monotonic() - begun, sample.time_s * calls
-    waited_s = sum(map(_waited_s, pids)) - waited_s
-    cpu_s = _cpu_s(pids[0]) - cpu_s
+    waited_s = sum(map(cpu_time.waited_s, pids)) - waited_s
+    cpu_s = cpu_time.had_s(pids[0]) - cpu_s
     # A wait among the calls is in what the clock says: a changed one must not hide behind it.
     if math.isnan(waited_s):
         passed_s = min(passed_s, cpu_s / taker.threads)
@@ -236,33 +239,3 @@ def _memory_problem(
         f"{format_time(typical[1])} after the same values are written again: results are kept "
         "from call to call"
     )
-
-
-def _waited_s(pid: int) -> float:
-    """Return the seconds that a process was ready and had no CPU; NaN where nobody counts them."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) * 1e-9
-    except (OSError, ValueError, IndexError):
-        return math.nan
-
-
-def _cpu_s(pid: int) -> float:
-    """Return the seconds that all threads of a process have had of its CPUs; 0 where it is gone.
-
-    The clock of another process is -8 · pid - 6 to Linux (include/linux/posix-timers.h), finer
-    than what psutil reads there; on macOS it is as fine.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except (OSError, OverflowError):
-        return _cpu_s_by_psutil(pid)
-
-
-def _cpu_s_by_psutil(pid: int) -> float:
-    import psutil
-
-    try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)
