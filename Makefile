@@ -7,7 +7,8 @@ VENV ?= .venv
 INSTALL ?= editable
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
+# It is minutes where torch is fetched: pip says what it does.
+PIP := $(BIN)/python -m pip install --constraint .ci/constraints.txt
 SOURCES := pyproject.toml .ci/constraints.txt
 
 .PHONY: bench test lint mutants docs clean

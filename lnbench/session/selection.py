@@ -28,7 +28,7 @@ from lnbench.session import memory
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.own_kernels import named
 from lnbench.session.setting import Setting
-from lnbench.session.sides import Side, side
+from lnbench.session.sides import Side, interpreters, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
 from lnbench.workers.variables import plain_variables, variables
@@ -112,8 +112,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             groups=groups,
             unable=tuple(_unable(groups, machines)),
             environment=environment,
-            interpreters={"": own}
-            | {one: side.interpreter for one, side in zip(SIDES, sides, strict=False)},
+            interpreters=interpreters(own, sides, machines),
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),

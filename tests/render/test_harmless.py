@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from factories import failed, measured, report, skipped
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -108,7 +108,6 @@ def test_what_cannot_be_a_name_is_refused(whole, tmp_path, name):
     assert "'numpy ∷error∷x' cannot be the name of " in found.stderr
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_line_is_one_line_that_nothing_obeys_and_stays_as_it_is(text):
     line = one_line(text)
