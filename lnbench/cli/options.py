@@ -275,6 +275,20 @@ OPTIONS: dict[str, Any] = {
         rich_help_panel=_OUTPUT,
         autocompletion=completion.among(*_FORMS),
     ),
+    "columns": typer.Option(
+        "--columns",
+        envvar="LNBENCH_COLUMNS",
+        help="Columns of the table, by commas: time,ratio,copy; default: those that fit.",
+        autocompletion=completion.columns,
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+    "wide": typer.Option(
+        "--wide",
+        envvar="LNBENCH_WIDE",
+        help="Show all columns, however narrow the terminal is; a pipe gets them anyway.",
+        rich_help_panel=_OUTPUT,
+    ),
     "relative_to": typer.Option(
         "--relative-to",
         envvar="LNBENCH_RELATIVE_TO",
@@ -340,6 +354,16 @@ PAIR_TIME = typer.Option(
     show_default=False,
 )
 """`--time` of `ab`."""
+
+VERDICT_COLUMNS = typer.Option(
+    "--columns",
+    envvar="LNBENCH_COLUMNS",
+    help="Columns beside the verdict, by commas: baseline,candidate,ratio,detects.",
+    autocompletion=completion.judged_columns,
+    rich_help_panel=_OUTPUT,
+    show_default=False,
+)
+"""`--columns` of the commands that judge."""
 
 VERDICT_FORMAT = typer.Option(
     "--format",

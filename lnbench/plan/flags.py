@@ -45,6 +45,10 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     passes: int | None = None
     report: Path | None = None
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     force: bool = False
     quiet: bool = False
     resume: Path | None = None
@@ -100,6 +104,10 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     report: Path | None = None
     """Where what is shown goes; None for the screen."""
 

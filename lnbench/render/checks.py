@@ -83,7 +83,7 @@ def _trait(heading: str, name: str) -> Column:
     read = attrgetter(f"traits.{name}")
     words = {True: "yes", False: "no"}
     return Column(
-        heading, lambda row: read(row[0]), words.__getitem__, right=False, wide=True, once=True
+        heading, lambda row: read(row[0]), words.__getitem__, right=False, worth=1, once=True
     )
 
 
@@ -103,7 +103,7 @@ _OUTPUTS = (
     Column("output", lambda row: row[1], right=False),
     Column("ulp", lambda row: row[2].max_ulp, lambda ulp: significant(ulp, 2)),
     Column("relative", lambda row: row[2].max_relative, "{:.1e}".format),
-    Column("absolute", lambda row: row[2].max_error, "{:.1e}".format, wide=True),
+    Column("absolute", lambda row: row[2].max_error, "{:.1e}".format, worth=2),
     Column("of allowed", _of_allowed, "{:.0%}".format),
     _trait("repeats", "repeatable"),
     _trait("any threads", "any_threads"),
