@@ -152,7 +152,7 @@ OPTIONS: dict[str, Any] = {
     "filter": typer.Option(
         "--filter",
         envvar="LNBENCH_FILTER",
-        help="Keep only benchmarks whose id fits a glob: '*/bfloat16/*'.",
+        help="Keep only benchmarks whose id holds a word or fits a glob: numpy, '*/bfloat16/*'.",
         rich_help_panel=_AXES,
         show_default=False,
     ),

@@ -270,7 +270,7 @@ def head_of(*arguments, columns=80, name="r.json"):
 
 def test_columns_are_chosen_by_name_and_need_no_room(folder):
     assert head_of("--columns", "time,ratio,copy") == head_of("--columns=time,speedup,% of copy")
-    chosen = [name.strip() for name in head_of("--columns", "memory,time", columns=20) if name]
+    chosen = [name.strip() for name in head_of("--columns", "memory,time", columns=46) if name]
     assert chosen == ["shape", "backend", "memory", "time"]
     wide = "".join(head_of("--wide", columns=150))
     assert "bound by" in wide

@@ -66,7 +66,7 @@ def diff():
 
 def drawn(diff, width):
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(diff_table(diff))
+    console.print(diff_table(diff), crop=False)
     return console.file.getvalue()
 
 
@@ -127,7 +127,7 @@ def test_a_regression_is_red_and_brackets_are_no_markup(diff):
     console = Console(
         file=io.StringIO(), width=100, force_terminal=True, color_system="standard", no_color=False
     )
-    console.print(diff_table(diff))
+    console.print(diff_table(diff), crop=False)
     text = console.file.getvalue()
     assert "\x1b[1;31mregressed" in text
     assert "[bold]see [31mabove" in text  # the error's own escape character is gone

@@ -158,7 +158,8 @@ def test_a_name_that_is_no_column_is_answered_with_the_nearest():
 
 
 def test_a_terminal_without_unicode_is_shown_none_and_its_columns_stay_in_line():
-    shown = sheet("a · b", (Column("±", itemgetter(0)), Column("x", itemgetter(1))), [("±2%", "1 ★"), ("3 passes", "2")])  # fmt: skip
+    columns = (Column("±", itemgetter(0)), Column("x", itemgetter(1)))
+    shown = sheet("a · b", columns, [("±2%", "1 ★"), ("3 passes", "2")])
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     Console(file=file, width=40, highlight=False).print(FORMS["table"](View((), (shown,), None)))
     file.flush()
