@@ -69,6 +69,11 @@ def harmless(text: str) -> str:
     return seen.replace("::", "∷").replace("##[", "# #[")
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text can name a backend or operation: it is seen, and splits no id."""
+    return bool(text) and one_line(text) == text and not set(text) & set(" /;,")
+
+
 _PLAIN = str.maketrans(
     {"★": "*", "±": "+-", "×": "x", "÷": "/", "µ": "u", "–": "-", "·": "|", "…": "...", "→": "->"}
     | {"─": "-", "∷": ": :", "τ": "tau", "²": "2", "⁰": "0", "¹": "1", "³": "3"}

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from lnbench.cli import completion
+from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
 from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
@@ -41,9 +42,12 @@ OPTIONS: dict[str, Any] = {
     ),
     "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Cases a step, by commas."),
     "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
-    "seeds": typer.Option(min=1, envvar="LNBENCH_SEEDS", help="Runs of each combination."),
+    "seeds": typer.Option(
+        min=1, max=10_000, envvar="LNBENCH_SEEDS", help="Runs of each combination."
+    ),
     "steps": typer.Option(
         min=1,
+        max=10**9,
         envvar="LNBENCH_STEPS",
         help="Training steps of a run; without it 1200, or 3000 for batches up to 4; "
         "half as many for nets through time.",
@@ -51,6 +55,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "epochs": typer.Option(
         min=1,
+        max=10**6,
         envvar="LNBENCH_EPOCHS",
         help="Times that every image is seen, in place of --steps; the paper's are 60.",
         show_default=False,
@@ -201,6 +206,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "threads": typer.Option(
         min=1,
+        max=MOST_THREADS,
         envvar="LNBENCH_THREADS",
         help="Threads of every CPU backend; default: the physical cores.",
         rich_help_panel=_BUDGET,
@@ -208,7 +214,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "seed": typer.Option(
         min=0,
-        max=2**63 - 1,
+        max=LARGEST_SEED,
         envvar="LNBENCH_SEED",
         help="Seed of the inputs and of every random order.",
         rich_help_panel=_BUDGET,

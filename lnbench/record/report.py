@@ -15,9 +15,10 @@ from lnbench.plan.budget import Budget
 from lnbench.record import files
 from lnbench.record.busy import Busy
 from lnbench.record.environment import Environment
-from lnbench.record.harmless import STEERING, harmless
+from lnbench.record.harmless import harmless, may_steer
 from lnbench.record.outcome import Count, Measured, Outcome
 from lnbench.record.revision import Revision, revision
+from lnbench.units import is_name
 
 SCHEMA: Literal[1] = (
     1  # A reader accepts every number up to its own; docs/report-format.md has the history.
@@ -83,6 +84,10 @@ class _RowReport(Head, frozen=True, kw_only=True):
 
     def contradictions(self) -> Iterator[str]:
         """Yield rows that are there twice, or contradict themselves."""
+        for kind, what in (("backend", "a backend"), ("operation", "an operation")):
+            for name in dict.fromkeys(getattr(outcome, kind) for outcome in self.outcomes):
+                if not is_name(name):
+                    yield f"{name!a} cannot be the name of {what}"
         seen: set[tuple[str, str]] = set()
         for i, outcome in enumerate(self.outcomes):
             name = outcome.benchmark.id
@@ -169,8 +174,8 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
     """Return a report of one of the kinds, checked; ReportError where it cannot be right."""
     try:
         report = files.decode(data, path, kinds, hint)
-        if STEERING.search(data):
-            report = msgspec.convert(harmless(msgspec.json.decode(data), path), kinds)
+        if may_steer(data):
+            report = msgspec.convert(harmless(msgspec.json.decode(data)), kinds)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {files.misfit(error)}", hint) from None
     _check(report, path, hint)
@@ -180,7 +185,7 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
 def write(report: Head, path: Path) -> None:
     """Write a report in one step: a reader finds the whole old file or the whole new one."""
     _check(report, path, "a clock or a plug-in told nonsense: please report it")
-    fields = harmless(msgspec.to_builtins(report), path)
+    fields = harmless(msgspec.to_builtins(report))
     fields["tool"] = files.without_paths(fields["tool"])
     for side in fields.get("sides", ()):
         side["text"] = files.without_paths(side["text"])

@@ -1,5 +1,6 @@
 """Laws of the table engine: what a column says once, where it is known, and in which form."""
 
+import html
 import io
 import json
 import math
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lnbench.errors import UnknownNameError
-from lnbench.render.forms import FORMS
+from lnbench.render.forms import FORMS, escaped
 from lnbench.render.layout import fitting
 from lnbench.render.sheet import Choice, Column, View, objects, sheet
+from lnbench.units import one_line
 
 COLUMNS = (
     Column("shape", itemgetter("shape"), right=False, once=True),
@@ -53,6 +55,31 @@ def test_json_has_keys_in_the_order_of_the_columns_and_null_for_no_number(number
 def test_markdown_escapes_what_would_end_a_cell():
     text = FORMS["markdown"](view(("a|b\n", 1, None)))
     assert "| a\\|b | 1.0 s | 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("*b* and ~~x~~", r"\*b\* and \~\~x\~\~"),
+        ("_x_ but weight_dtype", r"\_x\_ but weight_dtype"),
+        ("#1", r"\#<!-- -->1"),
+        ("owner/repo#5, GH-7", "owner/repo#<!-- -->5, GH-<!-- -->7"),
+        ("http://x.y www.x.y", "http:<!-- -->//x.y www<!-- -->.x.y"),
+        ("@all", "@<!-- -->all"),
+        ("[a](b) &lt; <b>", r"[a]\(b) &amp;lt; &lt;b&gt;"),
+        ("layernorm/forward/4096x1024/float32/cpu/numpy;cache=cold", None),
+        ("torch-eager 1.10 ms ±2% [1.02, 1.30]", None),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text, shown):
+    assert escaped(text) == (shown or text)
+
+
+@given(st.text("ab1_*~`<>&#@:/.[]()!|\\ \n", max_size=20))
+def test_no_text_is_markup(text):
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"html": True})
+    page = markdown.enable("strikethrough").renderInline(escaped(text))
+    assert html.unescape(page.replace("<!-- -->", "")) == one_line(text)
 
 
 def drawn(table, width):
