@@ -54,7 +54,7 @@ def ab_command(flags: AbFlags) -> None:
         decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)
         command = again(new.tool.arguments, command="ab")
-        how = f"interrupted; judged is what was measured by then; go on with: {command}"
+        how = f"interrupted; what was measured by then is judged; continue with: {command}"
         report, path, interrupted = progress.follow(selected, stopping, begun, flags, how, line)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
     changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)

@@ -25,7 +25,9 @@ _ROWS = ("*/2048x1024/*/copy", "*/1x64/*/torch-eager")
     fast=typer.Option(
         "--fast", envvar="LNBENCH_FAST", help="Only look, a second: measure nothing."
     ),
-    strict=typer.Option("--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where it disturbs."),
+    strict=typer.Option(
+        "--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where something disturbs."
+    ),
 )
 def doctor_command(flags: DoctorFlags) -> None:
     """Say what disturbs times on this machine, and how small a change it can show."""

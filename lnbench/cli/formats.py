@@ -114,7 +114,7 @@ def view(
         return summary_view(report, beside)
     rows = summary.rows(report, beside) if report.outcomes else ()
     if not rows:
-        typer.echo("the report holds no outcome yet", err=True)
+        typer.echo("the report holds no results yet", err=True)
     elif relative_to is not None and all(row.speedup is None for row in rows):
         typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
     if rows or format_ == "json":

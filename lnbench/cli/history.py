@@ -142,7 +142,7 @@ def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Readin
     elif flags.order == "commit":
         unknown = sum(reading.commit.rstrip("+") not in places for reading in readings)
         if unknown:
-            said = f"{unknown} of {len(readings)} reports stand by date"
+            said = f"{unknown} of {len(readings)} reports are ordered by date"
             typer.echo(f"{said}: git does not know their commits here", err=True)
     return in_order(readings, places if flags.order == "commit" else {})
 

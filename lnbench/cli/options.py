@@ -40,7 +40,7 @@ OPTIONS: dict[str, Any] = {
         help="none, batch, layer, rms; by commas.",
         autocompletion=completion.among("none", "batch", "layer", "rms"),
     ),
-    "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Cases a step, by commas."),
+    "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Batch sizes, by commas."),
     "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
     "seeds": typer.Option(
         min=1, max=10_000, envvar="LNBENCH_SEEDS", help="Runs of each combination."
@@ -57,15 +57,17 @@ OPTIONS: dict[str, Any] = {
         min=1,
         max=10**6,
         envvar="LNBENCH_EPOCHS",
-        help="Times that every image is seen, in place of --steps; the paper's are 60.",
+        help="Passes over all images, in place of --steps; the paper takes 60.",
         show_default=False,
     ),
     "target_loss": typer.Option(
-        min=1e-6, envvar="LNBENCH_TARGET_LOSS", help="Steps and seconds are counted to it."
+        min=1e-6,
+        envvar="LNBENCH_TARGET_LOSS",
+        help="The loss up to which steps and seconds are counted.",
     ),
     "sweep": typer.Option(
         envvar="LNBENCH_SWEEP",
-        help="learning-rate or batch-size: seven of them in place of those given.",
+        help="Sweep seven values of learning-rate or batch-size.",
         show_default=False,
         autocompletion=completion.among("learning-rate", "batch-size"),
     ),
@@ -239,12 +241,12 @@ OPTIONS: dict[str, Any] = {
     ),
     "alpha": typer.Option(
         envvar="LNBENCH_ALPHA",
-        help="Chance that any row is called without cause.",
+        help="Chance of a false alarm, over all rows.",
         rich_help_panel=_VERDICT,
     ),
     "detect": typer.Option(
         envvar="LNBENCH_DETECT",
-        help="With --strict, mind only inconclusive rows that could not have shown this: 10%.",
+        help="With --strict, object only to rows that could not have shown a change of, say, 10%.",
         rich_help_panel=_VERDICT,
         show_default=False,
     ),

@@ -47,7 +47,7 @@ def run_command(flags: RunFlags) -> None:
         if flags.resume is None:
             require_able(selected)
         typed, started = new.tool.arguments, time.monotonic()
-        how = f"interrupted; go on with: {again(typed)}"
+        how = f"interrupted; continue with: {again(typed)}"
         stop = stopping(selected, begun)
         report, path, interrupted = progress.follow(selected, stop, begun, flags, how, line)
         taken_s = time.monotonic() - started
@@ -64,7 +64,7 @@ def run_command(flags: RunFlags) -> None:
         if lack is not None and not flags.quiet:
             say_fitness(report, path, lack, typed)
         elif missing := _unfinished(report.outcomes, selected):
-            more = f"{missing} rows want more; go on with --resume {path}"
+            more = f"{missing} rows want more; continue with --resume {path}"
             typer.echo(f"--max-time: {more}", err=True)
     raise typer.Exit(ExitCode.INTERRUPTED if interrupted else exit_code(report.outcomes))
 

@@ -94,7 +94,7 @@ class _RowReport(Head, frozen=True, kw_only=True):
             if (name, outcome.side) in seen:
                 yield f"outcomes[{i}]: {name} is there twice"
             if bool(outcome.side) != isinstance(self, ComparisonReport):
-                yield f"outcomes[{i}]: a side in {self.kind}, or none"
+                yield f"outcomes[{i}]: the side is '{outcome.side}' in a report of {self.kind}"
             seen.add((name, outcome.side))
             if isinstance(outcome, Measured):
                 yield from (f"outcomes[{i}] ({name}): {text}" for text in contradictions(outcome))
@@ -149,7 +149,7 @@ def read(path: Path) -> Report:
     kind = kind_of(data, path)
     if kind in _OTHER_KINDS:
         raise ReportError(
-            f"{path} is a {kind}, not a benchmark", f"`{_OTHER_KINDS[kind]}` shows it"
+            f"{path} is a report of {kind}, not of benchmarks", f"`{_OTHER_KINDS[kind]}` shows it"
         )
     report: Report = decoded(data, path, Report, _FOREIGN)
     return report

@@ -84,7 +84,7 @@ def _looked(looks: Sequence[Look]) -> Sheet:
         if look.disturbs:
             notes += [f"{look.name}: {look.effect}", *([f"→ {look.command}"] * bool(look.command))]
     if not notes:
-        notes = ["nothing of it disturbs"]
+        notes = ["nothing here disturbs timings"]
     return sheet("", _LOOKS, ordered, notes, dim=lambda look: not look.disturbs)
 
 

@@ -22,17 +22,17 @@ MANY = 200
 
 _WORDS = {
     Source.SAMPLES: (
-        "mostly samples: calls disturbed one by one; what else runs here? Each pass adds more"
+        "mostly samples: single calls were disturbed; what else runs here? More passes help"
     ),
     Source.ROUNDS: (
-        "mostly rounds: the whole machine was disturbed for moments; what else runs here?"
+        "mostly rounds: the whole machine was disturbed for moments at a time; what else runs here?"
     ),
     Source.PROCESSES: (
-        "mostly processes: where memory happens to lie, new in each; only more passes narrow it"
+        "mostly processes: memory is laid out anew in each; only more passes narrow it"
     ),
     Source.PASSES: (
         "mostly passes: the machine itself was slower for a while; "
-        "lnbench ab, whose sides share their passes, does not see that"
+        "in lnbench ab both sides share their passes, and that cancels"
     ),
 }
 
@@ -55,7 +55,7 @@ def _timed(report: Report) -> Iterator[str]:
     """Yield which share of a session's seconds were timed calls, where it was watched."""
     if report.busy is not UNSET:
         taken_s, whole_s = noise.timed_s(report), report.busy.seconds
-        words = "the rest started processes, made inputs and compared results"
+        words = "the rest went into starting processes, making inputs and comparing results"
         share = format_percent(taken_s / whole_s)
         yield f"timed calls: {taken_s:.3g} of {whole_s:.3g} s ({share}); {words}"
 

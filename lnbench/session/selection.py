@@ -105,7 +105,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             with_sides = "these sides and flags" if sides else "these flags"
             raise NothingMeasuredError(
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
-                "see what there is: lnbench list benchmarks",
+                "lnbench list benchmarks shows what there is",
             )
         for row in itertools.chain.from_iterable(groups):
             check_name(row.benchmark.backend, "its plug-in has to rename it, or leave it out by -b")

@@ -234,7 +234,7 @@ def test_json_of_a_report_without_outcomes_is_an_empty_list(folder):
 def test_a_report_without_outcomes_says_so(folder):
     reports.write(report(), Path("none.json"))
 
-    assert "no outcome" in show("none.json").stderr
+    assert "no results" in show("none.json").stderr
 
 
 @pytest.mark.parametrize("by", ["backend", "shape", "dtype"])
