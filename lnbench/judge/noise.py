@@ -162,8 +162,8 @@ def _rests(outcome: Measured, medians: Mapping[int, float]) -> _Series:
         for number, (times, rounds) in enumerate(zip(outcome.times_s, outcome.rounds, strict=True))
         for time, place in zip(times, rounds, strict=True)
     )
-    keys, values = zip(*pairs, strict=True)
-    return _Series(np.array(keys, np.int64), np.array(values))
+    named = np.array([key for key, _ in pairs], np.int64)
+    return _Series(named, np.array([value for _, value in pairs]))
 
 
 class _Shared:
