@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @options.command(
-    format=options.VERDICT_FORMAT, columns=options.VERDICT_COLUMNS, time=options.PAIR_TIME
+    format=verdict_options.FORMAT, columns=verdict_options.COLUMNS, time=verdict_options.PAIR_TIME
 )
 def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @options.command(
     baseline=typer.Argument(help=f"The side to compare with: {paths.NAMES}."),
     candidate=typer.Argument(help=f"The side that is judged: {paths.NAMES}."),
-    format=options.VERDICT_FORMAT,
-    columns=options.VERDICT_COLUMNS,
+    format=verdict_options.FORMAT,
+    columns=verdict_options.COLUMNS,
     report=formats.FILE,
 )
 def diff_command(flags: DiffFlags) -> None:

@@ -12,9 +12,9 @@ from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
 from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
-_BUDGET = "Budget"
+BUDGET = "Budget"
 _VERDICT = "Verdict"
-_OUTPUT = "Output"
+OUTPUT = "Output"
 _FORMS = tuple(FORMS)
 
 _SIDES = "backend:NAME, backend:NAME+10%, git:REF, pip:REQUIREMENT or python:PATH"
@@ -167,43 +167,43 @@ OPTIONS: dict[str, Any] = {
         "--fast",
         envvar="LNBENCH_FAST",
         help="Eight short passes: who is fastest, but too few for a verdict.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "rigorous": typer.Option(
         "--rigorous",
         envvar="LNBENCH_RIGOROUS",
         help="Up to forty passes, to a precision of 2%.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "precision": typer.Option(
         envvar="LNBENCH_PRECISION",
         help="Stop a row when its interval is this narrow: 5%.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "time": typer.Option(
         envvar="LNBENCH_TIME",
         help="Seconds of samples after which a row stops; without it, --max-time and --fast, no "
         "row stops before it has the passes that diff needs.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "max_time": typer.Option(
         envvar="LNBENCH_MAX_TIME",
         help="Seconds that the whole run may take.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "timeout": typer.Option(
         envvar="LNBENCH_TIMEOUT",
         help="Seconds after which a silent worker counts as hung.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "passes": typer.Option(
         envvar="LNBENCH_PASSES",
         help="Most passes; each takes every row once, in new processes (CUDA: one a backend).",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "threads": typer.Option(
@@ -211,7 +211,7 @@ OPTIONS: dict[str, Any] = {
         max=MOST_THREADS,
         envvar="LNBENCH_THREADS",
         help="Threads of every CPU backend; default: the physical cores.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "seed": typer.Option(
@@ -219,12 +219,12 @@ OPTIONS: dict[str, Any] = {
         max=LARGEST_SEED,
         envvar="LNBENCH_SEED",
         help="Seed of the inputs and of every random order.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "start_method": typer.Option(
         envvar="LNBENCH_START_METHOD",
         help="fork (default on Linux) or spawn.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
         autocompletion=completion.among("fork", "spawn"),
     ),
@@ -232,7 +232,7 @@ OPTIONS: dict[str, Any] = {
         "--autotune",
         envvar="LNBENCH_AUTOTUNE",
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "threshold": typer.Option(
         envvar="LNBENCH_THRESHOLD",
@@ -273,14 +273,14 @@ OPTIONS: dict[str, Any] = {
         "-o",
         envvar="LNBENCH_OUTPUT",
         help="The report; default: reports/<UTC time>.json.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "format": typer.Option(
         "--format",
         envvar="LNBENCH_FORMAT",
         help=f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         autocompletion=completion.among(*_FORMS),
     ),
     "columns": typer.Option(
@@ -288,28 +288,28 @@ OPTIONS: dict[str, Any] = {
         envvar="LNBENCH_COLUMNS",
         help="Columns of the table, by commas: time,ratio,copy; default: those that fit.",
         autocompletion=completion.columns,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "wide": typer.Option(
         "--wide",
         envvar="LNBENCH_WIDE",
         help="Show all columns, however narrow the terminal is; a pipe gets them anyway.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "relative_to": typer.Option(
         "--relative-to",
         envvar="LNBENCH_RELATIVE_TO",
         help="The backend that speedups are against; default: torch-eager where it ran.",
         autocompletion=completion.backends,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
         help="Columns of the table: backend, shape or dtype; with one metric.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
         autocompletion=completion.among("backend", "shape", "dtype"),
     ),
@@ -317,69 +317,43 @@ OPTIONS: dict[str, Any] = {
         "--metric",
         envvar="LNBENCH_METRIC",
         help="time, speedup, bandwidth, copy, error or memory.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         autocompletion=completion.metrics,
     ),
     "summary": typer.Option(
         "--summary",
         envvar="LNBENCH_SUMMARY",
         help="Show only who is fastest, a sentence a case; more than eight are counted.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "force": typer.Option(
         "--force",
         envvar="LNBENCH_FORCE",
         help="Write over an existing report.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "quiet": typer.Option(
         "--quiet",
         "-q",
         envvar="LNBENCH_QUIET",
         help="No progress and no tables, only the report.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "resume": typer.Option(
         "--resume",
         envvar="LNBENCH_RESUME",
         help="Go on with a report, in place: an interrupted one, or to take more passes.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "dry_run": typer.Option(
         "--dry-run",
         envvar="LNBENCH_DRY_RUN",
         help="Say what would run, and about how long.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 }
 """What `--help` says of each field of `plan.flags`, in the order in which it says it."""
-
-PAIR_TIME = typer.Option(
-    envvar="LNBENCH_TIME",
-    help="Seconds that a row's pairs may take, all but the first: processes and samples; 20.",
-    rich_help_panel=_BUDGET,
-    show_default=False,
-)
-"""`--time` of `ab`."""
-
-VERDICT_COLUMNS = typer.Option(
-    "--columns",
-    envvar="LNBENCH_COLUMNS",
-    help="Columns beside the verdict, by commas: baseline,candidate,ratio,detects.",
-    autocompletion=completion.judged_columns,
-    rich_help_panel=_OUTPUT,
-    show_default=False,
-)
-"""`--columns` of the commands that judge."""
-
-VERDICT_FORMAT = typer.Option(
-    "--format",
-    envvar="LNBENCH_FORMAT",
-    help="table, markdown, json, html, or github (annotations, and Markdown in the step summary).",
-    autocompletion=completion.judged_formats,
-)
-"""`--format` of the commands that judge."""
 
 Flags = TypeVar("Flags", bound=msgspec.Struct)
 

@@ -195,6 +195,15 @@ def _check_pivot(by: str, metric: str) -> None:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
 
 
+def _check_columns(columns: str, **flags: object) -> None:
+    """Raise ConfigError for a flag whose table has columns of its own, where others are wanted."""
+    for name, value in flags.items():
+        if columns and value:
+            raise ConfigError(
+                f"--columns: --{name} has columns of its own", "leave one of them out"
+            )
+
+
 def _explain(report: "Report", asked: _Asked) -> None:
     """Print where the noise of each row of a report comes from."""
     from lnbench.judge import noise

@@ -17,6 +17,7 @@ import numpy as np
 from lnbench.operations.rowwise.numba import loops as kernels
 from lnbench.operations.rowwise.numba.halves import as_numbers
 from lnbench.operations.rowwise.rows import (
+    must_be_apart,
     must_fit,
     part_count,
     row_vector,
@@ -60,6 +61,8 @@ def forward(
     # Compiled loops look at no bounds, and take types of 16 bits as integers.
     must_fit(x.shape, x.dtype, y=y)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
+    if len(x) == x.shape[1]:  # its statistics could lie where weight and bias do
+        must_be_apart(mean, rstd, weight=weight, bias=bias)
     numbers, result = as_numbers(x), as_numbers(y)
     kernel = _kernel("forward", x, y)
     stream = kernels.fills_cache(x.nbytes + y.nbytes)

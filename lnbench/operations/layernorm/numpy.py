@@ -7,10 +7,11 @@ number of threads. Source: Ba, Kiros and Hinton 2016 (arXiv 1607.06450), eq. 3 a
 """
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from lnbench.operations.rowwise.rows import (
     Part,
     column_sums,
     load,
+    must_be_apart,
     must_fit,
     recentre,
     row_means,
@@ -62,6 +64,8 @@ def forward(
     y, mean, rstd = out
     must_fit(x.shape, y=y)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
+    if len(x) == x.shape[1]:  # its statistics could lie where weight and bias do
+        must_be_apart(mean, rstd, weight=weight, bias=bias)
 
     def compute(_: int, part: Part) -> None:
         for block in part:
@@ -110,6 +114,8 @@ def backward(
     ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, dx=dx)
+    if out is not None:
+        must_be_apart(dx, dy=dy)
     parts = split(x.shape, summed=True)
     shape = (len(parts), x.shape[1])
     dws = None if gain is None else scratch(3, shape, np.float64)
@@ -246,4 +252,6 @@ def _differentiate(
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if isinstance(normalized_shape, SupportsIndex):  # NumPy's integers too
+        return (operator.index(normalized_shape),)
+    return tuple(normalized_shape)

@@ -77,6 +77,14 @@ def must_fit(shape: tuple[int, ...], dtype: Any = None, **arrays: Any) -> None:
             raise ValueError(f"{name} has type {array.dtype}, but x has {dtype}")
 
 
+def must_be_apart(*results: Any, **inputs: Any) -> None:
+    """ValueError where a result would be written over an input that is still to be read."""
+    for name, array in inputs.items():
+        for result in results:
+            if array is not None and np.may_share_memory(result, array):
+                raise ValueError(f"out shares memory with {name}: give it a buffer of its own")
+
+
 def split(shape: tuple[int, int], *, summed: bool = False) -> Sequence[Part]:
     """Return the rows of a matrix in blocks, and the blocks in parts.
 
