@@ -54,12 +54,7 @@ def show_command(
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
-    _check_pivot(by, metric)
-    for name, value in {"by": by, "metric": metric != "time", "explain": explain}.items():
-        if columns and value:
-            raise ConfigError(
-                f"--columns: --{name} has columns of its own", "leave one of them out"
-            )
+    _check_table(by, metric, columns, explain=explain)
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
@@ -184,8 +179,8 @@ def _check_several(**flags: object) -> None:
             raise ConfigError(f"{flag} shows one report", "call it once for each")
 
 
-def _check_pivot(by: str, metric: str) -> None:
-    """Raise UnknownNameError where an axis or metric is none."""
+def _check_table(by: str, metric: str, columns: str, *, explain: bool) -> None:
+    """Raise ConfigError where an axis or metric is none, or a table has columns of its own."""
     from lnbench.render.columns import METRICS
     from lnbench.render.rows import AXES
 
@@ -193,15 +188,9 @@ def _check_pivot(by: str, metric: str) -> None:
         raise UnknownNameError("axis", by, AXES, "--by")
     if metric not in METRICS:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
-
-
-def _check_columns(columns: str, **flags: object) -> None:
-    """Raise ConfigError for a flag whose table has columns of its own, where others are wanted."""
-    for name, value in flags.items():
+    for name, value in {"by": by, "metric": metric != "time", "explain": explain}.items():
         if columns and value:
-            raise ConfigError(
-                f"--columns: --{name} has columns of its own", "leave one of them out"
-            )
+            raise ConfigError(f"--columns: --{name} has its own columns", "leave one of them out")
 
 
 def _explain(report: "Report", asked: _Asked) -> None:

@@ -2,21 +2,17 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from lnbench.judge.series import FEWEST, Series, Shared, median, rests, scatter
 from lnbench.judge.stats import (
-    LONGEST_S,
-    SHORTEST_S,
     SHOWN_CONFIDENCE,
     Estimate,
     Floats,
-    RoundLogs,
     estimates,
     location_intervals,
     paired_logs,
@@ -26,13 +22,7 @@ from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import CaveatKind, Measured, SideName
 from lnbench.record.report import ComparisonReport, Report
 
-_NORMAL_QUARTILES = 1.349  # quartiles of a normal distribution lie this many sigma apart
 _MEDIAN_VARIANCE = math.pi / 2  # of a median of n normal values: this, times sigma² ÷ n
-_FEWEST = 4
-"""Fewest values with a scatter: below it quartiles say nothing."""
-
-_ROUND_BITS = 40
-"""Bits of a sample's key that name its round; those above name its pass."""
 
 
 class Source(StrEnum):
@@ -107,8 +97,8 @@ def explain(report: Report) -> tuple[Noise, ...]:
         rows = [_Split(measured[i], logs[i]) for i in places]
         together = [row for row in rows if not row.alone]
         shared = (
-            _Shared([row.rests for row in together]),
-            _Shared([row.medians for row in together]),
+            Shared([row.rests for row in together]),
+            Shared([row.medians for row in together]),
         )
         for place, row in zip(places, rows, strict=True):
             interval = intervals[place]
@@ -127,14 +117,6 @@ def _beside(outcome: Measured, report: Report) -> str:
     return outcome.benchmark.case.id if between_backends else outcome.benchmark.id
 
 
-class _Series(NamedTuple):
-    """Logarithms by pass, or by pass and round."""
-
-    keys: NDArray[np.int64]
-    """In ascending order."""
-    values: Floats
-
-
 class _Split:
     """A row as its passes' medians, and what remains of each sample."""
 
@@ -144,79 +126,23 @@ class _Split:
         self.alone = CaveatKind.SEQUENTIAL in caveats
         """Whether the rows of its case did not share their rounds."""
         passes = [number for number, times in enumerate(outcome.times_s) if times]
-        self.medians = _Series(np.array(passes, np.int64), medians)
-        self.rests = _rests(outcome, dict(zip(passes, medians.tolist(), strict=True)))
-
-
-def _rests(outcome: Measured, medians: Mapping[int, float]) -> _Series:
-    """Return what remains of each sample when the median of its pass is taken away."""
-    if table := RoundLogs(outcome).table:
-        logs, rounds = table
-        keys = (np.arange(len(logs), dtype=np.int64)[:, None] << _ROUND_BITS) + (
-            rounds % (1 << _ROUND_BITS)
-        )
-        rests = logs - np.fromiter(medians.values(), np.float64)[:, None]
-        return _Series(keys.ravel(), rests.ravel())
-    pairs = sorted(
-        ((number << _ROUND_BITS) + place % (1 << _ROUND_BITS), _log(time) - medians[number])
-        for number, (times, rounds) in enumerate(zip(outcome.times_s, outcome.rounds, strict=True))
-        for time, place in zip(times, rounds, strict=True)
-    )
-    named = np.array([key for key, _ in pairs], np.int64)
-    return _Series(named, np.array([value for _, value in pairs]))
-
-
-class _Shared:
-    """Rows that ran beside each other, so that each is compared with the mean of the others."""
-
-    def __init__(self, rows: Sequence[_Series]) -> None:
-        self._keys = rows[0].keys if rows else np.empty(0, np.int64)
-        for row in rows:
-            if not np.array_equal(row.keys, self._keys):
-                self._keys = np.intersect1d(self._keys, row.keys)
-        self._centred = {id(row): self._about_median(row) for row in rows}
-        self._total = np.sum(list(self._centred.values()), axis=0)
-
-    def scatter(self, own: _Series) -> float | None:
-        """Return the scatter that the values of one of the rows share with those of the others.
-
-        The covariance is Gnanadesikan and Kettenring's (1972), of scales that outliers do not move.
-        """
-        others = len(self._centred) - 1
-        if others < 1:
-            return None
-        ours = self._centred[id(own)]
-        theirs = (self._total - ours) / others
-        scale, their_scale = _scatter(ours), _scatter(theirs)
-        if scale is None or their_scale is None:
-            return None
-        if not scale or not their_scale:
-            return 0.0
-        sums = _scatter(ours / scale + theirs / their_scale) or 0.0
-        differences = _scatter(ours / scale - theirs / their_scale) or 0.0
-        total = sums**2 + differences**2
-        correlation = (sums**2 - differences**2) / total if total else 0.0
-        return min(scale, math.sqrt(max(0.0, correlation) * scale * their_scale))
-
-    def _about_median(self, row: _Series) -> Floats:
-        """Return the values that all rows have, about the median of all of the row's own."""
-        values = row.values[np.searchsorted(row.keys, self._keys)]
-        return np.asarray(values - _median(row.values))
+        self.medians = Series(np.array(passes, np.int64), medians)
+        self.rests = rests(outcome, dict(zip(passes, medians.tolist(), strict=True)))
 
 
 def _noise(
-    row: _Split, interval: Estimate, rests: _Shared, medians: _Shared, *, paired: bool
+    row: _Split, interval: Estimate, rests: Shared, medians: Shared, *, paired: bool
 ) -> Noise:
     rounds = None if row.alone else rests.scatter(row.rests)
     common = None if row.alone else medians.scatter(row.medians)
-    samples = _without(_scatter(row.rests.values), rounds)
+    samples = _without(scatter(row.rests.values), rounds)
     each = statistics.median(len(times) for times in row.outcome.times_s if times)
     noise = Noise(
         benchmark=row.outcome.benchmark,
         side=row.outcome.side,
         samples=samples,
         rounds=rounds,
-        processes=_without(_scatter(row.medians.values), common, _of_median(samples, each)),
+        processes=_without(scatter(row.medians.values), common, _of_median(samples, each)),
         passes=_without(common, _of_median(rounds, each)),
         drift=_drift(row.medians.values),
         interval=interval,
@@ -224,19 +150,6 @@ def _noise(
         source=None,
     )
     return msgspec.structs.replace(noise, source=_source(noise, each, paired=paired))
-
-
-def _log(time: float) -> float:
-    return math.log(min(max(time, SHORTEST_S), LONGEST_S))
-
-
-def _scatter(values: Floats) -> float | None:
-    """Return the scale of values by their quartiles; None where they are too few."""
-    if values.size < _FEWEST:
-        return None
-    last = values.size - 1
-    low, high = np.interp((0.25 * last, 0.75 * last), np.arange(values.size), np.sort(values))
-    return float((high - low) / _NORMAL_QUARTILES)
 
 
 def _without(scale: float | None, *parts: float | None) -> float | None:
@@ -252,15 +165,10 @@ def _of_median(scale: float | None, samples: float) -> float:
 
 
 def _drift(medians: Floats) -> float | None:
-    if medians.size < 2 * _FEWEST:
+    if medians.size < 2 * FEWEST:
         return None
     half = medians.size // 2
-    return _median(medians[-half:]) - _median(medians[:half])
-
-
-def _median(values: Floats) -> float:
-    ordered = np.sort(values)  # a third of np.median's time, and there are many
-    return float((ordered[(values.size - 1) // 2] + ordered[values.size // 2]) / 2)
+    return median(medians[-half:]) - median(medians[:half])
 
 
 def _ratio(rows: Sequence[Measured]) -> Estimate:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from lnbench.errors import ConfigError
+from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
+
 
 class SuiteFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Which benchmarks: a suite, and what is said in its place."""
@@ -33,6 +36,14 @@ class WorkerFlags(SuiteFlags, frozen=True, kw_only=True):
     """Threads of every CPU backend; None for the physical cores."""
     seed: int = 0
     start_method: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that no worker takes, whoever says it."""
+        for name, most in (("threads", MOST_THREADS), ("seed", LARGEST_SEED)):
+            value, least = getattr(self, name), int(name == "threads")
+            whole = isinstance(value, int) and least <= value <= most
+            if value is not None and not whole:
+                raise ConfigError(f"{name}: {value} is no whole number from {least} to {most}")
 
 
 class SessionFlags(WorkerFlags, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from lnbench import registry
 from lnbench.errors import ConfigError, NothingMeasuredError
 from lnbench.plan import suite as suites
 from lnbench.plan.axes import BUDGET_KEYS
-from lnbench.plan.budget import AB_BUDGET, LARGEST_SEED, MOST_THREADS, Budget, looks_within
-from lnbench.plan.case import Benchmark, check_name
+from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
+from lnbench.plan.case import Benchmark
 from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
 from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
 from lnbench.plan.side import SideKind, check_sides, parse_side
@@ -94,7 +94,6 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
         named(asked) as flags,
         tempfile.TemporaryDirectory(prefix=f"lnbench-{os.getpid()}-inductor-") as cache,
     ):
-        _check(flags)
         threads = flags.threads or physical_cores()
         autotune = isinstance(flags, SessionFlags) and flags.autotune
         settings = variables(threads, usable_cpus(), Path(cache), autotune=autotune)
@@ -107,8 +106,6 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
                 "lnbench list benchmarks shows what there is",
             )
-        for row in itertools.chain.from_iterable(groups):
-            check_name(row.benchmark.backend, "its plug-in has to rename it, or leave it out by -b")
         environment = _environment(threads, settings, machines[0])
         yield Selection(
             suite=suite,
@@ -123,15 +120,6 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             setting=_setting(suite, flags, threads, machines[0]),
             spawn=spawns(asked.start_method),
         )
-
-
-def _check(flags: WorkerFlags) -> None:
-    """Raise ConfigError for a number that no worker takes; on the command line typer asks."""
-    threads, seed = flags.threads, flags.seed
-    if threads is not None and (type(threads) is not int or not 1 <= threads <= MOST_THREADS):
-        raise ConfigError(f"threads: {threads} is no number from 1 to {MOST_THREADS}")
-    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"seed: {seed} is no whole number from 0 to {LARGEST_SEED}")
 
 
 def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:

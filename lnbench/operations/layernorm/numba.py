@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from lnbench.operations.rowwise.arguments import must_be_apart, must_fit
 from lnbench.operations.rowwise.numba import loops as kernels
 from lnbench.operations.rowwise.numba.halves import as_numbers
 from lnbench.operations.rowwise.rows import (
-    must_be_apart,
-    must_fit,
     part_count,
     row_vector,
     scratch,
@@ -55,14 +54,13 @@ def forward(
     """
     work = work_type(x)
     gain, shift = _vector(weight, "weight", x, 1), _vector(bias, "bias", x, 0)
+    must_be_apart(out and out[1:], weight=weight, bias=bias)
     if out is None:
         out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
     y, mean, rstd = out
     # Compiled loops look at no bounds, and take types of 16 bits as integers.
     must_fit(x.shape, x.dtype, y=y)
     must_fit(x.shape[:1], mean=mean, rstd=rstd)
-    if len(x) == x.shape[1]:  # its statistics could lie where weight and bias do
-        must_be_apart(mean, rstd, weight=weight, bias=bias)
     numbers, result = as_numbers(x), as_numbers(y)
     kernel = _kernel("forward", x, y)
     stream = kernels.fills_cache(x.nbytes + y.nbytes)
