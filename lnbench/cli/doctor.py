@@ -31,7 +31,9 @@ _ROWS_WITHOUT_TORCH = ("*/2048x1024/*/numpy", "*/1x64/*/numpy")
     fast=typer.Option(
         "--fast", envvar="LNBENCH_FAST", help="Only look, a second: measure nothing."
     ),
-    strict=typer.Option("--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where it disturbs."),
+    strict=typer.Option(
+        "--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where something disturbs."
+    ),
     report=formats.FILE,
 )
 def doctor_command(flags: DoctorFlags) -> None:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from lnbench.errors import ConfigError
+from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
+
 
 class SuiteFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Which benchmarks: a suite, and what is said in its place."""
@@ -34,6 +37,14 @@ class WorkerFlags(SuiteFlags, frozen=True, kw_only=True):
     seed: int = 0
     start_method: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that no worker takes, whoever says it."""
+        for name, most in (("threads", MOST_THREADS), ("seed", LARGEST_SEED)):
+            value, least = getattr(self, name), int(name == "threads")
+            whole = isinstance(value, int) and least <= value <= most
+            if value is not None and not whole:
+                raise ConfigError(f"{name}: {value} is no whole number from {least} to {most}")
+
 
 class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     """How much a session measures, and where its report goes."""
@@ -45,6 +56,10 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     passes: int | None = None
     report: Path | None = None
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     force: bool = False
     quiet: bool = False
     resume: Path | None = None
@@ -100,6 +115,10 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     report: Path | None = None
     """Where what is shown goes; None for the screen."""
 

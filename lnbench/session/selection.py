@@ -104,7 +104,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             with_sides = "these sides and flags" if sides else "these flags"
             raise NothingMeasuredError(
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
-                "see what there is: lnbench list benchmarks",
+                "lnbench list benchmarks shows what there is",
             )
         environment = _environment(threads, settings, machines[0])
         yield Selection(
@@ -239,7 +239,7 @@ def _unable(
 
 def _environment(threads: int, settings: Mapping[str, str], machine: Machine) -> Environment:
     here = collect(threads, machine.devices, settings, machine.packages, machine.variables)
-    return msgspec.convert(harmless(msgspec.to_builtins(here), Path()), Environment)
+    return msgspec.convert(harmless(msgspec.to_builtins(here)), Environment)
 
 
 def _recorded(one: Side, machine: Machine, here: Environment) -> ReportSide:
