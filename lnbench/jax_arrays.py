@@ -20,7 +20,7 @@ def to_jax(array: Any) -> Any:
 
     if array.dtype == np.float64:
         jax.config.update("jax_enable_x64", True)
-    return jax.numpy.asarray(own_copy(array))
+    return jax.device_put(own_copy(array), jax.devices("cpu")[0])
 
 
 def host_view(array: Any) -> Any:
