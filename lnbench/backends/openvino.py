@@ -31,6 +31,10 @@ class OpenVINO(HostBackend):
     variables = ("OV_*", "OPENVINO_*")
     modules: ClassVar = {"openvino": "openvino is not installed: pip install 'lnbench[openvino]'"}
     kernels: ClassVar = {"layernorm": "lnbench.backends.openvino"}  # this file
+    known_failings: ClassVar = {
+        "constant rows": "what rounding the mean left is all that there is of a row",
+        "mean 1e4, spread 1e-2": "the rounding of the mean is not taken off again",
+    }
 
     def case_problem(self, case: Case) -> str | None:
         """Return why the model does not compute a case, or None."""
@@ -46,7 +50,10 @@ class OpenVINO(HostBackend):
         """Return an inference of the model; UnsupportedError for what it does not compute."""
         self.kernels_for(operation, case)
         arrays = {name: np.ascontiguousarray(own_copy(array)) for name, array in inputs.items()}
-        run, details = _bound(_compiled(case, arrays, threads), case, arrays["x"]), {"threads": threads}
+        run, details = (
+            _bound(_compiled(case, arrays, threads), case, arrays["x"]),
+            {"threads": threads},
+        )
         return BoundRoutine(run, ("y",), np.asarray, lambda: details, arrays={"x": arrays["x"]})
 
 
