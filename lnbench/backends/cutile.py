@@ -1,7 +1,7 @@
 """cuTile: the kernels that NVIDIA's TileGym has in place of Liger's, backward with partial sums.
 
-cuda-tile is a language and has no LayerNorm; TileGym's is the one that is installed with pip and has
-both directions (that of the samples of cuda-tile adds its partial sums in the order of a lock).
+cuda-tile is a language and has no LayerNorm; TileGym's comes with pip and has both directions (the
+one among cuda-tile's samples adds its partial sums in whatever order a lock is taken).
 Statistics are kept in x's type. Its compiler, `tileiras`, is in no wheel of cuda-tile's own.
 Source: tilegym/suites/liger/cutile/layer_norm.py (NVIDIA/TileGym), read at 1.5.1.
 """

@@ -5,8 +5,9 @@ float32 for halves, and returned as all others' are; backward starts from them, 
 `jax.vjp` of forward in one `jit`. `ready` outputs are donated: each call is given the memory of the
 results before, and XLA writes into it.
 
-On the CPU a call runs in the caller's thread beside those of XLA's pool, and has ended when it
-returns: JAX's own default hands every call to another thread, and waits. On CUDA devices tensors
+On the CPU a call runs in the caller's thread beside those of XLA's pool, one for each thread of the
+case and on its CPUs, and has ended when it returns: JAX's own default hands every call to another
+thread, and waits. On CUDA devices tensors
 come and go by DLPack within the call: JAX's stream waits for torch's, and torch's for JAX's, so
 that the clock of torch's stream sees all of the work, and the exchange.
 """
@@ -102,7 +103,7 @@ def _start(threads: int) -> None:
     import jax
     from jax.extend.backend import clear_backends
 
-    jax.config.update("jax_cpu_enable_async_dispatch", False)  # noqa: FBT003
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     if os.environ.get(_POOL) != str(threads):
         os.environ[_POOL] = str(threads)
         clear_backends()
@@ -170,7 +171,7 @@ def _lent(function: Callable[..., Any], static: list[int]) -> Callable[..., tupl
         tensor = isinstance(argument, torch.Tensor)
         return jax.dlpack.from_dlpack(argument.contiguous()) if tensor else argument
 
-    def call(*arguments: Any, out: None = None) -> tuple[Any, ...]:
+    def call(*arguments: Any, **_: None) -> tuple[Any, ...]:
         results = compiled(*map(to_lend, arguments))
         return tuple(None if each is None else torch.from_dlpack(each) for each in results)
 
@@ -214,7 +215,7 @@ def step(x: Any, weight: Any, bias: Any, eps: float, dy: Any) -> tuple[Any, Any,
     """Return y, dx, dw and db by `jax.vjp`, as a user's training step computes them."""
     import jax
 
-    y, pullback = jax.vjp(lambda *leaves: forward(*leaves, eps)[0], x, weight, bias)
+    y, pullback = jax.vjp(lambda *leaves: forward(*leaves, eps=eps)[0], x, weight, bias)
     return y, *pullback(dy)
 
 
