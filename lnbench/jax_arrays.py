@@ -24,11 +24,9 @@ def to_jax(array: Any) -> Any:
 
 
 def host_view(array: Any) -> Any:
-    """Return a host array that is a JAX array's own memory, to be written too.
-
-    It is good for as long as the JAX array is.
-    """
+    """Return a host array that is a JAX array's own memory, which it keeps, to be written too."""
     import numpy as np
 
     memory = (ctypes.c_char * array.nbytes).from_address(array.unsafe_buffer_pointer())
+    memory.owner = array  # type: ignore[attr-defined]
     return np.ndarray(array.shape, array.dtype, memory)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from third_party import ThirdPartyContract
 
 from lnbench import registry
 from lnbench.backend import UnsupportedError
@@ -17,7 +18,6 @@ from lnbench.measure.check import _finding
 from lnbench.operation import Hostile
 from lnbench.operations.layernorm.spec import LayerNorm
 from lnbench.plan.case import Case, Direction, DType, Options, Output
-from third_party import ThirdPartyContract
 
 OPERATION = LayerNorm()
 NARROW = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)

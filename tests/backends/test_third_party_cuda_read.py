@@ -1,4 +1,4 @@
-"""Third parties on CUDA devices that no device has run: what they take, and what they are called by.
+"""Third parties on CUDA devices that no device has run: what they take, and how they are called.
 
 As in test_third_party_cuda, torch's eager kernels answer in their stead. What is called is compared
 with their sources where these are installed: their modules are not imported, which need a device.
