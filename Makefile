@@ -16,7 +16,7 @@ bench: $(VENV)/.bench
 	$(BIN)/lnbench run
 
 test: $(VENV)/.test-$(INSTALL)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.test-$(INSTALL)
 	$(BIN)/ruff check .

@@ -28,5 +28,5 @@ def host_view(array: Any) -> Any:
     import numpy as np
 
     memory = (ctypes.c_char * array.nbytes).from_address(array.unsafe_buffer_pointer())
-    memory.owner = array  # type: ignore[attr-defined]
+    memory.owner = array
     return np.ndarray(array.shape, array.dtype, memory)

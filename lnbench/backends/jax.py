@@ -215,7 +215,10 @@ def step(x: Any, weight: Any, bias: Any, eps: float, dy: Any) -> tuple[Any, Any,
     """Return y, dx, dw and db by `jax.vjp`, as a user's training step computes them."""
     import jax
 
-    y, pullback = jax.vjp(lambda *leaves: forward(*leaves, eps=eps)[0], x, weight, bias)
+    def affine(x: Any, weight: Any, bias: Any) -> Any:
+        return forward(x, weight, bias, eps)[0]
+
+    y, pullback = jax.vjp(affine, x, weight, bias)
     return y, *pullback(dy)
 
 

@@ -39,6 +39,13 @@ def operations(incomplete: str) -> list[str]:
     return _last_of_list(incomplete, operation_names())
 
 
+def shapes(incomplete: str) -> list[str]:
+    """Return the shapes that have names."""
+    from lnbench.plan.shapes import names
+
+    return _last_of_list(incomplete, names())
+
+
 def among(*names: str) -> Callable[[str], list[str]]:
     """Return what completes names; of a list with commas, the last one."""
 

@@ -12,7 +12,7 @@ from lnbench.plan.flags import SuiteFlags
 from lnbench.render.sheet import plain_view
 
 list_app = typer.Typer(
-    help="List backends, operations, suites or benchmarks.", no_args_is_help=True
+    help="List backends, operations, suites, shapes or benchmarks.", no_args_is_help=True
 )
 
 
@@ -82,6 +82,15 @@ def list_suites(
     file = suite.load(config)
     rows = [(entry.name, str(len(entry.grids)), file.name) for entry in file.suites]
     _show(("suite", "grids", "from"), rows, format_)
+
+
+@list_app.command("shapes")
+def list_shapes(format_: Annotated[str, options.OPTIONS["format"]] = "table") -> None:
+    """List the shapes that have names: of which models, with which norm, and where that is from."""
+    from lnbench.plan.shapes import catalogue
+    from lnbench.render.shapes import shapes_view
+
+    formats.show_view(shapes_view(catalogue()), formats.check_format(format_))
 
 
 @list_app.command("benchmarks")

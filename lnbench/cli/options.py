@@ -104,7 +104,8 @@ OPTIONS: dict[str, Any] = {
     "shape": typer.Option(
         "--shape",
         envvar="LNBENCH_SHAPE",
-        help="Input shapes: 4096x1024.",
+        help="Input shapes: 4096x1024, or a model's: llama-3-8b:prefill; see lnbench list shapes.",
+        autocompletion=completion.shapes,
         rich_help_panel=_AXES,
         show_default=False,
     ),

@@ -11,8 +11,8 @@ from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Failed, Skipped
-from lnbench.session.block import Setting
 from lnbench.session.selection import Selection
+from lnbench.session.setting import Setting
 from lnbench.workers.handle import WorkerError
 from lnbench.workers.launcher import Launcher, start_nurseries
 from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
@@ -87,7 +87,7 @@ def _inspect(
             with workers.lent(home, benchmark.backend, benchmark.case) as worker:
                 checked = worker.ask(request, messages.Checked, limit_s)
         compare = messages.CompareSets(
-            benchmark, setting.seed, where, results, checked.rows, checked.fresh
+            benchmark, setting.seed, where, results, checked.row, checked.sums
         )
         compared = workers.referee.ask(compare, messages.Checked, limit_s)
     except WorkerError as error:

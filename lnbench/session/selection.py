@@ -25,9 +25,9 @@ from lnbench.record.machine import physical_cores, usable_cpus
 from lnbench.record.outcome import Failed, Skipped, Stage
 from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, ReportSide, head
 from lnbench.session import memory
-from lnbench.session.block import Setting
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.own_kernels import named
+from lnbench.session.setting import Setting
 from lnbench.session.sides import Side, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe

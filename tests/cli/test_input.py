@@ -21,6 +21,8 @@ def call(*arguments, code=0):
             ("--shape", "4096,1024"),
             ("2 shapes of one dimension each", "for one shape write 4096x1024"),
         ),
+        (("--shape", "llama3-8b"), ("unknown shape", "did you mean 'llama-3-8b'?")),
+        (("--shape", "gpt2:trian"), ("unknown phase 'trian'", "did you mean 'train'?")),
         (("--precision", "5"), ("'5' would be 500 %", "write 5%, or 0.05")),
         (("--precision", "+5"), ("'+5' would be 500 %",)),
         (("--precision", "five"), ("is not a share", "5% or 0.05")),
