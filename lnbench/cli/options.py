@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from lnbench.cli import completion
+from lnbench.plan.profilers import TOOLS
 from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
@@ -226,6 +227,32 @@ OPTIONS: dict[str, Any] = {
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
         rich_help_panel=_BUDGET,
     ),
+    "tool": typer.Option(
+        "--tool",
+        envvar="LNBENCH_TOOL",
+        help="Start ncu, nsys, perf or proton around the call; none: make it, for another.",
+        autocompletion=completion.among(*TOOLS),
+        show_default=False,
+    ),
+    "calls": typer.Option(
+        "--calls",
+        min=1,
+        envvar="LNBENCH_CALLS",
+        help="Calls in the marked range; default: one, or two seconds of them for perf.",
+        show_default=False,
+    ),
+    "trace": typer.Option(
+        "--trace",
+        envvar="LNBENCH_TRACE",
+        help="Write what torch's profiler saw as a Chrome trace: trace.json.",
+        show_default=False,
+    ),
+    "energy": typer.Option(
+        "--energy",
+        envvar="LNBENCH_ENERGY",
+        help="Measure the joules of a call too, by RAPL or NVML: four seconds more a row.",
+        rich_help_panel=_BUDGET,
+    ),
     "threshold": typer.Option(
         envvar="LNBENCH_THRESHOLD",
         help="Smallest change worth acting on.",
@@ -294,7 +321,7 @@ OPTIONS: dict[str, Any] = {
     "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
-        help="time, speedup, bandwidth, copy, error or memory.",
+        help="time, speedup, bandwidth, copy, energy, error or memory.",
         rich_help_panel=_OUTPUT,
         autocompletion=completion.metrics,
     ),

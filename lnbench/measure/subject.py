@@ -9,7 +9,7 @@ import msgspec
 
 from lnbench import registry
 from lnbench.backend import Backend, Details, Routine, Timer
-from lnbench.measure import messages, sampling, shared, verify
+from lnbench.measure import energy, messages, sampling, shared, verify
 from lnbench.measure.aliasing import (
     refuse_changed_inputs,
     refuse_inputs_memory,
@@ -17,6 +17,7 @@ from lnbench.measure.aliasing import (
 )
 from lnbench.measure.cuda_timing import CudaTimer
 from lnbench.measure.limits import compulsory
+from lnbench.measure.profiling import profile
 from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
 from lnbench.measure.telemetry import Telemetry
@@ -157,6 +158,35 @@ class Subject:
                 self._watch.restore(self._routine, new.row)
                 self._timed()
         return messages.MemoryChecked(tuple(taken[0]), tuple(taken[1]))
+
+    def energy(self) -> messages.EnergyMeasured:
+        """Return what a call costs in joules, or why that is not known."""
+        if self.case.options.cache is Cache.COLD:
+            return messages.EnergyMeasured(reason="energy of cold calls has their flushes in it")
+        call_s = self._timer.time(self._timed, self._iterations) / self._iterations
+
+        def calls(number: int) -> None:
+            for _ in range(number):
+                self._routine.run()
+            self._timer.synchronize()
+
+        try:
+            return energy.measured(self._telemetry.energy(self.case.device), calls, call_s)
+        except energy.EnergyError as error:
+            return messages.EnergyMeasured(reason=str(error))
+
+    def profile(self, request: messages.Profile) -> messages.Profiled:
+        """Return what a profiler sees of calls in a marked range."""
+        self._warm_up()
+        return profile(
+            request,
+            self.case,
+            self._routine.run,
+            self._timed,
+            self._timer,
+            self._iterations,
+            by_torch=self._backend.torch_threads or self.case.device_type != "cpu",
+        )
 
     def finish(self, request: messages.Finish) -> messages.Finished:
         """Return the digest of one more call's outputs, and how many kernels a call launches."""

@@ -158,6 +158,29 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return suite
 
 
+def single(benchmark: Benchmark, known: Mapping[str, tuple[str, ...]]) -> Suite:
+    """Return a suite of one benchmark; UnknownNameError where a name in it is none.
+
+    Args:
+        benchmark: what it holds, beside the speed limit.
+        known: the names that exist, by axis: `operation` and `backend`.
+    """
+    case, name = benchmark.case, benchmark.id
+    for axis, value in (("operation", case.operation), ("backend", benchmark.backend)):
+        check_names(axis, (value,), known, name)
+    options = msgspec.structs.asdict(case.options)
+    grid = Grid(
+        operation=(case.operation,),
+        shape=(case.shape,),
+        direction=(case.direction,),
+        dtype=(case.dtype,),
+        device=(case.device,),
+        backend=(benchmark.backend,),
+        **{option: (value,) for option, value in options.items()},
+    )
+    return Suite(name, (GridEntry(grid, where=name),))
+
+
 def load(path: Path | None = None) -> SuiteFile:
     """Return the suites of `path`, else of ./benchmarks.yaml, else of the file that lnbench brings.
 

@@ -12,7 +12,7 @@ from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped, Stopped
 from lnbench.render.notes import Note
 from lnbench.render.sheet import BEST, Column
-from lnbench.units import format_bytes, format_percent, format_time, significant
+from lnbench.units import format_bytes, format_energy, format_percent, format_time, significant
 
 _BOUND_BY = {
     Regime.PAGE_FAULTS: "page faults",
@@ -133,6 +133,9 @@ COLUMNS = (
     Column("GB/s", _bandwidth, _three, metric="bandwidth", unit=" GB/s"),
     Column(None, attrgetter("bandwidth"), key="bandwidth_bytes_per_s"),
     Column("% of copy", attrgetter("share_of_copy"), _share, "share_of_copy", metric="copy"),
+    Column(
+        "energy", _measured("energy"), format_energy, "energy_j", if_known=True, metric="energy"
+    ),
     Column(None, attrgetter("best"), key="best"),
     Column(None, attrgetter("regime"), key="regime"),
     Column("ulp", _max_ulp, _two, "max_ulp", wide=True, metric="error", unit=" ulp"),

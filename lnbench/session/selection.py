@@ -123,7 +123,9 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
 
 
 def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:
-    return Setting(suite.budget, flags.seed, threads, memory.worker_bytes(), machine.free_bytes)
+    energy = isinstance(flags, RunFlags) and flags.energy
+    worker_bytes, free = memory.worker_bytes(), machine.free_bytes
+    return Setting(suite.budget, flags.seed, threads, worker_bytes, free, energy)
 
 
 def benchmarks(asked: SuiteFlags) -> tuple[Benchmark, ...]:
@@ -197,7 +199,10 @@ def _paired(
 def _suite(flags: SuiteFlags, backends: Sequence[str], budget: Budget | None = None) -> Suite:
     """Return the suite that flags name, with what they say in its place, over its own budget."""
     known = {"operation": registry.operation_names(), "backend": tuple(backends)}
-    suite = suites.load(flags.config).suite(flags.suite, known)
+    if "/" in flags.suite:
+        suite = suites.single(Benchmark.parse(flags.suite), known)
+    else:
+        suite = suites.load(flags.config).suite(flags.suite, known)
     if budget is not None:
         suite = msgspec.structs.replace(suite, budget=budget)
     return suite.override(_overrides(flags, known))

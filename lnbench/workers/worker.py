@@ -77,6 +77,12 @@ class Worker:
             case messages.CheckMemory():
                 self._stage = Stage.MEASURE
                 return self._prepared.check_memory(request)
+            case messages.MeasureEnergy():
+                self._stage = Stage.MEASURE
+                return self._prepared.energy()
+            case messages.Profile():
+                self._stage = Stage.MEASURE
+                return self._prepared.profile(request)
             case messages.Finish():
                 self._stage = Stage.MEASURE
                 return self._prepared.finish(request)
