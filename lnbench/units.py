@@ -23,7 +23,8 @@ def _scaled(value: float, scales: tuple[tuple[float, str], ...], digits: int) ->
     for scale, unit in scales:
         # 0.9995 ms rounds to 1000 µs with three figures: take the larger unit there.
         if abs(value) >= scale * (1 - 0.5 * 10**-digits):
-            break
+            return f"{significant(value / scale, digits)} {unit}"
+    scale, unit = scales[-1]
     return f"{significant(value / scale, digits)} {unit}"
 
 

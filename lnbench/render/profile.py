@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from operator import attrgetter, itemgetter
 
+from lnbench.judge.regime import PAGE_BYTES
 from lnbench.judge.traffic import Source, Traffic, traffic
 from lnbench.measure.counters import EVENTS, LLC_MISSES
 from lnbench.measure.messages import Profiled
@@ -12,6 +13,9 @@ from lnbench.render.sheet import Column, View, objects, sheet
 from lnbench.units import format_bytes, format_percent, format_time, significant
 
 _SHOWN, _LEAST_SHARE = 12, 0.005
+_ALIKE = 0.05
+"""Share of the compulsory bytes that is not worth a word."""
+
 _ONE_CALL = 0.9
 """Share of the samples in one line from which on they say no more than its name."""
 
@@ -75,25 +79,27 @@ def sentence(backend: str, bytes_: Traffic, seen: Profiled) -> str:
     perfect = format_bytes(bytes_.compulsory)
     if bytes_.moved is None or bytes_.ratio is None:
         rate = significant(bytes_.compulsory / seen.time_s / 1e9, 3)
-        why = seen.uncounted or "its kernels do not say it, --tool ncu counts"
-        return (
-            f"how many bytes {backend} moves is not known ({why}); the {perfect} that it must "
-            f"move, in its time, are {rate} GB/s"
-        )
-    times = f"{_two(bytes_.ratio)} times the compulsory bytes"
+        why = seen.uncounted or "its kernels do not say it: --tool ncu counts"
+        must = f"the {perfect} that it must move, in its time, are {rate} GB/s"
+        return f"how many bytes {backend} moves is not known ({why}); {must}"
+    cleared = format_bytes(seen.page_faults * PAGE_BYTES)
+    faults = f"{cleared} that the system clears in {seen.page_faults:.0f} page faults"
+    moves = f"{backend} moves {_two(bytes_.ratio)} times the compulsory bytes"
     moved = format_bytes(bytes_.moved)
     match bytes_.source:
-        case Source.COUNTERS:
-            kept = ": the rest stays in the cache" if bytes_.ratio < _ONE_CALL else ""
-            return f"{backend} moves {times}: {moved} from memory where {perfect} must be{kept}"
-        case Source.OPERATORS:
-            return f"{backend} moves {times}: {moved} are read and written where {perfect} must be"
-        case _:
-            cleared = format_bytes(bytes_.moved - bytes_.compulsory)
+        case Source.PAGE_FAULTS:
             return (
-                f"{backend} moves at least {times}: {perfect}, and {cleared} that the system "
-                f"clears in {seen.page_faults:.0f} page faults; what else, only counters say"
+                f"{moves.replace('moves', 'moves at least')}: {perfect}, and {faults}; what more, "
+                "only counters could say"
             )
+        case Source.COUNTERS:
+            said = f"{moves}: {moved} come from memory where {perfect} must be moved"
+            said += ", the rest stays in the cache" * (bytes_.ratio < 1 - _ALIKE)
+        case _:
+            said = f"{moves}: {moved} are read and written"
+            said += f" where {perfect} must be" * (bytes_.ratio > 1 + _ALIKE)
+    many = seen.page_faults * PAGE_BYTES > _ALIKE * bytes_.compulsory
+    return f"{said}; and {faults}" if many else said
 
 
 def _notes(seen: Profiled) -> list[str]:
