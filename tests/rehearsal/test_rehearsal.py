@@ -136,6 +136,7 @@ def test_energy_on_cuda_is_that_of_the_calls_by_the_device_s_counter(rehearse):
 def test_the_marked_call_on_cuda_is_made_for_a_profiler_outside(rehearse):
     told = rehearse("profile", "layernorm/forward/8x64/float32/cuda/triton", "--tool", "none")
     assert told.errors == []
+    assert {"range lnbench", "range ends"} <= told.lines
 
 
 PRELOAD = """
