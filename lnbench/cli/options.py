@@ -8,7 +8,6 @@ import msgspec
 import typer
 
 from lnbench.cli import completion
-from lnbench.plan.profilers import TOOLS
 from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
@@ -226,26 +225,6 @@ OPTIONS: dict[str, Any] = {
         envvar="LNBENCH_AUTOTUNE",
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
         rich_help_panel=_BUDGET,
-    ),
-    "tool": typer.Option(
-        "--tool",
-        envvar="LNBENCH_TOOL",
-        help="Start ncu, nsys, perf or proton around the call; none: make it, for another.",
-        autocompletion=completion.among(*TOOLS),
-        show_default=False,
-    ),
-    "calls": typer.Option(
-        "--calls",
-        min=1,
-        envvar="LNBENCH_CALLS",
-        help="Calls in the marked range; default: one, or two seconds of them for perf.",
-        show_default=False,
-    ),
-    "trace": typer.Option(
-        "--trace",
-        envvar="LNBENCH_TRACE",
-        help="Write what torch's profiler saw as a Chrome trace: trace.json.",
-        show_default=False,
     ),
     "energy": typer.Option(
         "--energy",

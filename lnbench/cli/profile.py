@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lnbench.cli import options
+from lnbench.cli import completion, options
 from lnbench.errors import ConfigError, ExitCode, NothingMeasuredError, UnknownNameError
 from lnbench.plan.flags import ProfileFlags
 from lnbench.plan.profilers import MARK, TOOLS, Tool, filled
 
 if TYPE_CHECKING:
-    from lnbench.measure.messages import Profiled
+    from lnbench.measure.profile_messages import Profiled
     from lnbench.plan.case import Benchmark
     from lnbench.session.selection import Selection
 
@@ -38,6 +38,26 @@ _CONTROL = "LNBENCH_PERF_CONTROL"
         "-o",
         envvar="LNBENCH_OUTPUT",
         help="Where --tool writes; default: profile.ncu-rep, profile.data, …",
+        show_default=False,
+    ),
+    tool=typer.Option(
+        "--tool",
+        envvar="LNBENCH_TOOL",
+        help="Start ncu, nsys, perf or proton around the call; none: make it, for another.",
+        autocompletion=completion.among(*TOOLS),
+        show_default=False,
+    ),
+    calls=typer.Option(
+        "--calls",
+        min=1,
+        envvar="LNBENCH_CALLS",
+        help="Calls in the marked range; default: one, or two seconds of them for perf.",
+        show_default=False,
+    ),
+    trace=typer.Option(
+        "--trace",
+        envvar="LNBENCH_TRACE",
+        help="Write what torch's profiler saw as a Chrome trace: trace.json.",
         show_default=False,
     ),
 )
@@ -115,14 +135,14 @@ def _seen(
     flags: ProfileFlags, chosen: "Selection", benchmark: "Benchmark", file: Path
 ) -> "Profiled":
     """Return what was seen; exits where the benchmark is wrong, or cannot run."""
-    from lnbench.measure import messages
+    from lnbench.measure.profile_messages import Profile
     from lnbench.record.outcome import Failed, Skipped
     from lnbench.session.profile import profile
     from lnbench.units import one_line
 
     by = {None: "own", "none": "outside"}.get(flags.tool, "proton")
     target = {"own": flags.trace, "proton": file.with_suffix("")}.get(by)
-    request = messages.Profile(
+    request = Profile(
         by,
         flags.calls,
         str(target.absolute()) if target else "",

@@ -36,7 +36,7 @@ def run_command(flags: RunFlags) -> None:
         cases = (benchmark.case for benchmark in choice.benchmarks)
         new = choice.new_report()
         begun = resume.begin(flags.resume, new, cases, timed=choice.suite.timed)
-        selected = choice.under(begun.budget)
+        selected = choice.under(begun.budget, energy=flags.energy)
         if flags.dry_run:
             line.end()
             formats.dry_run(selected)

@@ -45,28 +45,18 @@ def measured(
         sleep: rests for some seconds.
         clock: tells the seconds.
     """
-
-    def spent(work: Callable[[], int]) -> tuple[float, float, int]:
-        joules, begun = counter(), clock()
-        number = work()
-        return counter() - joules, clock() - begun, number
-
-    def rest() -> int:
-        sleep(SAMPLE_S)
-        return 0
-
-    def sample() -> int:
-        number, begun = 0, clock()
+    joules, begun = counter(), clock()
+    sleep(SAMPLE_S)
+    idle_watts = (counter() - joules) / (clock() - begun)
+    stretch = max(1, round(SAMPLE_S / 10 / call_s))
+    found = []
+    for _ in range(SAMPLES):
+        number, joules, begun = 0, counter(), clock()
         while clock() - begun < SAMPLE_S:
             calls(stretch)
             number += stretch
-        return number
-
-    stretch = max(1, round(SAMPLE_S / 10 / call_s))
-    joules, seconds, _ = spent(rest)
-    idle_watts = joules / seconds
-    taken = [spent(sample) for _ in range(SAMPLES)]
-    found = [(joules - idle_watts * seconds) / number for joules, seconds, number in taken]
+        spent = counter() - joules
+        found.append((spent - idle_watts * (clock() - begun)) / number)
     if min(found) <= 0:
         return EnergyMeasured(reason="the counter shows no more than that of an idle machine")
     return EnergyMeasured(tuple(found))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lnbench.measure.messages import Spot
+from lnbench.measure.profile_messages import Spot
 from lnbench.plan.profilers import MARK
 
 _SIZES = {
@@ -67,16 +67,15 @@ def seen(
     if trace is not None:
         profiler.export_chrome_trace(str(trace))
     events = list(profiler.events())
-    on_host = torch.autograd.DeviceType.CPU
-    marked = next(each for each in events if each.name == MARK and each.device_type == on_host)
-    kernels = [each for each in events if each.device_type != on_host and _within(each, marked)]
-    operators = _below(marked)
+    host = torch.autograd.DeviceType.CPU
+    marked = next(each for each in events if (each.name, each.device_type) == (MARK, host))
+    kernels = [each for each in events if each.device_type != host and _within(each, marked)]
     moved = sum(_moved(each, itemsize) for each in marked.cpu_children)
-    times: Iterable[tuple[str, float, int]] = (
-        ((each.name, each.self_device_time_total, 0) for each in kernels)
-        if kernels
-        else ((each.name, each.self_cpu_time_total, _shown(each, itemsize)) for each in operators)
-    )
+    times: Iterable[tuple[str, float, int]]
+    if kernels:
+        times = ((each.name, each.self_device_time_total, 0) for each in kernels)
+    else:
+        times = ((e.name, e.self_cpu_time_total, _shown(e, itemsize)) for e in _below(marked))
     return Seen(_spots(times, calls), round(moved / calls))
 
 

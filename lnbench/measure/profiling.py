@@ -10,7 +10,7 @@ import msgspec
 
 from lnbench.backend import Timer
 from lnbench.measure import counters, operators, samples, sampling
-from lnbench.measure.messages import Profile, Profiled
+from lnbench.measure.profile_messages import Profile, Profiled
 from lnbench.plan.case import Case
 from lnbench.plan.profilers import MARK
 

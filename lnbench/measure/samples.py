@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from lnbench.measure.messages import Spot
+from lnbench.measure.profile_messages import Spot
 
 SAMPLED_S = 2
 _A_SECOND = 500

@@ -17,6 +17,7 @@ from lnbench.measure.aliasing import (
 )
 from lnbench.measure.cuda_timing import CudaTimer
 from lnbench.measure.limits import compulsory
+from lnbench.measure.profile_messages import Profile, Profiled
 from lnbench.measure.profiling import profile
 from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
@@ -175,7 +176,7 @@ class Subject:
         except energy.EnergyError as error:
             return messages.EnergyMeasured(reason=str(error))
 
-    def profile(self, request: messages.Profile) -> messages.Profiled:
+    def profile(self, request: Profile) -> Profiled:
         """Return what a profiler sees of calls in a marked range."""
         self._warm_up()
         return profile(

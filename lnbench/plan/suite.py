@@ -145,10 +145,12 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the suite of that name; UnknownNameError where it, or a name in it, is none.
 
         Args:
-            name: what the user asked for.
+            name: what the user asked for; the id of a benchmark is a suite of it alone.
             known: the names that exist, by axis: `operation` and `backend`; others pass.
         """
         suite = next((suite for suite in self.suites if suite.name == name), None)
+        if suite is None and "/" in name:
+            suite = Suite(name, (GridEntry(Grid.of(Benchmark.parse(name)), where=name),))
         if suite is None:
             raise UnknownNameError("suite", name, self.names(), self.name)
         for entry in suite.grids:
@@ -156,29 +158,6 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 names = getattr(entry.grid, axis)
                 check_names(axis, names, known or {}, f"{entry.where}.{axis}")
         return suite
-
-
-def single(benchmark: Benchmark, known: Mapping[str, tuple[str, ...]]) -> Suite:
-    """Return a suite of one benchmark; UnknownNameError where a name in it is none.
-
-    Args:
-        benchmark: what it holds, beside the speed limit.
-        known: the names that exist, by axis: `operation` and `backend`.
-    """
-    case, name = benchmark.case, benchmark.id
-    for axis, value in (("operation", case.operation), ("backend", benchmark.backend)):
-        check_names(axis, (value,), known, name)
-    options = msgspec.structs.asdict(case.options)
-    grid = Grid(
-        operation=(case.operation,),
-        shape=(case.shape,),
-        direction=(case.direction,),
-        dtype=(case.dtype,),
-        device=(case.device,),
-        backend=(benchmark.backend,),
-        **{option: (value,) for option, value in options.items()},
-    )
-    return Suite(name, (GridEntry(grid, where=name),))
 
 
 def load(path: Path | None = None) -> SuiteFile:

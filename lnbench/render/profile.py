@@ -7,7 +7,7 @@ from operator import attrgetter, itemgetter
 from lnbench.judge.regime import PAGE_BYTES
 from lnbench.judge.traffic import Source, Traffic, traffic
 from lnbench.measure.counters import EVENTS, LLC_MISSES
-from lnbench.measure.messages import Profiled
+from lnbench.measure.profile_messages import Profiled
 from lnbench.plan.case import Benchmark, Work
 from lnbench.render.sheet import Column, View, objects, sheet
 from lnbench.units import format_bytes, format_percent, format_time, significant

@@ -4,8 +4,7 @@ import random
 from contextlib import ExitStack
 
 from lnbench import activity
-from lnbench.measure import messages
-from lnbench.measure.messages import Profiled
+from lnbench.measure.profile_messages import Profile, Profiled
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Failed, Skipped, Stage
 from lnbench.session.block import Block
@@ -16,7 +15,7 @@ from lnbench.session.single_pass import workers_of
 
 
 def profile(
-    selection: Selection, benchmark: Benchmark, request: messages.Profile
+    selection: Selection, benchmark: Benchmark, request: Profile
 ) -> Profiled | Skipped | Failed:
     """Return what is seen of a benchmark of a selection, or why nothing is."""
     known = {outcome.benchmark: outcome for outcome in selection.unable}

@@ -25,9 +25,9 @@ from lnbench.record.machine import physical_cores, usable_cpus
 from lnbench.record.outcome import Failed, Skipped, Stage
 from lnbench.record.report import BenchmarkReport, ComparisonReport, Report, ReportSide, head
 from lnbench.session import memory
-from lnbench.session.block import Setting
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.own_kernels import named
+from lnbench.session.setting import Setting
 from lnbench.session.sides import Side, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
@@ -64,9 +64,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """The numbers of pairs at which it is judged."""
         return looks_within(self.setting.budget.passes)
 
-    def under(self, budget: Budget) -> "Selection":
-        """Return the selection as it is measured with another budget."""
-        setting = msgspec.structs.replace(self.setting, budget=budget)
+    def under(self, budget: Budget, *, energy: bool = False) -> "Selection":
+        """Return the selection as it is measured with another budget, and with energy or not."""
+        setting = msgspec.structs.replace(self.setting, budget=budget, energy=energy)
         return msgspec.structs.replace(self, setting=setting)
 
     def new_report(self) -> Report:
@@ -123,9 +123,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
 
 
 def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:
-    energy = isinstance(flags, RunFlags) and flags.energy
-    worker_bytes, free = memory.worker_bytes(), machine.free_bytes
-    return Setting(suite.budget, flags.seed, threads, worker_bytes, free, energy)
+    return Setting(suite.budget, flags.seed, threads, memory.worker_bytes(), machine.free_bytes)
 
 
 def benchmarks(asked: SuiteFlags) -> tuple[Benchmark, ...]:
@@ -199,10 +197,7 @@ def _paired(
 def _suite(flags: SuiteFlags, backends: Sequence[str], budget: Budget | None = None) -> Suite:
     """Return the suite that flags name, with what they say in its place, over its own budget."""
     known = {"operation": registry.operation_names(), "backend": tuple(backends)}
-    if "/" in flags.suite:
-        suite = suites.single(Benchmark.parse(flags.suite), known)
-    else:
-        suite = suites.load(flags.config).suite(flags.suite, known)
+    suite = suites.load(flags.config).suite(flags.suite, known)
     if budget is not None:
         suite = msgspec.structs.replace(suite, budget=budget)
     return suite.override(_overrides(flags, known))

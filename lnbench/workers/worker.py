@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lnbench.backend import UnsupportedError
 from lnbench.measure import messages
 from lnbench.measure.messages import Reply, Request
+from lnbench.measure.profile_messages import Profile
 from lnbench.record.outcome import Stage
 from lnbench.workers import overlay
 
@@ -80,7 +81,7 @@ class Worker:
             case messages.MeasureEnergy():
                 self._stage = Stage.MEASURE
                 return self._prepared.energy()
-            case messages.Profile():
+            case Profile():
                 self._stage = Stage.MEASURE
                 return self._prepared.profile(request)
             case messages.Finish():

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lnbench.measure import profiling, samples
-from lnbench.measure.messages import Spot
+from lnbench.measure.profile_messages import Spot
 from lnbench.measure.samples import COMPILED, SamplesError, sampled, spots
 
 WORKER = "run (lnbench/workers/worker.py:201);Worker.serve (lnbench/workers/worker.py:48)"

@@ -3,7 +3,7 @@
 import factories
 import pytest
 
-from lnbench.measure.messages import Profiled, Spot
+from lnbench.measure.profile_messages import Profiled, Spot
 from lnbench.plan.case import Work
 from lnbench.render import forms
 from lnbench.render.profile import profile_view
