@@ -105,6 +105,11 @@ def owner(name: str) -> str:
     return "" if is_own(name) else name
 
 
+def is_plug_in(name: str) -> bool:
+    """Return whether a backend's routine and clock may be others than lnbench's."""
+    return not is_own(name) and name not in _kernels
+
+
 def is_own_kernel(name: str) -> bool:
     """Return whether its kernels are lnbench's, which are held to the ceiling too."""
     return is_own(name) and not backend(name).third_party

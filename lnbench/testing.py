@@ -21,10 +21,10 @@ from lnbench import registry
 from lnbench.arrays import dtype_of
 from lnbench.backend import Available, Backend, Routine, Unavailable
 from lnbench.measure import shared
-from lnbench.measure.messages import CompareRows, Fresh
+from lnbench.measure.messages import CompareRows, Fresh, NewRow
 from lnbench.measure.referee import Referee
+from lnbench.measure.routine import make_routine
 from lnbench.measure.sampling import stopwatch
-from lnbench.measure.subject import make_routine
 from lnbench.measure.truth import torch_errors
 from lnbench.measure.verify import agreement, as_good_as_torch, checksum, wrong_text
 from lnbench.measure.watch import Watch
@@ -148,15 +148,15 @@ class BackendContract:
         watch = Watch(self.mathematics, case, inputs, tmp_path, limit=name == registry.SPEED_LIMIT)
         with closing(self._routine(case, inputs)) as routine:
             results = routine.run()
-            watch.keep_first(results, routine.host(results))
+            sums, rows = watch.first(results, routine.host(results)), []
             if not (watch.able(routine) and self.mathematics.rows_stand_alone):
                 pytest.skip("its routine lets nobody write into its inputs, or rows need others")
             fresh = [Fresh(3, 1, whole=False), Fresh(0, 2), Fresh(case.rows - 1, 3)]
             for new in fresh:
                 watch.renew(routine, new, last=new is fresh[-1])
-                watch.keep(routine, routine.run(), new, last=new is fresh[-1])
-        where, kept = str(tmp_path), watch.rows()
-        asked = CompareRows(Benchmark(case, name), where, kept, tuple(fresh), {})
+                kept = watch.keep(routine, routine.run(), new, last=new is fresh[-1])
+                rows.append(NewRow(new, shared.packed(kept)))
+        asked = CompareRows(Benchmark(case, name), str(tmp_path), tuple(rows), sums, {})
         assert Referee().compare_rows(asked).error == ""
 
     @pytest.mark.parametrize("direction", Direction)

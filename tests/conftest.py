@@ -10,7 +10,7 @@ import pytest
 from factories import PLUGINS
 
 from lnbench.plan.budget import Budget
-from lnbench.session.block import Setting
+from lnbench.session.setting import Setting
 from lnbench.workers.variables import variables
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.

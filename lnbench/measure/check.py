@@ -11,8 +11,8 @@ from lnbench.backend import Backend, UnsupportedError
 from lnbench.measure import messages, shared, verify
 from lnbench.measure.messages import Finding
 from lnbench.measure.referee import Referee
+from lnbench.measure.routine import make_routine
 from lnbench.measure.shared import INPUTS
-from lnbench.measure.subject import make_routine
 from lnbench.measure.truth import torch_errors
 from lnbench.measure.verify import as_good_as_torch, wrong_text
 from lnbench.measure.watch import Watch
@@ -44,15 +44,15 @@ def check(request: messages.Check) -> messages.Checked:
     if 0 in findings:
         return messages.Checked(findings)
     plain = next(input_sets(operation, benchmark.case, request.seed, Path(request.folder)))
-    rows: dict[str, shared.Packed] = {}
-    new = None
+    row: messages.NewRow | None = None
+    sums: dict[str, shared.Packed] = {}
     try:
-        rows, new = _new_row(backend, operation, plain, request)
+        row, sums = _new_row(backend, operation, plain, request)
     except Exception as error:  # noqa: BLE001
         findings[_BEYOND] = _raised("a new row", error)
     seen, wrong = traits(backend, operation, plain, request.threads)
     findings |= {_BEYOND + 1 + number: finding for number, finding in enumerate(wrong)}
-    return messages.Checked(findings, seen, rows, new)
+    return messages.Checked(findings, seen, row, sums)
 
 
 def input_sets(operation: Operation, case: Case, seed: int, folder: Path) -> Iterator[Hostile]:
@@ -71,12 +71,10 @@ def compare_sets(request: messages.CompareSets) -> messages.Checked:
         if shared.written(results / str(number)):
             outputs = shared.read(results / str(number))
             findings[number] = _finding(benchmark.backend, operation, given, outputs)
-    if request.fresh is not None:
+    if request.row is not None:
         own = findings[0].agreement
         errors = {name: found.max_relative for name, found in own.outputs.items()} if own else {}
-        rows = messages.CompareRows(
-            benchmark, request.folder, request.rows, (request.fresh,), errors
-        )
+        rows = messages.CompareRows(benchmark, request.folder, (request.row,), request.sums, errors)
         error = Referee().compare_rows(rows).error
         if error:
             findings[_BEYOND] = Finding("a new row", None, error, tolerable=False)
@@ -89,7 +87,7 @@ def _raised(name: str, error: Exception) -> Finding:
 
 def _new_row(
     backend: Backend, operation: Operation, plain: Hostile, request: messages.Check
-) -> tuple[dict[str, shared.Packed], messages.Fresh | None]:
+) -> tuple[messages.NewRow | None, dict[str, shared.Packed]]:
     """Return what a second call makes of a new row; nothing where none can be written."""
     folder, limit = Path(request.folder), registry.is_limit(backend.name)
     watch = Watch(operation, plain.case, plain.inputs, folder, limit=limit)
@@ -97,13 +95,13 @@ def _new_row(
         make_routine(backend, operation, plain.case, plain.inputs, request.threads)
     ) as routine:
         results = routine.run()
-        watch.keep_first(results, routine.host(results))
+        sums = watch.first(results, routine.host(results))
         if not (watch.able(routine) and operation.rows_stand_alone):
-            return {}, None
+            return None, {}
         new = messages.Fresh(request.seed % plain.case.rows, request.seed)
         watch.renew(routine, new, last=True)
-        watch.keep(routine, routine.run(), new, last=True)
-    return watch.rows(), new
+        kept = watch.keep(routine, routine.run(), new, last=True)
+    return messages.NewRow(new, shared.packed(kept)), sums
 
 
 def _finding(name: str, operation: Operation, given: Hostile, outputs: Arrays) -> Finding:

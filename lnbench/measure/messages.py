@@ -48,6 +48,14 @@ class Fresh(msgspec.Struct, frozen=True):
     """Whether all of the row is new, or one element of it."""
 
 
+class NewRow(msgspec.Struct, frozen=True):
+    """What a row of the inputs was given, and what a call made of it."""
+
+    fresh: Fresh
+    outputs: dict[str, Packed]
+    """The row by output; and of the last sample of a process sums over all rows."""
+
+
 class MakeInputs(msgspec.Struct, frozen=True, tag=True):
     """Ask the referee for the inputs of a case, and to know their truth."""
 
@@ -94,10 +102,10 @@ class CompareRows(msgspec.Struct, frozen=True, tag=True):
     benchmark: Benchmark
     folder: str
     """Where `MakeInputs` put the arrays."""
-    rows: dict[str, Packed]
-    """What was kept, as in `Finished`."""
-    fresh: tuple[Fresh, ...]
-    """The new rows, one a sample."""
+    rows: tuple[NewRow, ...]
+    """One a call that is looked at."""
+    sums: dict[str, Packed]
+    """As in `Prepared`."""
     torch_errors: dict[str, float]
     """As in `InputsMade`."""
 
@@ -133,6 +141,8 @@ class Prepared(msgspec.Struct, frozen=True, tag=True):
     """Which way its clock goes, where it has several."""
     watched: bool = False
     """Whether new values can be written into its inputs."""
+    sums: dict[str, Packed] = {}
+    """By output what is summed over all rows, of the inputs as they are."""
 
 
 class Deliver(msgspec.Struct, frozen=True, tag=True):
@@ -157,6 +167,8 @@ class TakeSample(msgspec.Struct, frozen=True, tag=True):
     """What the inputs are given before it; None leaves them."""
     last: bool = False
     """Whether it is the last of its process: then results that belong to no row are kept too."""
+    results: str = ""
+    """Where the referee will find what is kept whole."""
     at_once: bool = False
     """Whether nothing precedes the calls, neither untimed ones nor flushes: the session times them
     too."""
@@ -173,15 +185,20 @@ class Sampled(msgspec.Struct, frozen=True, tag=True):
     """What the device's own counters said right after it; None where they cannot be read."""
     spent_s: float = 0.0
     """Seconds of the host that it took, with the untimed calls before it."""
+    outputs: dict[str, Packed] = {}
+    """As in `NewRow`, where a row was new."""
+    kept: int | None = None
+    """Digest of what was kept whole of the last sample; None where a row was, or nothing."""
 
 
 class CheckMemory(msgspec.Struct, frozen=True, tag=True):
     """Ask how long single calls take on new values, and on values that are written once more."""
 
     fresh: tuple[Fresh, ...]
-    """The new values of a row."""
-    whole: int = 0
-    """How often all values are new instead."""
+    """The new values of a row, one a pair of calls."""
+    factor: float = 0.0
+    """What all other values are multiplied by, at each new value by less and with another sign; 0
+    leaves them."""
 
 
 class MemoryChecked(msgspec.Struct, frozen=True, tag=True):
@@ -189,6 +206,8 @@ class MemoryChecked(msgspec.Struct, frozen=True, tag=True):
 
     new_s: tuple[float, ...]
     same_s: tuple[float, ...]
+    rows: tuple[NewRow, ...]
+    """What calls on new values returned."""
 
 
 class Inspect(msgspec.Struct, frozen=True, tag=True):
@@ -219,10 +238,7 @@ class EnergyMeasured(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True):
-    """Ask for what timed calls returned, and for the checksum of one more call."""
-
-    results: str
-    """Where the referee will find what was kept whole."""
+    """Ask for the checksum of one more call."""
 
     count_kernels: bool = False
     """Whether the kernels of a call are wanted; the profiler slows what comes after it."""
@@ -234,10 +250,6 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     """The digest of the last call's outputs."""
 
     checksum: int
-    rows: dict[str, Packed] = {}
-    """What was kept of the samples: a row of each by output, and sums over all of the last."""
-    kept: int | None = None
-    """Digest of what was kept whole of the last sample; None where rows were, or nothing."""
     kernels: int | None = None
     """Kernels that a call launches; None where nobody asked, or none can be seen."""
 
@@ -271,10 +283,10 @@ class CompareSets(msgspec.Struct, frozen=True, tag=True):
     seed: int
     folder: str
     results: str
-    rows: dict[str, Packed]
-    """What a second call made of a new row; empty where none was written."""
-    fresh: Fresh | None
-    """What the row was given."""
+    row: NewRow | None
+    """What a second call made of a new row; None where none was written."""
+    sums: dict[str, Packed]
+    """As in `Prepared`."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -308,8 +320,8 @@ class Checked(msgspec.Struct, frozen=True, tag=True):
     """Sets without outputs, or with wrong ones; the case's own inputs have number 0."""
     traits: Traits = Traits()
     """What the bits of the random inputs' outputs depend on."""
-    rows: dict[str, Packed] = {}
-    fresh: Fresh | None = None
+    row: NewRow | None = None
+    sums: dict[str, Packed] = {}
     """As in `CompareSets`."""
 
 

@@ -90,25 +90,26 @@ class _Rows:
     """The rows of one process's samples, against what they were to be."""
 
     def __init__(self, request: messages.CompareRows) -> None:
-        self._benchmark, self._fresh = request.benchmark, request.fresh
+        self._benchmark, self._fresh = request.benchmark, [row.fresh for row in request.rows]
         self._operation, self._case = _of(request.benchmark)
         self._inputs = shared.read(Path(request.folder) / INPUTS)
-        self._kept = {name: shared.unpacked(array) for name, array in request.rows.items()}
+        self._samples = [shared.unpacked(row.outputs) for row in request.rows]
+        self._before = shared.unpacked(request.sums)
+        self._kept: dict[str, Any] = {}
         self._errors = request.torch_errors
         self._names = fresh.renewed(self._operation, self._case, self._inputs)
 
     def problem(self) -> str:
         """Return what is wrong; empty where nothing is."""
-        if not any(len(array) >= len(self._fresh) for array in self._kept.values()):
+        names = self._samples[0].keys() - self._before if self._samples else ()
+        counts = (len(rows.get(name, ())) for rows in self._samples for name in names)
+        if not names or {*counts} != {1}:
             return "what its timed calls returned was not kept: the harness was changed"
+        self._kept = {n: np.concatenate([rows[n] for rows in self._samples]) for n in names}
         values = [fresh.new_rows(self._inputs, self._names, each) for each in self._fresh]
         new = {name: np.concatenate([each[name] for each in values]) for name in self._names}
         truths = self._truth(new, [each.row for each in self._fresh])
-        rows = {
-            name: truth
-            for name, truth in truths.items()
-            if name in self._kept and f"before.{name}" not in self._kept
-        }
+        rows = {name: truth for name, truth in truths.items() if name in self._kept}
         found = verify.agreement(self._kept, rows, self._errors)
         for name, output in found.outputs.items():
             allowed = max(output.allowed, 2 * self._errors.get(name, 0.0))
@@ -144,18 +145,21 @@ class _Rows:
 
     def _sums_problem(self) -> str:
         """Return what is wrong with sums over the rows, by what the new row of the last changes."""
-        sums = [name.removeprefix("before.") for name in self._kept if name.startswith("before.")]
-        if not sums:
+        if not self._before:
             return ""
-        last = self._fresh[-1]
+        # The last sample's only: looks at the clock, which come after it, ask for rows alone.
+        summed = [k for k, rows in enumerate(self._samples) if self._before.keys() <= rows.keys()]
+        if not summed:
+            return "the sums of its last timed call were not kept: the harness was changed"
+        rows, last = self._samples[summed[-1]], self._fresh[summed[-1]]
         new = self._truth(fresh.new_rows(self._inputs, self._names, last), [last.row])
         old = self._truth({}, [last.row])
-        for name in sums:
-            change = self._kept[name].astype(np.float64) - self._kept[f"before.{name}"]
+        for name, before in self._before.items():
+            change = rows[name].astype(np.float64) - before
             wanted = new[name].values - old[name].values
             # Errors of a sum grow with the root of the rows; the scale of one row stands for all.
             scale = sum(float(np.sqrt(np.mean(np.square(t[name].scales[0])))) for t in (new, old))
-            tolerance = verify.tolerance_of(dtype_of(self._kept[name]), new[name])
+            tolerance = verify.tolerance_of(dtype_of(before), new[name])
             allowed = max(tolerance.ceiling, 2 * self._errors.get(name, 0.0))
             limit = 2 * _SLACK * allowed * scale * self._case.rows**0.5
             if not float(np.abs(change - wanted).max(initial=0.0)) <= limit:

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,20 +85,23 @@ class Packed(msgspec.Struct, frozen=True):
     data: bytes
 
 
-def pack(array: Any) -> Packed:
-    """Return a host array as a message holds it."""
+def packed(arrays: Arrays) -> dict[str, Packed]:
+    """Return host arrays as a message holds them."""
     from lnbench.arrays import dtype_of
 
-    return Packed(dtype_of(array), array.shape, array.tobytes())
+    return {n: Packed(dtype_of(a), a.shape, a.tobytes()) for n, a in arrays.items()}
 
 
-def unpacked(packed: Packed) -> Any:
-    """Return the array of a message, read-only."""
+def unpacked(arrays: Mapping[str, Packed]) -> dict[str, Any]:
+    """Return the arrays of a message, read-only."""
     import numpy as np
 
     from lnbench.arrays import numpy_dtype
 
-    return np.frombuffer(packed.data, numpy_dtype(packed.dtype)).reshape(packed.shape)
+    return {
+        name: np.frombuffer(array.data, numpy_dtype(array.dtype)).reshape(array.shape)
+        for name, array in arrays.items()
+    }
 
 
 def size_bytes(where: Path) -> int:

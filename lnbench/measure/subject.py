@@ -1,6 +1,5 @@
 """A benchmark in a worker: its routine, verified before and after it is timed."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -8,7 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from lnbench import registry
-from lnbench.backend import Backend, Details, Routine, Timer
+from lnbench.backend import Routine, Timer
 from lnbench.measure import energy, messages, sampling, shared, verify
 from lnbench.measure.aliasing import (
     refuse_changed_inputs,
@@ -19,12 +18,13 @@ from lnbench.measure.cuda_timing import CudaTimer
 from lnbench.measure.limits import compulsory
 from lnbench.measure.profile_messages import Profile, Profiled
 from lnbench.measure.profiling import profile
+from lnbench.measure.routine import make_routine, plain
 from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
 from lnbench.measure.telemetry import Telemetry
 from lnbench.measure.timing import HostTimer, iterations_for
 from lnbench.measure.watch import Watch
-from lnbench.operation import Arrays, Operation
+from lnbench.operation import Arrays
 from lnbench.plan.case import Cache, Case, Output
 from lnbench.record.outcome import Scalar
 
@@ -84,7 +84,7 @@ class Subject:
             refuse_shared_memory(self._first, outputs, self._routine)
         if request.results:
             shared.write(Path(request.results), outputs)
-        self._watch.keep_first(self._first, outputs)
+        sums = self._watch.first(self._first, outputs)
         watched = self._watch.able(self._routine)
         del outputs
         self._first = None
@@ -104,6 +104,7 @@ class Subject:
             details=plain(self._routine.details()) | self._clock_details(),
             clock=self._timer.clock if isinstance(self._timer, CudaTimer) else "",
             watched=watched,
+            sums=sums,
         )
 
     def sample(self, request: messages.TakeSample) -> messages.Sampled:
@@ -130,11 +131,16 @@ class Subject:
             )
 
         # What runs as soon as garbage is collected again must find the new values gone.
+        kept: Arrays = {}
         with sampling.no_collection():
             ((seconds, faults, results), spent_s), reading = self._telemetry.watched(take)
             if new is not None:
-                self._watch.keep(routine, results, new, last=request.last)
-        return messages.Sampled(seconds, faults, reading, spent_s)
+                kept = self._watch.keep(routine, results, new, last=request.last)
+        row, digest = shared.packed(kept), None
+        if kept and not self._operation.rows_stand_alone:
+            shared.write(Path(request.results), kept)
+            row, digest = {}, verify.checksum(kept)
+        return messages.Sampled(seconds, faults, reading, spent_s, row, digest)
 
     def _hot_timer(self) -> Timer:
         options = msgspec.structs.replace(self.case.options, cache=Cache.HOT)
@@ -142,23 +148,28 @@ class Subject:
 
     def check_memory(self, request: messages.CheckMemory) -> messages.MemoryChecked:
         """Time single calls on new values, each followed by one on the same written once more."""
-        timer = HostTimer()
-        taken: tuple[list[float], list[float]] = ([], [])
+        timer, routine, watch = HostTimer(), self._routine, self._watch
+        seconds: tuple[list[float], list[float]] = ([], [])
+        rows: list[messages.NewRow] = []
         with sampling.no_collection():
             sampling.warm_up(self._timed, timer)
-            for number in range(request.whole):
-                for seconds in taken:
-                    self._watch.turn(self._routine, -1 if number % 2 == 0 else 1)
-                    seconds.append(timer.time(self._timed, 1))
-            if request.whole:
-                self._watch.turn(self._routine, 1)
-            for new in request.fresh:
-                for seconds in taken:
-                    self._watch.renew(self._routine, new, last=False)
-                    seconds.append(timer.time(self._timed, 1))
-                self._watch.restore(self._routine, new.row)
-                self._timed()
-        return messages.MemoryChecked(tuple(taken[0]), tuple(taken[1]))
+            for number, new in enumerate(request.fresh):
+                for times in seconds:
+                    if request.factor:
+                        watch.scale(routine, request.factor * (-1) ** number / (1 + number))
+                    watch.renew(routine, new, last=False)
+                    spent_s, results = timer.sample(self._timed, 1)
+                    times.append(spent_s)
+                    if times is seconds[0]:
+                        kept = watch.keep(routine, results, new, last=False)
+                        rows.append(messages.NewRow(new, shared.packed(kept)))
+                watch.restore(routine, new.row)
+                if not request.factor:
+                    self._timed()
+            if request.factor:
+                watch.scale(routine, 1)
+        new_s, same_s = map(tuple, seconds)
+        return messages.MemoryChecked(new_s, same_s, tuple(rows))
 
     def energy(self) -> messages.EnergyMeasured:
         """Return what a call costs in joules, or why that is not known."""
@@ -191,7 +202,6 @@ class Subject:
 
     def finish(self, request: messages.Finish) -> messages.Finished:
         """Return the digest of one more call's outputs, and how many kernels a call launches."""
-        kept = self._watch.deliver(Path(request.results))
         results = self._routine.run()
         outputs = self._routine.host(results)
         digest = verify.checksum(outputs)
@@ -200,7 +210,7 @@ class Subject:
         kernels = None
         if request.count_kernels:
             kernels = sampling.kernel_count(self._routine.run, self.case.device)
-        return messages.Finished(digest, self._watch.rows(), kept, kernels)
+        return messages.Finished(digest, kernels)
 
     def deliver(self, results: str) -> messages.Delivered:
         """Hand the outputs of one more call to the referee."""
@@ -211,7 +221,7 @@ class Subject:
     def parts(self) -> dict[str, object]:
         """Return lnbench's own objects that a measurement passes through; a plug-in has its own."""
         own = {"subject": self, "watch": self._watch}
-        if registry.owner(self._backend.name):
+        if registry.is_plug_in(self._backend.name):
             return own
         made = {"backend": self._backend, "routine": self._routine, "timer": self._timer}
         return {**own, **made}
@@ -251,29 +261,3 @@ class Subject:
 
     def _clock_details(self) -> dict[str, Scalar]:
         return dict(self._timer.details()) if isinstance(self._timer, _CLOCKS) else {}
-
-
-def plain(details: Details) -> dict[str, Scalar]:
-    """Return what a routine says of itself with NumPy's numbers as Python's."""
-    return {
-        str(name): value.item() if hasattr(value, "item") else value
-        for name, value in details.items()
-    }
-
-
-def make_routine(
-    backend: Backend, operation: Operation, case: Case, inputs: Arrays, threads: int
-) -> Routine:
-    """Return a backend's routine, on all the CPUs that the session may use where it has threads.
-
-    Kernels of other authors launch on the current device, which is made that of the case: it has a
-    number, without which torch refuses it.
-    """
-    if case.device_type == "cuda":
-        import torch
-
-        torch.cuda.set_device(case.device)
-    cpus = os.environ.get("LNBENCH_CPUS")
-    if not backend.torch_threads and cpus and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")][:threads])
-    return backend.routine(operation, case, inputs, threads)

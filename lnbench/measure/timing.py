@@ -3,6 +3,7 @@
 import itertools
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -59,12 +60,21 @@ class HostTimer:
             return 0.0, None
         clock, synchronize = self._clock_ns, self._synchronize
         rounds = itertools.repeat(None, iterations - 1)
+        hooks = _hooks()
         start = clock()
         for _ in rounds:
             run()  # only of the last call is anything held: memory comes round as a user's does
         results = run()
         synchronize()
-        return (clock() - start) * 1e-9, results
+        end, hooks_now = clock(), _hooks()  # in one line, before the next that is traced
+        if hooks_now != hooks:
+            raise RuntimeError("it set a profiler or tracer while it was timed")
+        return (end - start) * 1e-9, results
+
+
+def _hooks() -> tuple[object, object]:
+    """Return what Python calls beside a function's own lines, such as when it returns."""
+    return sys.gettrace(), sys.getprofile()
 
 
 def device_timer(case: Case) -> Timer:

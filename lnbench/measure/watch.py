@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from lnbench.backend import Routine
-from lnbench.measure import fresh, shared, verify
+from lnbench.measure import fresh, shared
 from lnbench.measure.messages import Fresh
 from lnbench.measure.shared import OTHER
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case, Output
 
-_TURNED_ELEMENTS = 1 << 18  # in a copy at a time
+_SCALED_ELEMENTS = 1 << 18  # in a copy at a time
 
 
 class Watch:
@@ -45,9 +45,6 @@ class Watch:
             self._row_outputs = fresh.row_outputs(operation, case, inputs)
         self._folder, self._able = folder, False
         self._buffers: Any = ()
-        self._before: dict[str, Any] = {}
-        self._kept: list[Arrays] = []
-        self._all: Arrays = {}
 
     def able(self, routine: Routine) -> bool:
         """Return whether new values can be written into the inputs of a routine."""
@@ -59,8 +56,8 @@ class Watch:
         self._able = bool(self._names)
         return self._able
 
-    def keep_first(self, results: Any, outputs: Arrays) -> None:
-        """Keep ready outputs, and the sums over rows that belong to the inputs as they were.
+    def first(self, results: Any, outputs: Arrays) -> dict[str, shared.Packed]:
+        """Keep ready outputs; return the sums over rows that belong to the inputs as they were.
 
         Args:
             results: of a call; of ready outputs they are the buffers themselves.
@@ -70,9 +67,8 @@ class Watch:
             self._buffers = results
         if self._limit:
             self._row_outputs = frozenset(outputs)
-        if self._by_row and self._names:
-            sums = {name: array for name, array in outputs.items() if name not in self._row_outputs}
-            self._before = {f"before.{name}": np.array(array) for name, array in sums.items()}
+        sums = outputs.keys() - self._row_outputs if self._by_row and self._names else ()
+        return shared.packed({name: outputs[name] for name in sums})
 
     def another(self, routine: Routine) -> Callable[[], None]:
         """Return what gives the first row of the inputs other values at each call."""
@@ -89,14 +85,14 @@ class Watch:
         rows = slice(row, row + 1)
         self._write(routine, rows, {name: self._inputs[name][rows] for name in self._names})
 
-    def turn(self, routine: Routine, sign: int) -> None:
-        """Give all inputs their values, or those of opposite sign, a few rows at a time."""
+    def scale(self, routine: Routine, factor: float) -> None:
+        """Give all inputs their values times a factor, a few rows at a time."""
         for name in self._names if self._able else ():
             array = self._inputs[name]
-            step = max(1, _TURNED_ELEMENTS // max(1, array[:1].size))
+            step = max(1, _SCALED_ELEMENTS // max(1, array[:1].size))
             for first in range(0, len(array), step):
                 rows = slice(first, first + step)
-                routine.write(name, rows, array[rows] * array.dtype.type(sign))
+                routine.write(name, rows, array[rows] * array.dtype.type(factor))
 
     def renew(self, routine: Routine, new: Fresh, *, last: bool) -> None:
         """Give the inputs new values, and ready outputs none."""
@@ -113,39 +109,24 @@ class Watch:
             if buffer is not None:
                 (buffer[rows] if buffer.ndim > 1 else buffer)[...] = float("nan")
 
-    def keep(self, routine: Routine, results: Any, new: Fresh, *, last: bool) -> None:
-        """Take the new values away, keep what came of them, and put the old ones back."""
+    def keep(self, routine: Routine, results: Any, new: Fresh, *, last: bool) -> Arrays:
+        """Take the new values away, put the old ones back, and return what came of the new ones.
+
+        That is by output the row, of the last also sums over rows; where rows do not stand alone,
+        of the last all outputs, and else nothing.
+        """
         if not (self._by_row or last):
-            return
+            return {}
         rows = slice(new.row, new.row + 1) if self._by_row else slice(None)
         old = {name: self._inputs[name][rows] for name in self._names}
         self._write(routine, rows, {n: np.full_like(a, float("nan")) for n, a in old.items()})
         if self._by_row:
             taken = routine.rows_of(results, rows, self._row_outputs, rest=last)
-            self._kept.append({name: np.array(array) for name, array in taken.items()})
         else:
-            self._all = {n: np.array(array) for n, array in routine.host(results).items()}
+            taken = routine.host(results)
+        kept = {name: np.array(array) for name, array in taken.items()}
         self._write(routine, rows, old)
-
-    def deliver(self, folder: Path) -> int | None:
-        """Write whole outputs, where such were kept, for the referee; return their digest."""
-        if not self._all:
-            return None
-        shared.write(folder, self._all)
-        return verify.checksum(self._all)
-
-    def rows(self) -> dict[str, shared.Packed]:
-        """Return the rows that were kept, and the sums over rows of the last sample and before."""
-        if not self._kept:
-            return {}
-        rows = {
-            name: np.concatenate([kept[name] for kept in self._kept])
-            for name in self._kept[0]
-            if name in self._row_outputs
-        }
-        sums = {n: array for n, array in self._kept[-1].items() if n not in self._row_outputs}
-        kept = {**rows, **sums, **(self._before if sums else {})}
-        return {name: shared.pack(array) for name, array in kept.items()}
+        return kept
 
     def _write(self, routine: Routine, rows: slice, values: Arrays) -> None:
         if self._able:

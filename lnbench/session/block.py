@@ -2,20 +2,15 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
-
-import msgspec
 
 from lnbench import activity, registry
 from lnbench.measure import messages, shared
 from lnbench.measure.shared import INPUTS
-from lnbench.plan.budget import Budget
 from lnbench.plan.case import Case
 from lnbench.record.outcome import CaveatKind, Stage
-from lnbench.session import memory
 from lnbench.session.guard import Guard
 from lnbench.session.ledger import Ledger
 from lnbench.session.second_clock import (
@@ -23,29 +18,12 @@ from lnbench.session.second_clock import (
     WATCHED_PASSES,
     Taker,
     clock_problem,
+    new_row,
     sample_problem,
 )
+from lnbench.session.setting import Setting
 from lnbench.workers.handle import WorkerError
 from lnbench.workers.pass_workers import PassWorkers, shared_by_cases
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """What holds for a whole session."""
-
-    budget: Budget
-    seed: int
-    threads: int
-    memory_bytes: int | None = None
-    """Most memory that one worker may take on the CPU; None for no limit."""
-    device_bytes: Mapping[str, int] = MappingProxyType({})
-    """Memory that was free on each accelerator, by name, where it was asked."""
-
-    energy: bool = False
-    """Whether rows are asked what a call costs in joules, in their first process."""
-
-    def fit(self, case: Case, backends: int) -> memory.MemoryFit:
-        """Return how many backends of a case fit beside each other, and why if none does."""
-        return memory.fit(case, backends, self.device_bytes)
 
 
 class Block:
@@ -70,7 +48,9 @@ class Block:
         self._rng = rng
         self._knows_truth = False
         self._limit_s = setting.budget.timeout_s
-        self._by_row = registry.operation(self._case.operation).rows_stand_alone
+        operation = registry.operation(self._case.operation)
+        self._by_row = operation.rows_stand_alone
+        self._writable = self._case.rows * self._case.columns and operation.renewable(self._case)
 
     def take(self, concurrent: int) -> None:
         """Take the pass, with at most so many workers alive together."""
@@ -148,9 +128,16 @@ class Block:
             with activity.doing(f"first call of {row.name}"):
                 prepared = worker.ask(request, messages.Prepared, self._limit_s)
             worker.stop()
-            watched = prepared.watched and (whole or not self._rng.randrange(WATCHED_PASSES))
-            taker = Taker(row, worker, results, self._setting.threads, watched, whole)
+            # Who wrote a kernel for one process may know which one it is in.
+            threads, sums = self._setting.threads, prepared.sums
+            taker = Taker(row, worker, results, threads, prepared.watched, whole, sums)
+            if not (whole or taker.foreign):
+                taker.watched &= not self._rng.randrange(WATCHED_PASSES)
             row.prepared(prepared)
+            unable = self._writable and not prepared.watched
+            if unable and not registry.is_plug_in(row.benchmark.backend):
+                row.fail(Stage.PREPARE, "its inputs cannot be written: the harness was changed")
+                return None
             if shared_by_cases(self._case):
                 row.details["process"] = "serves all cases of a pass"
             if whole:
@@ -165,8 +152,8 @@ class Block:
         with Guard(row, Stage.MEASURE):
             new = None
             if taker.watched and (self._by_row or last):
-                new = taker.fresh(self._case.rows, self._rng, last=last)
-            request = messages.TakeSample(row.iterations, new, last)
+                new = new_row(self._case.rows, self._rng, whole=last)
+            request = messages.TakeSample(row.iterations, new, last, str(taker.results))
             with activity.timing():
                 begun = time.monotonic()
                 sample = taker.worker.ask(request, messages.Sampled, self._limit_s)
@@ -175,6 +162,7 @@ class Block:
             if problem := sample_problem(row, sample, passed_s):
                 row.fail(Stage.MEASURE, problem)
                 return False
+            taker.sampled(new, sample)
             row.sampled(number, sample)
             return True
         return False
@@ -183,7 +171,10 @@ class Block:
         """Have the referee look at what samples returned, and at a call after them."""
         row, worker = taker.row, taker.worker
         with Guard(row, Stage.VERIFY):
-            looked = taker.first or not self._rng.randrange(CLOCK_PASSES)
+            if taker.watched and not self._by_row and not self._kept(taker):
+                return
+            often = WATCHED_PASSES if taker.foreign else CLOCK_PASSES
+            looked = taker.first or not self._rng.randrange(often)
             with activity.timing():
                 problem = looked and clock_problem(taker, self._case, self._limit_s, self._rng)
             if problem:
@@ -191,18 +182,18 @@ class Block:
                 return
             unknown = self._case.device_type != "cpu" and "kernels" not in row.details
             closely = looked and not registry.is_limit(row.benchmark.backend)
-            foreign = not registry.is_own(row.benchmark.backend) and (looked or taker.watched)
-            if foreign and (done := self._workers.changes(row.home, worker, self._limit_s)):
+            inspected = taker.foreign and (looked or taker.watched)
+            if inspected and (done := self._workers.changes(row.home, worker, self._limit_s)):
                 row.fail(Stage.VERIFY, f"{row.benchmark.backend} {', '.join(done)}")
                 return
             if self._setting.energy and taker.first and not row.energy_j:
                 self._measure_energy(taker)
-            request = messages.Finish(str(taker.results), unknown, closely)
+            request = messages.Finish(unknown, closely)
             finished = worker.ask(request, messages.Finished, self._limit_s)
             worker.stop()
             if finished.kernels is not None:
                 row.details["kernels"] = finished.kernels
-            if taker.new and not self._kept(taker, finished):
+            if self._by_row and taker.rows and not self._kept(taker):
                 return
             if finished.checksum != row.checksum:
                 self._verify(taker)
@@ -217,16 +208,20 @@ class Block:
         if found.reason:
             taker.row.caution(CaveatKind.NO_ENERGY, found.reason)
 
-    def _kept(self, taker: Taker, finished: messages.Finished) -> bool:
+    def _kept(self, taker: Taker) -> bool:
         """Return whether what samples returned follows from what they were given."""
         row = taker.row
-        if finished.kept is not None:
-            if finished.kept == row.other_checksum:
+        if taker.kept is not None:
+            if taker.kept == row.other_checksum:
                 shared.clear(taker.results)
                 return True
-            return self._compare(taker, finished.kept, other=True)
+            return self._compare(taker, taker.kept, other=True)
         request = messages.CompareRows(
-            row.benchmark, str(self._folder), finished.rows, tuple(taker.new), row.torch_errors
+            benchmark=row.benchmark,
+            folder=str(self._folder),
+            rows=tuple(taker.rows),
+            sums=taker.sums if taker.watched else {},
+            torch_errors=row.torch_errors,
         )
         found = self._workers.referee.ask(request, messages.Compared, self._limit_s)
         if found.error:

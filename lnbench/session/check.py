@@ -10,8 +10,8 @@ from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import Failed, Skipped
-from lnbench.session.block import Setting
 from lnbench.session.selection import Selection
+from lnbench.session.setting import Setting
 from lnbench.session.single_pass import workers_of
 from lnbench.workers.handle import WorkerError
 from lnbench.workers.pass_workers import Home, PassWorkers
@@ -70,7 +70,7 @@ def _inspect(
             with workers.lent(home, benchmark.backend, benchmark.case) as worker:
                 checked = worker.ask(request, messages.Checked, limit_s)
         compare = messages.CompareSets(
-            benchmark, setting.seed, where, results, checked.rows, checked.fresh
+            benchmark, setting.seed, where, results, checked.row, checked.sums
         )
         compared = workers.referee.ask(compare, messages.Checked, limit_s)
     except WorkerError as error:

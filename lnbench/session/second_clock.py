@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from lnbench import registry
 from lnbench.measure import messages
 from lnbench.measure.limits import impossible
+from lnbench.measure.shared import Packed
 from lnbench.plan.case import Case
 from lnbench.session.ledger import Ledger
 from lnbench.units import format_time
@@ -37,6 +40,8 @@ _WHOLE_S = 0.05  # of calls on inputs that are new in all values
 _FEWEST_PAIRS = 3
 _PAIRS = 15  # of calls on new values and on the same again
 _SHOWN_RATIO = 1.3  # of the shortest and of the median, in every try: noise has stayed below 1.1
+_SINGLE_TIMES = 1.5  # a call on inputs just written, beside those of samples
+_SINGLE_CALL_S = 5e-5  # what a call alone may take longer, by waking threads and reading its code
 _WHOLE_SHARE = 0.5  # of samples with a row that is new in all elements
 
 
@@ -54,13 +59,29 @@ class Taker:
     """Whether its inputs are new in every sample of this pass."""
     first: bool
     """Whether it is the row's first process of the session."""
-    new: list[messages.Fresh] = field(default_factory=list)
-    """What its inputs were given, sample by sample."""
+    sums: dict[str, Packed]
+    """As in `Prepared`."""
+    rows: list[messages.NewRow] = field(default_factory=list)
+    """What its inputs were given, call by call, and what came of it."""
+    kept: int | None = None
+    """As in `Sampled`, of the last sample."""
 
-    def fresh(self, rows: int, rng: random.Random, *, last: bool = False) -> messages.Fresh:
-        """Return what the inputs are given before the next sample; all of a row at the last."""
-        self.new.append(_fresh(rows, rng, whole=last or rng.random() < _WHOLE_SHARE))
-        return self.new[-1]
+    @property
+    def foreign(self) -> bool:
+        """Whether its kernel is a user's or a plug-in's."""
+        return not registry.is_own(self.row.benchmark.backend)
+
+    def sampled(self, new: messages.Fresh | None, sample: messages.Sampled) -> None:
+        """Note what came of new values."""
+        if new is not None:
+            self.rows.append(messages.NewRow(new, sample.outputs))
+            self.kept = sample.kept
+
+
+def new_row(rows: int, rng: random.Random, *, whole: bool = False) -> messages.Fresh:
+    """Return what one of so many rows is given: all of it, or one element in one of two."""
+    whole = whole or rng.random() < _WHOLE_SHARE
+    return messages.Fresh(rng.randrange(rows), rng.getrandbits(32), whole)
 
 
 def sample_problem(row: Ledger, sample: messages.Sampled, passed_s: float) -> str:
@@ -95,12 +116,12 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     if not taker.row.watched:
         return ""
     pairs = max(_FEWEST_PAIRS, min(_PAIRS, int(_WHOLE_S / claimed_s)))
-    problem = _memory_problem(taker, messages.CheckMemory((), pairs), limit_s)
+    new = tuple(new_row(case.rows, rng, whole=True) for _ in range(_PAIRS))
+    problem = _memory_problem(taker, messages.CheckMemory(new[:pairs], 1.0), rng, limit_s)
     # A sample of one call has no earlier one on its new row that it could have kept.
     if problem or taker.row.iterations == 1:
         return problem
-    new = tuple(_fresh(case.rows, rng, whole=True) for _ in range(_PAIRS))
-    return _memory_problem(taker, messages.CheckMemory(new), limit_s)
+    return _memory_problem(taker, messages.CheckMemory(new), rng, limit_s)
 
 
 class _Look(NamedTuple):
@@ -154,7 +175,7 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
         and not taker.row.home.owner
         and registry.operation(case.operation).rows_stand_alone
     ):
-        new = taker.fresh(case.rows, rng)
+        new = new_row(case.rows, rng)
     request = messages.TakeSample(calls, new, at_once=True)
     pids = (taker.worker.pid, os.getpid())
     cpu_s, waited_s = _cpu_s(pids[0]), sum(map(_waited_s, pids))
@@ -166,30 +187,40 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
     if passed_s <= _NEVER_TIMES * said_s + _TRIES * _SLACK_S:
         passed_s -= waited_s
     taker.worker.stop()
+    taker.sampled(new, sample)
     return _Look(passed_s, said_s, _cpu_s(pids[0]) - cpu_s)
 
 
-def _memory_problem(taker: Taker, request: messages.CheckMemory, limit_s: float) -> str:
-    """Return that calls on new values take longer than calls on the same ones again."""
-    alike = 0
+def _memory_problem(
+    taker: Taker, request: messages.CheckMemory, rng: random.Random, limit_s: float
+) -> str:
+    """Return that calls on new values take longer than on the same ones again, or than samples."""
+    alike, shortest_s = 0, math.inf
+    claimed_s = statistics.median(each.time_s for each in taker.row.samples[-1].values())
     for _ in range(_TRIES):
-        found = taker.worker.ask(request, messages.MemoryChecked, limit_s)
+        factor = request.factor * rng.uniform(0.5, 1)  # values of an earlier try would be known
+        asked = msgspec.structs.replace(request, factor=factor)
+        found = taker.worker.ask(asked, messages.MemoryChecked, limit_s)
         taker.worker.stop()
+        taker.rows += found.rows
         sides = found.new_s, found.same_s
         shortest, typical = ([how(side) for side in sides] for how in (min, statistics.median))
+        shortest_s = min(shortest_s, *shortest)
         alike += min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO
-        if alike == 2:  # noqa: PLR2004  (one may be, on a machine that others keep busy)
+        claim = shortest_s <= _SINGLE_TIMES * claimed_s + _SINGLE_CALL_S
+        if claim and alike >= 2:  # noqa: PLR2004  (one may be, on a machine that others keep busy)
             return ""
-    what = "all of its inputs are" if request.whole else "a row of its inputs is"
+    what = "all of its inputs are" if request.factor else "a row of its inputs is"
+    if not claim:
+        return (
+            f"a call takes {format_time(shortest_s)} after {what} new, and "
+            f"{format_time(claimed_s)} in samples: it does not do all of its work there"
+        )
     return (
         f"a call takes {format_time(typical[0])} after {what} new, and "
         f"{format_time(typical[1])} after the same values are written again: results are kept "
         "from call to call"
     )
-
-
-def _fresh(rows: int, rng: random.Random, *, whole: bool) -> messages.Fresh:
-    return messages.Fresh(rng.randrange(rows), rng.getrandbits(32), whole)
 
 
 def _waited_s(pid: int) -> float:

@@ -15,9 +15,10 @@ from lnbench.measure import shared
 from lnbench.plan.case import Case
 from lnbench.record.outcome import Outcome, Skipped
 from lnbench.session import memory
-from lnbench.session.block import Block, Setting
+from lnbench.session.block import Block
 from lnbench.session.group import Group, Planned
 from lnbench.session.inputs import InputStore
+from lnbench.session.setting import Setting
 from lnbench.session.stopping import Stopping
 from lnbench.workers.launcher import Interpreter, Launcher, start_nurseries
 from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess

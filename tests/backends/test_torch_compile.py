@@ -14,7 +14,7 @@ from lnbench.backends.torch_compile import (
     compiler_problem,
 )
 from lnbench.measure.check import _finding
-from lnbench.measure.subject import make_routine
+from lnbench.measure.routine import make_routine
 from lnbench.plan.case import Case, Direction, DType
 from lnbench.testing import BackendContract
 

@@ -26,7 +26,7 @@ def _patch(watch):
 
     def patched_keep(routine, results, new, *, last):
         _timed[0] = False
-        keep(routine, routine.run(), new, last=last)
+        return keep(routine, routine.run(), new, last=last)
 
     watch.keep, watch.renew = patched_keep, patched_renew
     _patched.append(watch)

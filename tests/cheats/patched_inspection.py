@@ -22,7 +22,7 @@ def _patched_renew(self, routine, new, *, last):
 
 def _patched_keep(self, routine, results, new, *, last):
     _timed[0] = False
-    _keep(self, routine, routine.run(), new, last=last)
+    return _keep(self, routine, routine.run(), new, last=last)
 
 
 inspection.describe = lambda *_: {}

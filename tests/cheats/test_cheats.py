@@ -13,6 +13,8 @@ STALE = "does not follow from its inputs"
 REPLACED = r"replaced (lnbench|numpy|time|torch|zlib|watch|timer)\b"
 LATER = f"{STALE}|it works on after it has returned"
 KEPT = "results are kept from call to call"
+SHAPE = ("--shape", "64x512")
+LESS = "it does not do all of its work there"
 
 SEEN = {
     "all_clocks_but_one": REPLACED,
@@ -35,7 +37,9 @@ SEEN = {
     "forked_child": f"{STALE}|y is off by",
     "gc_callback": STALE,
     "half_of_the_rows": "y is off by",
+    "honest_in_its_first_process": STALE,
     "incremental": KEPT,
+    "incremental_after_a_warm_up": f"{LESS}|{KEPT}",
     "input_in_place": "wrote into x",
     "inputs_overwritten": "wrote into x",
     "laid_over_an_instance": REPLACED,
@@ -55,6 +59,7 @@ SEEN = {
     "patched_torch_detach": f"{REPLACED}|y is off by",
     "patched_watch": REPLACED,
     "pool_of_results": f"{STALE}|impossible",
+    "row_from_a_frame": LESS,
     "rows_that_changed": f"{STALE}|{KEPT}",
     "slow_clock": "replaced time.perf_counter_ns",
     "slow_clock_of_the_harness": f"{REPLACED}|where .* passed",
@@ -65,8 +70,10 @@ SEEN = {
     "statistics_of_the_first_call": STALE,
     "timer_of_another_class": REPLACED,
     "traced": "set a profiler or tracer",
+    "traced_return": "set a profiler or tracer while it was timed",
     "truncated": "y has the shape 1x512, not 64x512",
     "truth_from_disk": "y is off by",
+    "unwatched": "its inputs cannot be written",
     "view_of_the_input": "shares memory|y is off by|x",
     "zeros": "y is off by",
     "zeros_and_a_patched_verifier": f"{REPLACED}|y is off by",
@@ -79,6 +86,7 @@ BACKWARD = {
     "sums_of_some_rows": "dw is off by",
 }
 DOUBLE = {"narrow_double": "y is off by"}
+BATCH_NORM = {"batch_norm_by_first_value": f"{KEPT}|{LESS}"}
 READY = {"ready_filled_once": f"{STALE}|y is off by"}
 PLUGINS = {
     "own-clock": "where .* passed",
@@ -113,6 +121,7 @@ def test_every_file_here_is_tried():
         *BACKWARD,
         *DOUBLE,
         *READY,
+        *BATCH_NORM,
     }
 
 
@@ -124,17 +133,16 @@ def plug_ins():
 @pytest.mark.parametrize(
     ("seen", "more"),
     [
-        (SEEN, ("--direction", "forward")),
-        (BACKWARD, ("--direction", "backward")),
-        (DOUBLE, ("--direction", "forward", "--dtype", "float64")),
-        (READY, ("--direction", "forward", "--outputs", "ready")),
+        (SEEN, (*SHAPE, "--direction", "forward")),
+        (BACKWARD, (*SHAPE, "--direction", "backward")),
+        (DOUBLE, (*SHAPE, "--direction", "forward", "--dtype", "float64")),
+        (READY, (*SHAPE, "--direction", "forward", "--outputs", "ready")),
+        (BATCH_NORM, ("--direction", "forward", "--operation", "batchnorm", "--shape", "512x512")),
     ],
-    ids=["forward", "backward", "double", "ready"],
+    ids=["forward", "backward", "double", "ready", "batch-norm"],
 )
 def test_no_file_that_pretends_gets_a_time(lnbench, tmp_path, seen, more):
-    found = rows(
-        lnbench, "-b", files(seen), "--shape", "64x512", "--passes", "2", *more, tmp_path=tmp_path
-    )
+    found = rows(lnbench, "-b", files(seen), "--passes", "2", *more, tmp_path=tmp_path)
 
     assert found.pop("copy")["kind"] == "measured"
     assert {name: row["kind"] for name, row in found.items()} == dict.fromkeys(seen, "failed")

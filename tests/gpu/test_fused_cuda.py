@@ -9,7 +9,7 @@ pytest.importorskip("triton")
 
 from lnbench import registry  # noqa: E402
 from lnbench.backend import Unavailable  # noqa: E402
-from lnbench.measure.subject import make_routine  # noqa: E402
+from lnbench.measure.routine import make_routine  # noqa: E402
 from lnbench.measure.truth import torch_errors  # noqa: E402
 from lnbench.measure.verify import agreement, as_good_as_torch  # noqa: E402
 from lnbench.plan.case import Case, Direction, DType  # noqa: E402

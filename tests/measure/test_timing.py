@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,17 @@ def test_every_cold_call_is_waited_for_before_the_next_flush(clock):
 
     assert timer.time(clock.does("run", 7), 2) == pytest.approx(24e-9)
     assert clock.events == ["flush", "run", "synchronize"] * 2
+
+
+@pytest.mark.parametrize("hook", ["trace", "profile"])
+def test_a_call_that_sets_a_hook_for_when_its_caller_returns_is_refused(hook):
+    before = getattr(sys, f"get{hook}")()
+    set_hook = getattr(sys, f"set{hook}")
+    try:
+        with pytest.raises(RuntimeError, match="tracer while it was timed"):
+            HostTimer().time(lambda: set_hook(lambda *_: None), 2)
+    finally:
+        set_hook(before)
 
 
 def test_no_iteration_takes_no_call(clock):

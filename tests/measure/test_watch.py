@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lnbench import registry
 from lnbench.measure import fresh, shared
 from lnbench.measure.limits import compulsory, impossible
-from lnbench.measure.messages import CompareRows, Fresh, MakeInputs
+from lnbench.measure.messages import CompareRows, Fresh, MakeInputs, NewRow
 from lnbench.measure.referee import Referee
 from lnbench.measure.watch import Watch
 from lnbench.plan.case import Benchmark, Case, Direction, DType, Work
@@ -35,17 +35,20 @@ class Watched:
         limit = registry.is_limit(backend)
         self.watch = Watch(self.operation, case, inputs, folder, limit=limit)
         first = self.routine.run()
-        self.watch.keep_first(first, self.routine.host(first))
+        self.sums = self.watch.first(first, self.routine.host(first))
         assert self.watch.able(self.routine)
 
-    def problem(self, call=None, whole=(True, False, True)):
+    def problem(self, call=None, whole=(True, False, True), sent=tuple):
         new = [Fresh(5 * number % 24, number, each) for number, each in enumerate(whole)]
+        rows = []
         for each in new:
             last = each is new[-1]
             self.watch.renew(self.routine, each, last=last)
-            self.watch.keep(self.routine, (call or self.routine.run)(), each, last=last)
+            results = (call or self.routine.run)()
+            kept = self.watch.keep(self.routine, results, each, last=last)
+            rows.append(NewRow(each, shared.packed(kept)))
         benchmark = Benchmark(self.case, self.backend)
-        asked = CompareRows(benchmark, str(self.folder), self.watch.rows(), tuple(new), {})
+        asked = CompareRows(benchmark, str(self.folder), sent(rows), self.sums, {})
         return Referee().compare_rows(asked).error
 
 
@@ -87,6 +90,41 @@ def test_sums_of_an_earlier_call_beside_a_right_dx_are_seen(tmp_path, name):
         return tuple(results)
 
     assert f"{name} of a timed call" in watched.problem(stale)
+
+
+def without(name, places):
+    """Return what leaves an output out of some of the rows that are sent."""
+
+    def sent(rows):
+        rows = list(rows)
+        for place in places:
+            outputs = {n: array for n, array in rows[place].outputs.items() if n != name}
+            rows[place] = NewRow(rows[place].fresh, outputs)
+        return tuple(rows)
+
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "words"),
+    [
+        ("dx", [0, 1, 2], "not kept"),
+        ("dx", [1], "not kept"),
+        ("dw", [2], "the sums of its last timed call were not kept"),
+    ],
+)
+def test_what_is_not_sent_is_not_taken_for_right(tmp_path, name, places, words):
+    watched = Watched(tmp_path, case_of(direction=Direction.BACKWARD))
+
+    assert watched.problem() == ""
+    assert words in watched.problem(sent=without(name, places))
+
+
+def test_sums_are_those_of_the_sample_that_had_them(tmp_path):
+    """Looks at the clock come after a process's last sample, and ask for rows alone."""
+    watched = Watched(tmp_path, case_of(direction=Direction.BACKWARD))
+
+    assert watched.problem(sent=lambda rows: (*rows, rows[0])) == ""
 
 
 def test_afterwards_the_inputs_are_as_they_were(tmp_path):

@@ -10,8 +10,8 @@ import torch
 from cuda_device import state
 
 from lnbench import registry
+from lnbench.measure.routine import make_routine
 from lnbench.measure.stream import CudaStream
-from lnbench.measure.subject import make_routine
 from lnbench.plan.case import Case, Direction, DType
 
 

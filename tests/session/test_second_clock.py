@@ -1,11 +1,15 @@
 """The session's own clock beside a worker's: what contradicts it, and what noise may do."""
 
+import itertools
+import random
+from pathlib import Path
+
 import pytest
 
 from lnbench.measure import messages
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.session.ledger import Ledger
-from lnbench.session.second_clock import _Look, _Stretch, sample_problem
+from lnbench.session.second_clock import Taker, _Look, _memory_problem, _Stretch, sample_problem
 
 CASE = Case("layernorm", Direction.FORWARD, (64, 512), DType.FLOAT32, "cpu")
 
@@ -56,3 +60,75 @@ def test_a_sample_that_cannot_be_is_its_rows_failure(time_s, passed_s, words):
     found = sample_problem(row, messages.Sampled(time_s, 0.0), passed_s)
     assert words in found
     assert bool(found) == bool(words)
+
+
+class Answering:
+    """A worker that says of single calls what it is told to, try by try, the last for ever."""
+
+    def __init__(self, *tries):
+        last = itertools.repeat(tries[-1])
+        self.tries, self.asked = itertools.chain(tries, last), []
+
+    def ask(self, request, answer, limit_s):
+        self.asked.append(request)
+        new_s, same_s = next(self.tries)
+        return answer((new_s,) * 3, (same_s,) * 3, tuple(messages.NewRow(n, {}) for n in NEW))
+
+    def stop(self):
+        pass
+
+
+NEW = tuple(messages.Fresh(row, row) for row in range(3))
+
+
+def taker_of(*tries, sample_s):
+    row = Ledger(Benchmark(CASE, "numpy"))
+    row.begin_pass()
+    for number in range(3):
+        row.sampled(number, messages.Sampled(sample_s, 0.0))
+    return Taker(row, Answering(*tries), Path(), 1, True, True, {})
+
+
+def memory_problem(taker, factor=0.0):
+    return _memory_problem(taker, messages.CheckMemory(NEW, factor), random.Random(1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("tries", "sample_s", "words"),
+    [
+        ([(2e-4, 2e-4)], 2e-4, ""),
+        ([(3e-4, 2e-4)], 2e-4, "300 µs after a row of its inputs is new, and 200 µs after the"),
+        ([(3e-4, 2e-4), (2e-4, 2e-4)], 2e-4, ""),  # one busy moment
+        ([(2e-4, 2e-4)], 3e-5, "200 µs after a row of its inputs is new, and 30.0 µs in samples"),
+        ([(5e-5, 5e-5)], 5e-6, ""),  # threads that had gone to sleep
+        ([(9e-4, 9e-4), (2e-4, 2e-4)], 2e-4, ""),
+    ],
+)
+def test_calls_on_new_values_take_as_long_as_on_old_ones_and_as_samples(tries, sample_s, words):
+    found = memory_problem(taker_of(*tries, sample_s=sample_s))
+
+    assert words in found
+    assert bool(found) == bool(words)
+
+
+def test_one_long_sample_hides_no_short_ones():
+    taker = taker_of((2e-4, 2e-4), sample_s=3e-5)
+    taker.row.sampled(0, messages.Sampled(5e-4, 0.0))
+
+    assert "30.0 µs in samples" in memory_problem(taker)
+
+
+def test_no_try_gives_values_of_an_earlier_one():
+    taker = taker_of((3e-4, 2e-4), sample_s=2e-4)
+    assert "all of its inputs are new" in memory_problem(taker, factor=1.0)
+
+    factors = [request.factor for request in taker.worker.asked]
+    assert len({*factors}) == len(factors) > 1
+    assert all(0.5 <= factor < 1 for factor in factors)
+
+
+def test_what_single_calls_returned_is_for_the_referee():
+    taker = taker_of((2e-4, 2e-4), sample_s=2e-4)
+    memory_problem(taker)
+
+    assert [row.fresh for row in taker.rows] == [*NEW, *NEW]  # two tries that were alike

@@ -31,19 +31,20 @@ PREPARED = messages.Prepared(
 )
 PACKED = Packed(DType.BFLOAT16, (1, 2), b"\0\1\2\3")
 FRESH = messages.Fresh(3, 1 << 31)
+ROW = messages.NewRow(FRESH, {"y": PACKED})
 REQUESTS = (
     messages.MakeInputs(CASE, 0, "/folder", True),
     messages.Compare(BENCHMARK, "/folder/results", True),
-    messages.CompareRows(BENCHMARK, "/folder", {"y": PACKED}, (FRESH, FRESH), {"y": 1e-7}),
-    messages.CompareSets(BENCHMARK, 0, "/folder", "/results", {"y": PACKED}, FRESH),
+    messages.CompareRows(BENCHMARK, "/folder", (ROW, ROW), {"dw": PACKED}, {"y": 1e-7}),
+    messages.CompareSets(BENCHMARK, 0, "/folder", "/results", ROW, {"dw": PACKED}),
     messages.Prepare(BENCHMARK, "/folder", "/results", 2, None, 1 << 40),
     messages.Prepare(BENCHMARK, "/folder", "", 2, 7, None),
     messages.Deliver("/results"),
     messages.TakeSample(),
-    messages.TakeSample(3, FRESH, True),
+    messages.TakeSample(3, FRESH, True, "/results"),
     messages.Inspect("describe = dict", ("math",)),
-    messages.CheckMemory((FRESH, FRESH)),
-    messages.Finish("/results"),
+    messages.CheckMemory((FRESH, FRESH), 0.75),
+    messages.Finish(),
     messages.Check(BENCHMARK, 0, "/folder", "/results", 2),
 )
 REPLIES = (
@@ -53,13 +54,14 @@ REPLIES = (
     messages.Compared(None, "y is off"),
     messages.Delivered(1 << 31),
     messages.Inspected({"time.sleep": "builtin"}),
-    messages.MemoryChecked((1e-3,), (2e-3,)),
+    messages.MemoryChecked((1e-3,), (2e-3,), (ROW,)),
     messages.Sampled(1e-3, 0.5),
-    messages.Finished(1 << 31, {"y": PACKED}, 3, 2),
+    messages.Finished(1 << 31, 2),
     messages.Checked({0: messages.Finding("random", None, "RuntimeError: oh", False)}),
     messages.Refused(Stage.PREPARE, "no"),
     messages.Refused(Stage.PREPARE, "no such kernel", unsupported=True),
     messages.Sampled(1e-3, 0.5, messages.Reading(1980, 3201, 41, 123.4, "power cap", 0)),
+    messages.Sampled(1e-3, 0.5, outputs={"y": PACKED}, kept=3),
 )
 
 
@@ -152,7 +154,7 @@ def test_a_worker_that_says_nothing_uses_no_cpu_after_its_limit(tmp_path):
     with theirs:
         handle = WorkerHandle(Connection(ours.detach()), busy.pid, tmp_path / "log", lambda pid: 0)
         with pytest.raises(WorkerError, match="no answer"):
-            handle.ask(messages.Finish("/results"), messages.Finished, 0.05)
+            handle.ask(messages.Finish(), messages.Finished, 0.05)
         assert busy.wait(timeout=30) == -signal.SIGKILL
         handle.end()
 
@@ -208,7 +210,7 @@ def wait_until(condition):
     [
         (messages.TakeSample(), messages.Sampled),
         (messages.CheckMemory(()), messages.MemoryChecked),
-        (messages.Finish("/results"), messages.Finished),
+        (messages.Finish(), messages.Finished),
         (messages.Deliver("/results"), messages.Delivered),
     ],
 )
