@@ -13,7 +13,7 @@ from lnbench.measure.shared import Packed
 from lnbench.plan.case import Benchmark, Case
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 10
+PROTOCOL = 11
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float
