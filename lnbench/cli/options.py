@@ -235,6 +235,12 @@ OPTIONS: dict[str, Any] = {
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
         rich_help_panel=BUDGET,
     ),
+    "energy": typer.Option(
+        "--energy",
+        envvar="LNBENCH_ENERGY",
+        help="Measure the joules of a call too, by RAPL or NVML: four seconds more a row.",
+        rich_help_panel=BUDGET,
+    ),
     "threshold": typer.Option(
         envvar="LNBENCH_THRESHOLD",
         help="Smallest change worth acting on.",
@@ -317,7 +323,7 @@ OPTIONS: dict[str, Any] = {
     "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
-        help="time, speedup, bandwidth, copy, error or memory.",
+        help="time, speedup, bandwidth, copy, energy, error or memory.",
         rich_help_panel=OUTPUT,
         autocompletion=completion.metrics,
     ),

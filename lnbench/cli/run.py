@@ -40,7 +40,7 @@ def run_command(flags: RunFlags) -> None:
         cases = (benchmark.case for benchmark in selected.benchmarks)
         new = selected.new_report()
         begun = resume.begin(flags.resume, new, cases, timed=selected.suite.timed)
-        selected = selected.under(begun.budget)
+        selected = selected.under(begun.budget, energy=flags.energy)
         if flags.dry_run:
             line.end()
             formats.dry_run(selected)

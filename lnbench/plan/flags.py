@@ -66,6 +66,23 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
+class ProfileFlags(WorkerFlags, frozen=True, kw_only=True):
+    """What `lnbench profile` is asked for; `suite` may be the id of a benchmark."""
+
+    tool: str | None = None
+    """A profiler that is started around the call, or `none`; None for lnbench's own."""
+    calls: int | None = None
+    """Calls in the marked range; None for as many as the profiler needs."""
+    trace: Path | None = None
+    """Where torch's Chrome trace goes."""
+    report: Path | None = None
+    """Where the tool's own report goes; None for profile and its ending."""
+    format: str = "table"
+    force: bool = False
+    quiet: bool = False
+    dry_run: bool = False
+
+
 class CheckFlags(WorkerFlags, frozen=True, kw_only=True):
     """What `lnbench check` is asked for."""
 
@@ -79,6 +96,8 @@ class RunFlags(SessionFlags, frozen=True, kw_only=True):
     fast: bool = False
     rigorous: bool = False
     precision: str | None = None
+    energy: bool = False
+    """Whether the joules of a call are measured too."""
     relative_to: str | None = None
     summary: bool = False
     """Whether only who is fastest is shown, in sentences."""

@@ -64,9 +64,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """The numbers of pairs at which it is judged."""
         return looks_within(self.setting.budget.passes)
 
-    def under(self, budget: Budget) -> "Selection":
-        """Return the selection as it is measured with another budget."""
-        setting = msgspec.structs.replace(self.setting, budget=budget)
+    def under(self, budget: Budget, *, energy: bool = False) -> "Selection":
+        """Return the selection as it is measured with another budget, and with energy or not."""
+        setting = msgspec.structs.replace(self.setting, budget=budget, energy=energy)
         return msgspec.structs.replace(self, setting=setting)
 
     def new_report(self) -> Report:
