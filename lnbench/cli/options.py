@@ -164,6 +164,13 @@ OPTIONS: dict[str, Any] = {
         rich_help_panel=_AXES,
         show_default=False,
     ),
+    "part": typer.Option(
+        "--shard",
+        envvar="LNBENCH_SHARD",
+        help="Measure a share of the cases, 2/5 the second of five: for jobs on machines alike.",
+        rich_help_panel=_AXES,
+        show_default=False,
+    ),
     "fast": typer.Option(
         "--fast",
         envvar="LNBENCH_FAST",
@@ -315,10 +322,11 @@ OPTIONS: dict[str, Any] = {
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
-        help="Columns of the table: backend, shape or dtype; with one metric.",
+        help="Columns of the table: backend, shape or dtype, with one metric; or machine: each row "
+        "of all reports of a folder, by kind of machine.",
         rich_help_panel=OUTPUT,
         show_default=False,
-        autocompletion=completion.among("backend", "shape", "dtype"),
+        autocompletion=completion.among("backend", "shape", "dtype", "machine"),
     ),
     "metric": typer.Option(
         "--metric",
@@ -369,7 +377,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
     """Return what makes a command of a function of one struct: an option a field, by `OPTIONS`.
 
     Args:
-        special: options that this command words in its own way, by field.
+        special: options that this command words in its own way, by field; None leaves one out.
     """
 
     def made(function: Callable[[Flags], None]) -> Callable[..., None]:
@@ -385,7 +393,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
                 annotation=Annotated[types[name], options[name]],
             )
             for name in options
-            if name in fields
+            if name in fields and options[name] is not None
         ]
 
         def run(**values: Any) -> None:

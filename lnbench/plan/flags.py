@@ -98,6 +98,8 @@ class RunFlags(SessionFlags, frozen=True, kw_only=True):
     precision: str | None = None
     energy: bool = False
     """Whether the joules of a call are measured too."""
+    part: str | None = None
+    """The share of the cases that is measured, as `2/5`; None for all."""
     relative_to: str | None = None
     summary: bool = False
     """Whether only who is fastest is shown, in sentences."""
@@ -117,6 +119,37 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
     strict: bool = False
     only_changed: bool = False
     """Whether tables leave out rows that show no change."""
+
+
+class ClusterFlags(SessionFlags, frozen=True, kw_only=True):
+    """Which nodes of which Ray cluster a session runs on; its report is a folder."""
+
+    address: str = "auto"
+    nodes: list[str] = []
+    """LABEL=VALUE that a node must have; empty or `all` for every node."""
+
+
+class ClusterRunFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster run` is asked for."""
+
+    fast: bool = False
+    rigorous: bool = False
+    precision: str | None = None
+    shard: bool = False
+    """Whether nodes of one kind share the cases out."""
+
+
+class ClusterAbFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster ab` is asked for."""
+
+    baseline: str
+    candidate: str = ""
+    suite: str = "ci"
+    threshold: str = "5%"
+    alpha: str = "0.01"
+    detect: str | None = None
+    strict: bool = False
+    only_changed: bool = False
 
 
 class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):

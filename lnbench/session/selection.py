@@ -16,7 +16,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
 from lnbench.plan.case import Benchmark
 from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
-from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
+from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides, share_of_cases
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
@@ -145,7 +145,9 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     machine = _probed(suite, names, own)
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
-    return suite, tuple(tuple(map(Planned, group)) for _, group in cases), (machine,), ()
+    groups = tuple(tuple(map(Planned, group)) for _, group in cases)
+    part = flags.part if isinstance(flags, RunFlags) else None
+    return suite, groups[share_of_cases(part)], (machine,), ()
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:
