@@ -26,6 +26,7 @@ from lnbench.backend import (
 from lnbench.jax_arrays import host_view, to_jax
 from lnbench.kernel_calls import Call, Framework, KernelError, bind
 from lnbench.kernel_loading import kernels_in, loaded
+from lnbench.measure.devices import torch_problem
 from lnbench.measure.timing import HostTimer, device_timer
 from lnbench.operation import Arrays, Operation
 from lnbench.plan.case import Case
@@ -47,13 +48,15 @@ class KernelFile(Backend):
     def availability(self, device: str) -> Availability:
         """Return why not: its framework is not installed, or has no arrays there."""
         framework = self._kernel.framework
-        if importlib.util.find_spec(framework) is None:
-            return Unavailable(f"{self.name} takes {framework}'s arrays, which is not installed")
         if framework == "torch":
+            if problem := torch_problem():
+                return Unavailable(problem)
             from lnbench.torch_backend import device_problem
 
-            problem = device_problem(device)
-            return Unavailable(problem) if problem else Available()
+            reason = device_problem(device)
+            return Unavailable(reason) if reason else Available()
+        if importlib.util.find_spec(framework) is None:
+            return Unavailable(f"{self.name} takes {framework}'s arrays, which is not installed")
         if device.partition(":")[0] != "cpu":
             whose = "NumPy" if framework == "numpy" else "JAX"
             return Unavailable(f"{self.name} takes {whose} arrays, here on the CPU: --device cpu")
