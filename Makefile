@@ -7,7 +7,8 @@ VENV ?= .venv
 INSTALL ?= editable
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
+# It is minutes where torch is fetched: pip says what it does.
+PIP := $(BIN)/python -m pip install --constraint .ci/constraints.txt
 SOURCES := pyproject.toml .ci/constraints.txt
 
 .PHONY: bench test lint mutants docs clean
@@ -16,7 +17,7 @@ bench: $(VENV)/.bench
 	$(BIN)/lnbench run
 
 test: $(VENV)/.test-$(INSTALL)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.test-$(INSTALL)
 	$(BIN)/ruff check .

@@ -80,6 +80,35 @@ def harmless(text: str) -> str:
     return seen.replace("::", "∷").replace("##[", "# #[")
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text can name a backend or operation: it is seen, and splits no id."""
+    return bool(text) and one_line(text) == text and not set(text) & set(" /;,")
+
+
+_PLAIN = str.maketrans(
+    {"★": "*", "±": "+-", "×": "x", "÷": "/", "µ": "u", "–": "-", "·": "|", "…": "...", "→": "->"}
+    | {
+        "─": "-",
+        "∷": ": :",
+        "τ": "tau",
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "²": "2",
+        "⁰": "0",
+        "¹": "1",
+        "³": "3",
+    }
+    | {chr(0x2070 + digit): str(digit) for digit in range(4, 10)}
+)
+
+
+def plain(text: str) -> str:
+    """Return a text in ASCII, for a terminal that shows nothing else."""
+    return text.translate(_PLAIN).encode("ascii", "replace").decode()
+
+
 _NUMBER = r"[-+]?(?:nan|inf|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 

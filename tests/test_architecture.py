@@ -200,7 +200,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
     return set(names)
 
 
-FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes"}
+FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes", "ray"}
 
 EXPORT = ("export", "1.json", "--format", "csv")
 LIGHT = (

@@ -11,6 +11,7 @@ from lnbench import __version__
 from lnbench.cli import streams
 from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
+from lnbench.cli.cluster import cluster_app
 from lnbench.cli.diff import diff_command
 from lnbench.cli.doctor import doctor_command
 from lnbench.cli.export import export_command
@@ -81,6 +82,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(cluster_app, name="cluster")
 app.add_typer(list_app, name="list")
 app.add_typer(init_app, name="init")
 app.command("schema")(schema_command)

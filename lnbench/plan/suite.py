@@ -18,7 +18,7 @@ from lnbench.plan.axes import (
     located,
 )
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case
+from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case, check_name
 from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
@@ -108,7 +108,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                         f"{where}: both '{same.device}' and '{case.device}' in one run",
                         "measure one device of a type at a time",
                     )
-                names.update(dict.fromkeys(entry.grid.backend or backends))
+                for name in entry.grid.backend or backends:
+                    check_name(name, "its plug-in has to rename it; -b measures others")
+                    names[name] = None
         yield from by_id.values()
 
     def _narrowed(self, rows: list[Benchmark], limit: Benchmark) -> Iterator[Benchmark]:

@@ -97,7 +97,7 @@ class Block:
             return True
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         try:
-            with activity.doing("making inputs and what is right of them"):
+            with activity.doing("making inputs and the truth"):
                 made = self._workers.referee.ask(request, messages.InputsMade, self._limit_s)
         except WorkerError as error:
             for row in self._rows:

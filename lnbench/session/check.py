@@ -8,7 +8,7 @@ import msgspec
 from lnbench import activity, registry
 from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
-from lnbench.plan.case import Benchmark
+from lnbench.plan.case import Benchmark, shape_text
 from lnbench.record.outcome import Failed, Skipped
 from lnbench.session.selection import Selection
 from lnbench.session.setting import Setting
@@ -65,7 +65,9 @@ def _inspect(
     request = messages.Check(benchmark, setting.seed, where, results, setting.threads, limit)
     home = Home("", registry.owner(benchmark.backend))
     try:
-        with activity.doing(f"checking {benchmark.id}"):
+        case = benchmark.case
+        what = f"{benchmark.backend} {shape_text(case.shape)} {case.dtype} {case.direction}"
+        with activity.doing(f"checking {what}"):
             workers.referee.ask(make, messages.InputsMade, limit_s)
             with workers.lent(home, benchmark.backend, benchmark.case) as worker:
                 checked = worker.ask(request, messages.Checked, limit_s)

@@ -15,6 +15,7 @@ import pytest
 
 from lnbench.measure import messages, shared
 from lnbench.plan.case import Benchmark, Case, Direction, DType
+from lnbench.workers import handle as handles
 from lnbench.workers import nursery
 from lnbench.workers.handle import WorkerError, WorkerHandle, last_words
 from lnbench.workers.launcher import Interpreter, Nursery
@@ -269,7 +270,8 @@ print("spinning", flush=True)
 
 
 @LINUX
-def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path):
+def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(handles, "_STOP_LIMIT_S", 30.0)  # beside others a thread waits to be told
     ours, theirs = socket.socketpair()
     with subprocess.Popen([sys.executable, "-c", SPINNING], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
