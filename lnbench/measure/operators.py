@@ -25,7 +25,10 @@ _SIZES = {
 
 _MICROSECONDS = 1e-6
 _OUTSIDE = "outside of operators"
-_COMPILED_GRAPH, _COMPILED = "## Call CompiledFxGraph", "compiled graph"
+_GRAPH = "## Call CompiledFxGraph"  # and a hash
+
+COMPILED_GRAPH = "compiled graph"
+"""All that inductor made of a call; its own kernels are no operators on the CPU."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -121,7 +124,7 @@ def _words(name: str) -> str:
     """Return what an event is called here, in the words of torch's users."""
     if name == MARK:
         return _OUTSIDE
-    return _COMPILED if name.startswith(_COMPILED_GRAPH) else name.replace("::", ".")
+    return COMPILED_GRAPH if name.startswith(_GRAPH) else name.replace("::", ".")
 
 
 def _shown(event: Any, itemsize: int) -> int:

@@ -7,6 +7,7 @@ from operator import attrgetter, itemgetter
 from lnbench.judge.regime import PAGE_BYTES
 from lnbench.judge.traffic import Source, Traffic, traffic
 from lnbench.measure.counters import EVENTS, LLC_MISSES
+from lnbench.measure.operators import COMPILED_GRAPH
 from lnbench.measure.profile_messages import Profiled
 from lnbench.plan.case import Benchmark, Work
 from lnbench.render.sheet import Column, View, objects, sheet
@@ -84,14 +85,12 @@ def sentence(backend: str, bytes_: Traffic, seen: Profiled) -> str:
         return f"how many bytes {backend} moves is not known ({why}); {must}"
     cleared = format_bytes(seen.page_faults * PAGE_BYTES)
     faults = f"{cleared} that the system clears in {seen.page_faults:.0f} page faults"
-    moves = f"{backend} moves {_two(bytes_.ratio)} times the compulsory bytes"
+    least = "at least " * (bytes_.source is Source.PAGE_FAULTS)
+    moves = f"{backend} moves {least}{_two(bytes_.ratio)} times the compulsory bytes"
     moved = format_bytes(bytes_.moved)
     match bytes_.source:
         case Source.PAGE_FAULTS:
-            return (
-                f"{moves.replace('moves', 'moves at least')}: {perfect}, and {faults}; what more, "
-                "only counters could say"
-            )
+            return f"{moves}: {perfect}, and {faults}; what more, only counters could say"
         case Source.COUNTERS:
             said = f"{moves}: {moved} come from memory where {perfect} must be moved"
             said += ", the rest stays in the cache" * (bytes_.ratio < 1 - _ALIKE)
@@ -106,11 +105,14 @@ def _notes(seen: Profiled) -> list[str]:
     """Return why there are no lines, or why they tell little."""
     if seen.unseen:
         return [f"–: {seen.unseen}"]
-    if seen.profiler != "py-spy" or not seen.spots or seen.spots[0].share < _ONE_CALL:
+    most = seen.spots[0] if seen.spots else None
+    if most is None or most.share < _ONE_CALL:
         return []
-    share = format_percent(seen.spots[0].share)
-    hidden = "which Python's lines do not show from inside: --tool perf does"
-    return [f"{share} of the samples are in one call of compiled code, {hidden}"]
+    if seen.profiler == "torch" and most.name != COMPILED_GRAPH:
+        return []
+    share, of = format_percent(most.share), "time is" if most.time_s else "samples are"
+    hidden = "which this profiler does not see from inside: --tool perf does"
+    return [f"{share} of the {of} in one call of compiled code, {hidden}"]
 
 
 def _calls(calls: int) -> str:

@@ -55,6 +55,8 @@ def test_the_last_sentence_says_how_many_bytes_and_who_counted(said):
 def test_samples_of_one_compiled_call_are_said_to_tell_nothing():
     (note,) = notes(spots=(Spot("compute (n.py:69)", 0.97), Spot("submit (t.py:1)", 0.03)))
     assert note.startswith("97% of the samples are in one call of compiled code")
+    (note,) = notes(profiler="torch", spots=(Spot("compiled graph", 0.99, 1e-3, 1.0),))
+    assert note.startswith("99% of the time is in one call of compiled code")
     assert notes() == []
     assert notes(profiler="torch", spots=(Spot("aten.native_layer_norm", 0.99, 1e-3, 1.0),)) == []
 
