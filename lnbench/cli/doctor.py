@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lnbench import activity
-from lnbench.cli import options
+from lnbench.cli import formats, options
 from lnbench.errors import ExitCode
 from lnbench.plan.flags import DoctorFlags, RunFlags
 from lnbench.plan.suite import own_file
@@ -31,20 +31,23 @@ _ROWS_WITHOUT_TORCH = ("*/2048x1024/*/numpy", "*/1x64/*/numpy")
     fast=typer.Option(
         "--fast", envvar="LNBENCH_FAST", help="Only look, a second: measure nothing."
     ),
-    strict=typer.Option("--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where it disturbs."),
+    strict=typer.Option(
+        "--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where something disturbs."
+    ),
+    report=formats.FILE,
 )
 def doctor_command(flags: DoctorFlags) -> None:
     """Say what disturbs times on this machine, and how small a change it can show."""
-    from lnbench.cli import formats
     from lnbench.cli.live import Line
     from lnbench.render.doctor import diagnosis, disturbances, doctor_view
 
     formats.check_format(flags.format)
+    formats.check_files([], flags.report)
     with Line() as line:
         looks = _looks(line)
         report = None if flags.fast else _measured(line)
     made = diagnosis(looks, report)
-    formats.show_view(doctor_view(made), flags.format)
+    formats.show_view(doctor_view(made), flags.format, flags.report)
     if report is not None and (code := _failure(report)):
         raise typer.Exit(code)
     if flags.strict and (names := disturbances(made)):

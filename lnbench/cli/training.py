@@ -219,6 +219,6 @@ def take(
             training.write(made, path)
     except KeyboardInterrupt:
         line.end()
-        typer.echo(f"interrupted; go on with: lnbench paper train … --resume {path}", err=True)
+        typer.echo(f"interrupted; continue with: lnbench paper train … --resume {path}", err=True)
         return made, True
     return made, False

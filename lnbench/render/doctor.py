@@ -86,7 +86,7 @@ def _looked(looks: Sequence[Look]) -> Sheet:
         if look.disturbs:
             notes += [f"{look.name}: {look.effect}", *([f"→ {look.command}"] * bool(look.command))]
     if not notes:
-        notes = ["nothing of it disturbs"]
+        notes = ["nothing here disturbs timings"]
     return sheet("", _LOOKS, ordered, notes, dim=lambda look: not look.disturbs)
 
 
@@ -118,7 +118,7 @@ _ROWS = (
     Column(None, attrgetter("noise.benchmark.id"), key="id"),
     Column("row", _name, right=False),
     Column("time", attrgetter("noise.interval.value"), format_time, "time_s"),
-    Column("±", attrgetter("noise.interval"), interval_text, if_room=True),
+    Column("±", attrgetter("noise.interval"), interval_text, worth=1),
     Column(None, attrgetter("noise.half_width"), key="half_width"),
     Column("passes", attrgetter("noise.units"), key="passes"),
     Column("within", _within, scatter_text, "within_process"),

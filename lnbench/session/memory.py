@@ -115,4 +115,4 @@ def needed_bytes(backend_bytes: int) -> int:
 
 def _reason(needed: int, share: str) -> str:
     """Return why a case is skipped, and what it would need."""
-    return f"needs about {format_bytes(needed)} of memory, {share} may be used: take less"
+    return f"needs about {format_bytes(needed)} of memory, of which {share} may be used: take less"

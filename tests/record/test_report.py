@@ -232,6 +232,8 @@ def test_what_was_read_is_written_unchanged(tmp_path_factory, text):
         ({"first_call_s": -1.0}, "first_call_s is -1.0"),
         ({"first_call_s": math.nan}, "first_call_s is nan"),
         ({"page_faults": math.inf}, "page_faults is inf"),
+        ({"energy_j": (0.5, math.nan)}, "energy_j holds what is no energy"),
+        ({"energy_j": (-0.5,)}, "energy_j holds what is no energy"),
     ],
 )
 def test_times_that_contradict_themselves_are_not_written(path, fields, message):
