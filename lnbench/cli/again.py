@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _FLAGS: dict[str, Any] = {"run": RunFlags, "ab": AbFlags}
 
-_OWN = frozenset(("report", "resume", "force", "quiet", "format", "summary", "dry_run"))
+_OWN = frozenset(
+    ("report", "resume", "force", "quiet", "format", "summary", "columns", "wide", "dry_run")
+)
 """Fields of the flags that say nothing of what is measured."""
 
 _ARGUMENTS = ("baseline", "candidate", "suite")

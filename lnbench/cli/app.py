@@ -19,6 +19,7 @@ from lnbench.cli.history import history_command
 from lnbench.cli.init import init_app
 from lnbench.cli.list import list_app
 from lnbench.cli.paper import paper_app
+from lnbench.cli.profile import profile_command
 from lnbench.cli.run import run_command
 from lnbench.cli.schema import schema_command
 from lnbench.cli.show import show_command
@@ -77,6 +78,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "history": history_command,
     "export": export_command,
     "doctor": doctor_command,
+    "profile": profile_command,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

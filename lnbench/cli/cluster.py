@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lnbench.cli import formats, options
+from lnbench.cli import formats, options, verdict_options
 from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import AbFlags, ClusterAbFlags, ClusterFlags, ClusterRunFlags, RunFlags
 
@@ -79,10 +79,15 @@ def cluster_run_command(flags: ClusterRunFlags) -> None:
 
 
 @cluster_app.command("ab")
-@options.command(**_OPTIONS, format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
+@options.command(
+    **_OPTIONS,
+    format=verdict_options.FORMAT,
+    columns=verdict_options.COLUMNS,
+    time=verdict_options.PAIR_TIME,
+)
 def cluster_ab_command(flags: ClusterAbFlags) -> None:
     """Compare two sides on every node, and judge them by node: for the kind of machine, not one."""
-    from lnbench.cli import machines, verdict_options
+    from lnbench.cli import machines
     from lnbench.judge.nodes import compare_nodes
     from lnbench.record.kind import by_kind
     from lnbench.record.report import read

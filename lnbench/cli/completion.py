@@ -1,7 +1,7 @@
 """Names that the shell completes; none of it imports a plug-in."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -30,6 +30,22 @@ def metrics(incomplete: str) -> list[str]:
     from lnbench.render.columns import METRICS
 
     return [name for name in METRICS if name.startswith(incomplete)]
+
+
+def columns(incomplete: str) -> list[str]:
+    """Return the columns of `run` and `show`; of a list with commas, the last."""
+    from lnbench.render.columns import COLUMNS
+    from lnbench.render.sheet import column_words
+
+    return _last_of_list(incomplete, column_words(COLUMNS))
+
+
+def judged_columns(incomplete: str) -> list[str]:
+    """Return the columns of `diff` and `ab`; of a list with commas, the last."""
+    from lnbench.render.diff import COLUMNS
+    from lnbench.render.sheet import column_words
+
+    return _last_of_list(incomplete, column_words(COLUMNS))
 
 
 def operations(incomplete: str) -> list[str]:
@@ -101,6 +117,6 @@ def _files(before: str, start: str) -> list[str]:
     ]
 
 
-def _last_of_list(incomplete: str, names: tuple[str, ...]) -> list[str]:
+def _last_of_list(incomplete: str, names: Iterable[str]) -> list[str]:
     head, comma, last = incomplete.rpartition(",")
     return [f"{head}{comma}{name}" for name in names if name.startswith(last)]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ import typer
 from lnbench.cli import completion, formats, options, paths
 from lnbench.errors import ConfigError, NothingMeasuredError, ReportError, UnknownNameError
 from lnbench.plan.flags import HistoryFlags
+from lnbench.plan.overrides import globs
 
 if TYPE_CHECKING:
     from lnbench.judge.reading import Reading
@@ -25,7 +27,8 @@ BADGES = (".svg", ".json")
     filter=typer.Option(
         "--filter",
         envvar="LNBENCH_FILTER",
-        help="Show only benchmarks whose id fits a glob: '*/bfloat16/*'; copy comes along.",
+        help="Show only benchmarks whose id holds a word or fits a glob: numpy, '*/bfloat16/*'; "
+        "copy comes along.",
         show_default=False,
     ),
     since=typer.Option(
@@ -45,6 +48,7 @@ BADGES = (".svg", ".json")
         help="Write what changed last as a badge: .svg, or .json for a shields.io endpoint.",
         show_default=False,
     ),
+    report=formats.FILE,
 )
 def history_command(flags: HistoryFlags) -> None:
     """Show how each row went over many reports, and at which commits it is shown to have changed.
@@ -54,14 +58,19 @@ def history_command(flags: HistoryFlags) -> None:
     from lnbench.judge.history import history
     from lnbench.record import files
     from lnbench.render.badge import badge
-    from lnbench.render.history import history_view
+    from lnbench.render.history import BARS, history_view
 
     _check(flags)
-    readings = list(_filtered(_readings(flags.reports or ["reports"]), flags.filter))
+    names = flags.reports or ["reports"]
+    chosen = [path for name in names for path in paths.named(name)]
+    formats.check_files(chosen, flags.report, badge=flags.badge)
+    _check_folders(names, flags)
+    readings = list(_filtered(_readings(chosen), globs(flags.filter)))
     shown = history(_ordered(readings, flags))
     if not any(line.rows for line in shown.lines):
         raise NothingMeasuredError("no report has a row to show", "see --filter and --since")
-    formats.show_view(history_view(shown, bars=_bars()), flags.format)
+    view = history_view(shown, bars=BARS if flags.report else _bars())
+    formats.show_view(view, flags.format, flags.report)
     if flags.badge is not None:
         files.replace(flags.badge, badge(shown, flags.badge.suffix).encode())
 
@@ -91,7 +100,18 @@ def _check(flags: HistoryFlags) -> None:
         raise ConfigError(f"--badge {flags.badge} is neither .svg nor .json", "name such a file")
 
 
-def _readings(names: Sequence[str]) -> "Iterator[Reading]":
+def _check_folders(names: Iterable[str], flags: HistoryFlags) -> None:
+    """Raise ConfigError where what is written would be read as a report the next time."""
+    folders = {Path(name).resolve() for name in names if paths.is_folder(name)}
+    for flag, path in {"--output": flags.report, "--badge": flags.badge}.items():
+        if path is not None and path.suffix == ".json" and path.resolve().parent in folders:
+            raise ConfigError(
+                f"{flag}: every .json in {path.parent} is read as a report",
+                f"put {path.name} into another folder",
+            )
+
+
+def _readings(chosen: Iterable[Path]) -> "Iterator[Reading]":
     """Yield what is kept of each report, once each; those of other kinds are left out."""
     from lnbench.judge.reading import condense
     from lnbench.paper.report import is_training
@@ -99,7 +119,7 @@ def _readings(names: Sequence[str]) -> "Iterator[Reading]":
     from lnbench.record.report import BenchmarkReport
 
     others = 0
-    for path in dict.fromkeys(path.resolve() for name in names for path in paths.named(name)):
+    for path in dict.fromkeys(path.resolve() for path in chosen):
         try:
             report = read_medians(path)
         except ReportError:
@@ -115,19 +135,19 @@ def _readings(names: Sequence[str]) -> "Iterator[Reading]":
         typer.echo(f"left out: {others} reports that are not of 'lnbench run'", err=True)
 
 
-def _filtered(readings: "Iterable[Reading]", globs: Sequence[str]) -> "Iterator[Reading]":
+def _filtered(readings: "Iterable[Reading]", wanted: Sequence[str]) -> "Iterator[Reading]":
     """Yield readings with the rows whose id fits a glob, and the copies, which judge them."""
     from lnbench.registry import SPEED_LIMIT
 
     for reading in readings:
-        fit = {key for key, (row, *_) in reading.rows.items() if row.fits(globs)}
+        fit = {key for key, (row, *_) in reading.rows.items() if row.fits(wanted)}
         cases = {reading.rows[key][0].case for key in fit}
         rows = {
             key: row
             for key, row in reading.rows.items()
             if key in fit or (row[0].backend == SPEED_LIMIT and row[0].case in cases)
         }
-        yield msgspec.structs.replace(reading, rows=rows) if globs else reading
+        yield msgspec.structs.replace(reading, rows=rows) if wanted else reading
 
 
 def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Reading]":
@@ -140,7 +160,7 @@ def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Readin
     elif flags.order == "commit":
         unknown = sum(reading.commit.rstrip("+") not in places for reading in readings)
         if unknown:
-            said = f"{unknown} of {len(readings)} reports stand by date"
+            said = f"{unknown} of {len(readings)} reports are ordered by date"
             typer.echo(f"{said}: git does not know their commits here", err=True)
     return in_order(readings, places if flags.order == "commit" else {})
 

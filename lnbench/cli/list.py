@@ -106,7 +106,7 @@ def list_benchmarks(flags: SuiteFlags) -> None:
     if not benchmarks:
         raise NothingMeasuredError(
             f"suite '{flags.suite}' with these flags selects no benchmark",
-            "see what there is: lnbench list benchmarks",
+            "lnbench list benchmarks shows what there is",
         )
     for benchmark in benchmarks:
         typer.echo(benchmark.id)

@@ -31,6 +31,7 @@ def show_diffs(
 
     if flags.format == "html":
         raise ConfigError("--format html shows one kind of machine", "name the reports of one")
+    choice = diff.chosen(flags.columns, wide=flags.wide)
     data = []
     quiet = isinstance(flags, ClusterAbFlags) and flags.quiet
     names = {} if quiet else called(diffs)
@@ -42,7 +43,7 @@ def show_diffs(
             data.append({"machine": name, "diff": raw, "by_node": by_node_data(by_node)})
             continue
         typer.echo(f"\n{name}")
-        diff.show(one, flags.format)
+        diff.show(one, flags.format, choice=choice)
         if by_node and flags.format != "github":
             formats.show_view(View((), (by_node_sheet(by_node),), None), flags.format)
     if data:

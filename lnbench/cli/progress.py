@@ -12,10 +12,12 @@ from lnbench.cli import formats
 from lnbench.cli.live import Line
 from lnbench.errors import ConfigError
 from lnbench.judge import summary
+from lnbench.judge.paired import compare_sides
 from lnbench.plan.flags import SessionFlags
 from lnbench.record import files, report
 from lnbench.record.busy import Watch, together
 from lnbench.record.report import BenchmarkReport, Report
+from lnbench.render.diff_table import standing
 from lnbench.render.rows import report_view
 from lnbench.render.table import view_table
 from lnbench.session import resume, session
@@ -94,8 +96,8 @@ class Steps:
 
     def show(self, step: Progress, made: Report) -> None:
         """Show where the session is."""
-        rows = f"{step.done} of {step.total} rows done"
-        words = f"pass {step.passes} · {rows} · about {format_duration(step.left_s)} left"
+        rows, left = f"{step.done}/{step.total} rows", format_duration(step.left_s)
+        words = f"pass {step.passes} · {rows} · {left} left"
         line = self._line
         if line.live is not None:
             if step.case is None:
@@ -116,11 +118,13 @@ class Steps:
 
 
 def _standing(made: Report, step: Progress) -> "RenderableType | None":
-    """Return how the rows of the case that was just measured stand."""
+    """Return how the rows of the case that was just measured stand, or its pairs."""
     rows = [outcome for outcome in made.outcomes if outcome.benchmark.case == step.case]
-    if not isinstance(made, BenchmarkReport) or not rows:
+    if not rows:
         return None
     part = msgspec.structs.replace(made, outcomes=tuple(rows))
+    if not isinstance(part, BenchmarkReport):
+        return standing(compare_sides(part))
     beside = formats.usual(part)
     view = report_view(part, summary.rows(part, beside), "", "time", beside)
     sheets = (msgspec.structs.replace(each, notes=(), answer=()) for each in view.sheets)

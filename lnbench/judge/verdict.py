@@ -109,7 +109,7 @@ def _next_step(interval: LogInterval, rule: Rule) -> str:
         word = "slower" if interval.value > 0 else "faster"
         return f"{word} by less than {threshold}: lower the threshold to call it"
     if interval.verdict(rule.limit, 0) is not Verdict.INCONCLUSIVE:
-        return f"not told from drift (±{drift}): measure both sides in one session"
+        return f"cannot be told from drift (±{drift}): measure both sides in one session"
     advised = _advised_units(interval, rule.limit, rule.drift)
     if advised is not None:
         return f"take about {advised} {units}"

@@ -83,7 +83,7 @@ def parse_overrides(
     )
     for key, number in numbers:
         budget_of({key: number}, Budget(), _flag(key))
-    return Overrides(**values, preset=preset, budget=numbers, filters=_globs(filters))
+    return Overrides(**values, preset=preset, budget=numbers, filters=globs(filters))
 
 
 def share_of_cases(text: str | None) -> slice:
@@ -118,7 +118,7 @@ def _refuse_lists(texts: list[str]) -> None:
             )
 
 
-def _globs(texts: Iterable[str]) -> tuple[str, ...]:
+def globs(texts: Iterable[str]) -> tuple[str, ...]:
     """Return globs over ids; a plain word matches anywhere in one."""
     parts = _parts(texts, "--filter")
     whole = [set(part) & set("*?[") or part.count("/") >= _ID_SLASHES for part in parts]

@@ -134,6 +134,7 @@ def _figures(lines: Sequence[_Line], environment: Environment) -> Iterator[Figur
     """Yield the charts of each backend with a line a machine."""
     for backend, members in grouped(lines, lambda line: line.benchmark.backend).items():
         drawn = [line.row for line in members]
-        for figure in figures(drawn, environment, styles(drawn)):
+        palette = styles(row.benchmark.backend for row in drawn)
+        for figure in figures(drawn, environment, palette):
             if figure.kind != "passes":
                 yield msgspec.structs.replace(figure, title=f"{backend}: {figure.title}")

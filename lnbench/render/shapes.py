@@ -46,9 +46,7 @@ def _objects(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
 
 _MODEL = (
     Column("model", itemgetter(0), right=False),
-    Column("norm", lambda row: row[1].norm, right=False, if_room=True),
+    Column("norm", lambda row: row[1].norm, right=False, worth=1),
     Column("hidden", lambda row: row[1].hidden_size),
 )
-_SOURCE = Column(
-    "source", lambda row: row[1].source.removeprefix("https://"), right=False, if_room=True
-)
+_SOURCE = Column("source", lambda row: row[1].source.removeprefix("https://"), right=False, worth=2)
