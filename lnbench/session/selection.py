@@ -146,8 +146,7 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
     groups = tuple(tuple(map(Planned, group)) for _, group in cases)
-    part = flags.part if isinstance(flags, RunFlags) else None
-    return suite, groups[share_of_cases(part)], (machine,), ()
+    return suite, groups[share_of_cases(getattr(flags, "part", None))], (machine,), ()
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:
