@@ -31,7 +31,7 @@ class Raylets:
         from ray.cluster_utils import Cluster
 
         os.environ[MARK] = str(os.getpid())  # of all that its nodes start
-        os.environ["RAY_worker_niceness"] = "0"  # as docs/cluster.md asks
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (it is called so)
         self._memory = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         head = {**self._memory, "include_dashboard": False}
         self.cluster = Cluster(initialize_head=True, head_node_args=head)
