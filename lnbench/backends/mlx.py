@@ -33,6 +33,7 @@ class MLX(HostBackend):
         "constant rows": "what rounding the mean left is all that there is of a row",
         "mean 100": "a row is added up one after the other in float32",
         "mean 1e4, spread 1e-2": "the rounding of the mean is not taken off again",
+        "huge values": "the gradient of the reciprocal root is its cube, which underflows",
     }
 
     def case_problem(self, case: Case) -> str | None:

@@ -54,8 +54,9 @@ class TestMLX(ThirdPartyContract):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux")
-def test_jax_starts_as_many_threads_as_the_case_has_also_after_another_case():
+def test_jax_starts_as_many_threads_as_the_case_has_also_after_another_case(monkeypatch):
     pytest.importorskip("jax")
+    monkeypatch.delenv("PJRT_NPROC", raising=False)  # whatever an earlier test left
     case = case_of()
     for threads in (1, 3, 2):
         before = xla_threads()
