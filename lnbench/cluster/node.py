@@ -105,7 +105,8 @@ class Node:
             made["report"], self._sent_s = self._report(), time.monotonic()
         if code is not None:
             errors = [line for line in lines if line.startswith("error: ")]
-            made["error"] = (errors or lines or [f"it ended with {code}"])[-1]
+            other = [f"lnbench was ended by signal {-code}"] if code < 0 else lines
+            made["error"] = (errors or other or [f"it ended with {code}"])[-1]
         return made
 
     def stop(self) -> dict[str, Any]:

@@ -108,10 +108,11 @@ def _tables(
     diff: Diff, table: Sequence[Column], width: int, write: Write
 ) -> Iterator[RenderableType]:
     """Yield the blocks of rows, and their notes where there is no room beside them."""
-    blocks, notes = _blocks(diff, table, {}, write), dict[str, str]()
+    blocks, notes = _blocks(diff, table, {}, write), _numbered(diff)
     shown = chain.from_iterable(fitting(table, _sizes(table, blocks, write), width, _GAP))
-    if not any(table[i].name == NOTE.name for i in shown):
-        notes = _numbered(diff)
+    if notes and any(table[i].name == NOTE.name for i in shown):
+        notes = {}
+    else:
         table = [column for column in table if column.name != NOTE.name]
         blocks = _blocks(diff, table, notes, write)
     yield from _stacked(table, blocks, width, write)

@@ -38,7 +38,8 @@ def header(diff: Diff) -> list[tuple[str, str]]:
     judged = sum(row.verdict is not None for row in diff.comparisons)
     if judged:
         rule = diff.rule
-        looks = f" ÷ {len(rule.looks)} looks" if rule.looks else ""
+        count = len(rule.looks)
+        looks = f" ÷ {count} look{'s' * (count > 1)}" if count else ""
         shared = any(group.verdict is not None for group in diff.groups)
         alpha = percent(diff.alpha / 2) if shared else percent(diff.alpha)
         others = f", {alpha} for groups" if shared else ""

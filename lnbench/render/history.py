@@ -14,6 +14,7 @@ from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.environment import serious_facts
 from lnbench.registry import SPEED_LIMIT
+from lnbench.render.busy import busy_lines
 from lnbench.render.charts import Style, styles
 from lnbench.render.history_charts import figures
 from lnbench.render.sheet import Column, Sheet, View, group_title, grouped, objects, sheet
@@ -94,6 +95,13 @@ def _head(history: History) -> Iterator[str]:
         known = ", ".join(f"{name} {values.get(name, 'none')}" for name in told)
         start = f"line {number}: " if len(history.lines) > 1 else ""
         yield f"{start}{count} report{'s' * (count != 1)}, {span}: {known}"
+        busy = sum(map(_is_busy, line.readings))
+        if busy:
+            yield f"{start}the machine was busy during {busy} of them, which can look like a change"
+
+
+def _is_busy(reading: Reading) -> bool:
+    return bool(busy_lines(reading.busy))
 
 
 def _sheet(
@@ -157,7 +165,10 @@ def _line_data(line: Line) -> dict[str, Any]:
     changes = [[_change(line, row, change) for change in row.changes] for row in line.rows]
     return {
         "environment": serious_facts(line.readings[0].environment),
-        "reports": [{"created": one.created, "commit": one.commit} for one in line.readings],
+        "reports": [
+            {"created": one.created, "commit": one.commit, "busy": _is_busy(one)}
+            for one in line.readings
+        ],
         "rows": [row | {"changes": own} for row, own in zip(named, changes, strict=True)],
     }
 

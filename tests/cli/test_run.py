@@ -148,7 +148,7 @@ def test_threads_reach_the_variables_of_the_workers(fake):
         ("--passes 0", "error: --passes: passes must be above 0 and at most 1,000,000, not 0"),
         ("--time -1", "error: --time: time must be above 0 and at most 2,000,000, not -1"),
         ("--time nan", "error: --time: time must be above 0"),
-        ("--max-time 0", "must be above 0, not 0.0"),
+        ("--max-time 0", "must be above 0 and at most 2,000,000, not 0"),
         ("--fast --rigorous", "error: --fast and --rigorous exclude each other"),
         ("quik", "hint: did you mean 'quick'?"),
         ("-b nunpy", "hint: did you mean 'numpy'?"),

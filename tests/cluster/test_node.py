@@ -61,6 +61,13 @@ def test_a_session_that_cannot_begin_says_why(node):
     assert "nonesuch" in news["error"]
 
 
+def test_a_session_that_is_killed_says_by_what(node):
+    node.start([*LONG, "-o", "report.json"], {}, {})
+    node._process.kill()
+    news = told(node, lambda news: news["code"] is not None)
+    assert news["error"] == "lnbench was ended by signal 9"
+
+
 def test_another_version_and_none_at_all_are_told_apart(node, monkeypatch, tmp_path):
     assert node.describe("9.9", 0)["version"] == __version__
     (tmp_path / "lnbench.py").write_text("raise ImportError('no lnbench here')\n")
