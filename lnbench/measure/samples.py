@@ -18,7 +18,7 @@ _START_LIMIT_S = 30
 
 _PR_SET_PTRACER, _ANYBODY = 0x59616D61, -1  # linux/prctl.h
 
-COMPILED = "compiled code, called by no line of Python"
+COMPILED = "the call itself, or compiled code"
 
 _MARK = "marked (lnbench/measure/profiling.py"
 _POOL = "run (concurrent/futures/thread.py"  # with or without its class in front

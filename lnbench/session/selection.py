@@ -107,6 +107,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
                 "lnbench list benchmarks shows what there is",
             )
         environment = _environment(threads, settings, machines[0])
+        free, most = machines[0].free_bytes, memory.worker_bytes()
         yield Selection(
             suite=suite,
             groups=groups,
@@ -116,13 +117,9 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),
-            setting=_setting(suite, flags, threads, machines[0]),
+            setting=Setting(suite.budget, flags.seed, threads, most, free),
             spawn=spawns(asked.start_method),
         )
-
-
-def _setting(suite: Suite, flags: WorkerFlags, threads: int, machine: Machine) -> Setting:
-    return Setting(suite.budget, flags.seed, threads, memory.worker_bytes(), machine.free_bytes)
 
 
 def benchmarks(asked: SuiteFlags) -> tuple[Benchmark, ...]:

@@ -55,5 +55,5 @@ def test_py_spy_finds_the_line_that_is_busy():
         found = sampled(calls)
     except SamplesError as error:  # not installed, or a container that forbids it
         pytest.skip(str(error))
-    assert all("_busy" in spot.name for spot in found[:2])
+    assert "_busy" in found[0].name
     assert sum(spot.share for spot in found) == pytest.approx(1)
