@@ -49,6 +49,4 @@ _MODEL = (
     Column("norm", lambda row: row[1].norm, right=False, worth=1),
     Column("hidden", lambda row: row[1].hidden_size),
 )
-_SOURCE = Column(
-    "source", lambda row: row[1].source.removeprefix("https://"), right=False, worth=2
-)
+_SOURCE = Column("source", lambda row: row[1].source.removeprefix("https://"), right=False, worth=2)
