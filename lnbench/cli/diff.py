@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from lnbench.cli import formats, options, paths, verdict_options
-from lnbench.errors import ConfigError, ExitCode
+from lnbench.errors import ConfigError, ExitCode, NothingMeasuredError
 from lnbench.plan.flags import DiffFlags
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def diff_command(flags: DiffFlags) -> None:
     choice = chosen(flags.columns, wide=flags.wide)
     sides = paths.named(flags.baseline), paths.named(flags.candidate)
     formats.check_files([*sides[0], *sides[1]], flags.report)
+    reports = tuple(map(_reports, sides))
+    _by_kind(reports, levels, flags)
     changes = compare(
-        *map(_reports, sides),
+        *reports,
         threshold=levels.threshold,
         alpha=levels.alpha,
         any_environment=flags.any_environment,
@@ -55,6 +57,31 @@ def chosen(columns: str, *, wide: bool) -> "Choice":
     from lnbench.render.sheet import Choice
 
     return Choice.of(columns, COLUMNS, wide=wide)
+
+
+def _by_kind(
+    sides: "Sequence[Sequence[Report]]", levels: verdict_options.Levels, flags: DiffFlags
+) -> None:
+    """Compare each kind of machine with itself, and end the command, if a side has several."""
+    from lnbench.cli.machines import show_diffs
+    from lnbench.judge.diff import compare
+    from lnbench.judge.nodes import NodesDiff
+    from lnbench.record.kind import by_kind
+
+    before, after = map(by_kind, sides)
+    if max(len(before), len(after)) == 1:
+        return
+    for kind in before.keys() ^ after.keys():
+        typer.echo(f"only on one side: {kind.name}", err=True)
+    rule = {"threshold": levels.threshold, "alpha": levels.alpha}
+    diffs = {
+        kind: NodesDiff(compare(reports, after[kind], any_environment=False, **rule))
+        for kind, reports in before.items()
+        if kind in after
+    }
+    if not diffs:
+        raise NothingMeasuredError("the two sides have no kind of machine in common")
+    raise typer.Exit(show_diffs(diffs, levels, flags))
 
 
 def show(

@@ -71,19 +71,22 @@ def write(form: "Form", output: Path | None = None) -> None:
 
 
 def check_files(
-    reports: Sequence[Path], output: Path | None = None, plot: Path | None = None
+    reports: Sequence[Path],
+    output: Path | None = None,
+    plot: Path | None = None,
+    badge: Path | None = None,
 ) -> None:
     """Raise ConfigError or ReportError where a file cannot be written, or is a report itself."""
     from lnbench.record import files
     from lnbench.render import picture
 
     read = {report.resolve() for report in reports}
-    for flag, path in {"--output": output, "--plot": plot}.items():
+    for flag, path in {"--output": output, "--plot": plot, "--badge": badge}.items():
         if path is not None and path.resolve() in read:
             raise ConfigError(f"{flag}: {path} is a report that is read", "choose another name")
     picture.check(plot)
-    if output is not None:
-        files.prepare(output, force=True)
+    for path in filter(None, (output, badge)):
+        files.prepare(path, force=True)
 
 
 def plot(view: "View", path: Path, kind: str = "") -> None:

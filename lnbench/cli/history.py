@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,6 +48,7 @@ BADGES = (".svg", ".json")
         help="Write what changed last as a badge: .svg, or .json for a shields.io endpoint.",
         show_default=False,
     ),
+    report=formats.FILE,
 )
 def history_command(flags: HistoryFlags) -> None:
     """Show how each row went over many reports, and at which commits it is shown to have changed.
@@ -56,14 +58,19 @@ def history_command(flags: HistoryFlags) -> None:
     from lnbench.judge.history import history
     from lnbench.record import files
     from lnbench.render.badge import badge
-    from lnbench.render.history import history_view
+    from lnbench.render.history import BARS, history_view
 
     _check(flags)
-    readings = list(_filtered(_readings(flags.reports or ["reports"]), globs(flags.filter)))
+    names = flags.reports or ["reports"]
+    chosen = [path for name in names for path in paths.named(name)]
+    formats.check_files(chosen, flags.report, badge=flags.badge)
+    _check_folders(names, flags)
+    readings = list(_filtered(_readings(chosen), globs(flags.filter)))
     shown = history(_ordered(readings, flags))
     if not any(line.rows for line in shown.lines):
         raise NothingMeasuredError("no report has a row to show", "see --filter and --since")
-    formats.show_view(history_view(shown, bars=_bars()), flags.format)
+    view = history_view(shown, bars=BARS if flags.report else _bars())
+    formats.show_view(view, flags.format, flags.report)
     if flags.badge is not None:
         files.replace(flags.badge, badge(shown, flags.badge.suffix).encode())
 
@@ -93,7 +100,18 @@ def _check(flags: HistoryFlags) -> None:
         raise ConfigError(f"--badge {flags.badge} is neither .svg nor .json", "name such a file")
 
 
-def _readings(names: Sequence[str]) -> "Iterator[Reading]":
+def _check_folders(names: Iterable[str], flags: HistoryFlags) -> None:
+    """Raise ConfigError where what is written would be read as a report the next time."""
+    folders = {Path(name).resolve() for name in names if paths.is_folder(name)}
+    for flag, path in {"--output": flags.report, "--badge": flags.badge}.items():
+        if path is not None and path.suffix == ".json" and path.resolve().parent in folders:
+            raise ConfigError(
+                f"{flag}: every .json in {path.parent} is read as a report",
+                f"put {path.name} into another folder",
+            )
+
+
+def _readings(chosen: Iterable[Path]) -> "Iterator[Reading]":
     """Yield what is kept of each report, once each; those of other kinds are left out."""
     from lnbench.judge.reading import condense
     from lnbench.paper.report import is_training
@@ -101,7 +119,7 @@ def _readings(names: Sequence[str]) -> "Iterator[Reading]":
     from lnbench.record.report import BenchmarkReport
 
     others = 0
-    for path in dict.fromkeys(path.resolve() for name in names for path in paths.named(name)):
+    for path in dict.fromkeys(path.resolve() for path in chosen):
         try:
             report = read_medians(path)
         except ReportError:

@@ -30,57 +30,6 @@ OPTIONS: dict[str, Any] = {
         autocompletion=completion.sides,
         show_default=False,
     ),
-    "model": typer.Option(
-        envvar="LNBENCH_MODEL",
-        help="mlp, rnn, lstm, gru; or several by commas.",
-        autocompletion=completion.among("mlp", "rnn", "lstm", "gru"),
-    ),
-    "normalization": typer.Option(
-        envvar="LNBENCH_NORMALIZATION",
-        help="none, batch, layer, rms; by commas.",
-        autocompletion=completion.among("none", "batch", "layer", "rms"),
-    ),
-    "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Batch sizes, by commas."),
-    "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
-    "seeds": typer.Option(
-        min=1, max=10_000, envvar="LNBENCH_SEEDS", help="Runs of each combination."
-    ),
-    "steps": typer.Option(
-        min=1,
-        max=10**9,
-        envvar="LNBENCH_STEPS",
-        help="Training steps of a run; without it 1200, or 3000 for batches up to 4; "
-        "half as many for nets through time.",
-        show_default=False,
-    ),
-    "epochs": typer.Option(
-        min=1,
-        max=10**6,
-        envvar="LNBENCH_EPOCHS",
-        help="Passes over all images, in place of --steps; the paper takes 60.",
-        show_default=False,
-    ),
-    "target_loss": typer.Option(
-        min=1e-6,
-        envvar="LNBENCH_TARGET_LOSS",
-        help="The loss up to which steps and seconds are counted.",
-    ),
-    "sweep": typer.Option(
-        envvar="LNBENCH_SWEEP",
-        help="Sweep seven values of learning-rate or batch-size.",
-        show_default=False,
-        autocompletion=completion.among("learning-rate", "batch-size"),
-    ),
-    "data": typer.Option(
-        envvar="LNBENCH_DATA",
-        help="A folder of MNIST's IDX files, gzip or not; without it, scikit-learn's digits.",
-        show_default=False,
-    ),
-    "plot": typer.Option(
-        envvar="LNBENCH_PLOT",
-        help="Write the curves as a picture, .svg, .png or .pdf.",
-        show_default=False,
-    ),
     "suite": typer.Argument(
         envvar="LNBENCH_SUITE",
         help="A suite of benchmarks.yaml.",
@@ -164,6 +113,13 @@ OPTIONS: dict[str, Any] = {
         rich_help_panel=_AXES,
         show_default=False,
     ),
+    "part": typer.Option(
+        "--shard",
+        envvar="LNBENCH_SHARD",
+        help="Measure a share of the cases, 2/5 the second of five: for jobs on machines alike.",
+        rich_help_panel=_AXES,
+        show_default=False,
+    ),
     "fast": typer.Option(
         "--fast",
         envvar="LNBENCH_FAST",
@@ -233,6 +189,12 @@ OPTIONS: dict[str, Any] = {
         "--autotune",
         envvar="LNBENCH_AUTOTUNE",
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
+        rich_help_panel=BUDGET,
+    ),
+    "energy": typer.Option(
+        "--energy",
+        envvar="LNBENCH_ENERGY",
+        help="Measure the joules of a call too, by RAPL or NVML: four seconds more a row.",
         rich_help_panel=BUDGET,
     ),
     "threshold": typer.Option(
@@ -309,15 +271,16 @@ OPTIONS: dict[str, Any] = {
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
-        help="Columns of the table: backend, shape or dtype; with one metric.",
+        help="Columns of the table: backend, shape or dtype, with one metric; or machine: each row "
+        "of all reports of a folder, by kind of machine.",
         rich_help_panel=OUTPUT,
         show_default=False,
-        autocompletion=completion.among("backend", "shape", "dtype"),
+        autocompletion=completion.among("backend", "shape", "dtype", "machine"),
     ),
     "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
-        help="time, speedup, bandwidth, copy, error or memory.",
+        help="time, speedup, bandwidth, copy, energy, error or memory.",
         rich_help_panel=OUTPUT,
         autocompletion=completion.metrics,
     ),
@@ -363,7 +326,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
     """Return what makes a command of a function of one struct: an option a field, by `OPTIONS`.
 
     Args:
-        special: options that this command words in its own way, by field.
+        special: options that this command words in its own way, by field; None leaves one out.
     """
 
     def made(function: Callable[[Flags], None]) -> Callable[..., None]:
@@ -379,7 +342,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
                 annotation=Annotated[types[name], options[name]],
             )
             for name in options
-            if name in fields
+            if name in fields and options[name] is not None
         ]
 
         def run(**values: Any) -> None:

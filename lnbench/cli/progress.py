@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _TABLE_HEIGHT = 24
 """Lines from which on a terminal has room for the rows that were just measured."""
 
+_SILENCE_S = 10.0
+"""Seconds after which a pass that is not over says how far it is, where no terminal is."""
+
 
 def follow(
     selected: Selection,
@@ -85,10 +88,11 @@ def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Pa
 
 
 class Steps:
-    """How far a session is: on a terminal in the line, elsewhere a line a pass."""
+    """How far a session is: on a terminal in the line, elsewhere a line a pass, or ten seconds."""
 
     def __init__(self, line: Line) -> None:
         self._line, self._passes, self._started = line, 0, time.monotonic()
+        self._said_s = self._started
 
     def show(self, step: Progress, made: Report) -> None:
         """Show where the session is."""
@@ -104,9 +108,13 @@ class Steps:
             if line.console.height >= _TABLE_HEIGHT:
                 line.above = _standing(made, step)
             line.draw()
-        elif step.passes > self._passes and step.case:
-            self._passes = step.passes
+        elif step.case and (step.passes > self._passes or self._silent_s > _SILENCE_S):
+            self._passes, self._said_s = step.passes, time.monotonic()
             line.say(words)
+
+    @property
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._said_s
 
 
 def _standing(made: Report, step: Progress) -> "RenderableType | None":

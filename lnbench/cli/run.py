@@ -1,5 +1,6 @@
 """`lnbench run`: measure, show, and write a report."""
 
+import itertools
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def run_command(flags: RunFlags) -> None:
         cases = (benchmark.case for benchmark in selected.benchmarks)
         new = selected.new_report()
         begun = resume.begin(flags.resume, new, cases, timed=selected.suite.timed)
-        selected = selected.under(begun.budget)
+        selected = selected.under(begun.budget, energy=flags.energy)
         if flags.dry_run:
             line.end()
             formats.dry_run(selected)
@@ -70,16 +71,24 @@ def run_command(flags: RunFlags) -> None:
 
 
 def require_able(selected: "Selection") -> None:
-    """Raise NothingMeasuredError where every row is skipped; the copy comes along unasked."""
+    """Raise NothingMeasuredError where every row is skipped, or one of every pair is.
+
+    The copy comes along unasked, and is no reason to measure.
+    """
     from lnbench.record.outcome import Skipped
     from lnbench.registry import SPEED_LIMIT
 
-    skipped = {each.benchmark: each for each in selected.unable if isinstance(each, Skipped)}
-    rows = [row for row in selected.benchmarks if row.backend != SPEED_LIMIT]
-    rows = rows or list(selected.benchmarks)
-    if any(row not in skipped for row in rows):
+    skipped = {
+        (each.benchmark, each.side): each for each in selected.unable if isinstance(each, Skipped)
+    }
+    groups = [[(row.benchmark, row.side) for row in group] for group in selected.groups]
+    if not selected.sides:
+        rows = list(itertools.chain.from_iterable(groups))
+        groups = [[row] for row in rows if row[0].backend != SPEED_LIMIT] or [[row] for row in rows]
+    if any(not skipped.keys() & set(group) for group in groups):
         return
-    reasons = {f"{row.backend}: {skipped[row].reason}" for row in rows}
+    lacking = skipped.keys() & set(itertools.chain.from_iterable(groups))
+    reasons = {f"{row[0].backend}: {skipped[row].reason}" for row in lacking}
     raise NothingMeasuredError(
         f"no benchmark can run here: {'; '.join(sorted(reasons))}",
         "lnbench list backends says what can",

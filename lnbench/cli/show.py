@@ -55,6 +55,9 @@ def show_command(
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
     _check_table(by, metric, columns, explain=explain)
+    if by == MACHINE:
+        _show_machines(reports or ["reports"], format_, output)
+        return
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
@@ -68,6 +71,10 @@ def show_command(
         from lnbench.render.page import page
 
         formats.write(page(pages), output)
+
+
+MACHINE = "machine"
+"""The axis that several reports have."""
 
 
 class _Asked(NamedTuple):
@@ -171,6 +178,20 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
         formats.plot(diff_view(changes), asked.plot)
 
 
+def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:
+    """Show the rows of all reports with a line a kind of machine."""
+    from lnbench.record.medians import read_medians
+    from lnbench.record.report import BenchmarkReport
+    from lnbench.render.machines import machines_view
+
+    files = [path for name in names for path in paths.named(name)]
+    kept = [report for path in files if isinstance(report := read_medians(path), BenchmarkReport)]
+    if not kept:
+        raise ConfigError("--by machine: these are no reports of run", "name a folder of them")
+    formats.check_files(files, output)
+    formats.show_view(machines_view(kept), format_, output)
+
+
 def _check_several(**flags: object) -> None:
     """Raise ConfigError for a flag that several reports cannot be shown with."""
     for name, value in flags.items():
@@ -184,8 +205,8 @@ def _check_table(by: str, metric: str, columns: str, *, explain: bool) -> None:
     from lnbench.render.columns import METRICS
     from lnbench.render.rows import AXES
 
-    if by and by not in AXES:
-        raise UnknownNameError("axis", by, AXES, "--by")
+    if by and by not in (*AXES, MACHINE):
+        raise UnknownNameError("axis", by, (*AXES, MACHINE), "--by")
     if metric not in METRICS:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
     for name, value in {"by": by, "metric": metric != "time", "explain": explain}.items():

@@ -38,8 +38,11 @@ def default_path(resume: Path | None) -> Path | None:
 
 def check(flags: TrainFlags) -> None:
     """Find out before any training what would be refused after it."""
+    from lnbench.measure.devices import torch_problem
     from lnbench.render import picture
 
+    if problem := torch_problem():
+        raise ConfigError(f"the nets are torch's: {problem}")
     if flags.steps is not None and flags.epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other", "give one of them")
     if not math.isfinite(flags.target_loss):

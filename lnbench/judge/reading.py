@@ -9,6 +9,7 @@ import msgspec
 from lnbench.judge.regime import memory_level
 from lnbench.judge.stats import Floats, pass_logs
 from lnbench.plan.case import Benchmark
+from lnbench.record.busy import Busy
 from lnbench.record.environment import Environment
 from lnbench.record.outcome import Measured
 from lnbench.record.report import BenchmarkReport
@@ -28,6 +29,8 @@ class Reading(msgspec.Struct, frozen=True):
     """What it was measured on."""
     rows: Mapping[Key, tuple[Benchmark, str, Floats]]
     """Benchmark, memory level, and the logarithms of its passes' times, of what was measured."""
+    busy: Busy | msgspec.UnsetType = msgspec.UNSET
+    """What else kept the machine busy."""
 
     @property
     def content(self) -> object:
@@ -50,4 +53,4 @@ def condense(report: BenchmarkReport) -> Reading:
     }
     revision = report.revision
     commit = "" if revision is None else revision.commit + "+" * bool(revision.dirty)
-    return Reading(report.created, commit, report.environment, rows)
+    return Reading(report.created, commit, report.environment, rows, report.busy)

@@ -66,6 +66,23 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
+class ProfileFlags(WorkerFlags, frozen=True, kw_only=True):
+    """What `lnbench profile` is asked for; `suite` may be the id of a benchmark."""
+
+    tool: str | None = None
+    """A profiler that is started around the call, or `none`; None for lnbench's own."""
+    calls: int | None = None
+    """Calls in the marked range; None for as many as the profiler needs."""
+    trace: Path | None = None
+    """Where torch's Chrome trace goes."""
+    report: Path | None = None
+    """Where the tool's own report goes; None for profile and its ending."""
+    format: str = "table"
+    force: bool = False
+    quiet: bool = False
+    dry_run: bool = False
+
+
 class CheckFlags(WorkerFlags, frozen=True, kw_only=True):
     """What `lnbench check` is asked for."""
 
@@ -79,6 +96,10 @@ class RunFlags(SessionFlags, frozen=True, kw_only=True):
     fast: bool = False
     rigorous: bool = False
     precision: str | None = None
+    energy: bool = False
+    """Whether the joules of a call are measured too."""
+    part: str | None = None
+    """The share of the cases that is measured, as `2/5`; None for all."""
     relative_to: str | None = None
     summary: bool = False
     """Whether only who is fastest is shown, in sentences."""
@@ -98,6 +119,37 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
     strict: bool = False
     only_changed: bool = False
     """Whether tables leave out rows that show no change."""
+
+
+class ClusterFlags(SessionFlags, frozen=True, kw_only=True):
+    """Which nodes of which Ray cluster a session runs on; its report is a folder."""
+
+    address: str = "auto"
+    nodes: list[str] = []
+    """LABEL=VALUE that a node must have; empty or `all` for every node."""
+
+
+class ClusterRunFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster run` is asked for."""
+
+    fast: bool = False
+    rigorous: bool = False
+    precision: str | None = None
+    shard: bool = False
+    """Whether nodes of one kind share the cases out."""
+
+
+class ClusterAbFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster ab` is asked for."""
+
+    baseline: str
+    candidate: str = ""
+    suite: str = "ci"
+    threshold: str = "5%"
+    alpha: str = "0.01"
+    detect: str | None = None
+    strict: bool = False
+    only_changed: bool = False
 
 
 class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +189,8 @@ class HistoryFlags(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "table"
     badge: Path | None = None
     """Where to write a badge, .svg or .json."""
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +200,8 @@ class DoctorFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it only looks."""
     strict: bool = False
     format: str = "table"
+    report: Path | None = None
+    """Where what is shown goes; None for the screen."""
 
 
 class TrainFlags(msgspec.Struct, frozen=True, kw_only=True):

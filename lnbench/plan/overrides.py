@@ -86,6 +86,16 @@ def parse_overrides(
     return Overrides(**values, preset=preset, budget=numbers, filters=globs(filters))
 
 
+def share_of_cases(text: str | None) -> slice:
+    """Return which cases a share such as `2/5` has: every fifth, beginning with the second."""
+    if text is None:
+        return slice(None)
+    number, _, total = text.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 0 < int(number) <= int(total)):
+        raise ConfigError(f"--shard: '{text}' is no share", "write 2/5 for the second of five")
+    return slice(int(number) - 1, None, int(total))
+
+
 def _values(axis: str, texts: list[str], known: Mapping[str, tuple[str, ...]]) -> Any:
     if not texts:
         return None

@@ -147,10 +147,12 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the suite of that name; UnknownNameError where it, or a name in it, is none.
 
         Args:
-            name: what the user asked for.
+            name: what the user asked for; the id of a benchmark is a suite of it alone.
             known: the names that exist, by axis: `operation` and `backend`; others pass.
         """
         suite = next((suite for suite in self.suites if suite.name == name), None)
+        if suite is None and "/" in name:
+            suite = Suite(name, (GridEntry(Grid.of(Benchmark.parse(name)), where=name),))
         if suite is None:
             raise UnknownNameError("suite", name, self.names(), self.name)
         for entry in suite.grids:

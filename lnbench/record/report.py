@@ -232,6 +232,8 @@ def contradictions(measured: Measured) -> Iterator[str]:
         value = getattr(measured, name)
         if value is not None and not _is_amount(value):
             yield f"{name} is {value}"
+    if not all(map(_is_amount, measured.energy_j)):
+        yield "energy_j holds what is no energy"
 
 
 def _is_amount(value: float) -> bool:

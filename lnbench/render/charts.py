@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,9 +25,9 @@ PALETTE = (
 )
 """Colours that stand out on white and on black; a line's marks differ in their shape as well."""
 
-_COPY_COLOUR = "#888888"
+COPY_COLOUR = "#888888"
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
-_WIDTH, _HEIGHT, _STEP = 380, 240, 16
+WIDTH, HEIGHT, _STEP = 380, 240, 16
 _FEWEST_TICKS = 3
 _LADDERS = (
     (1,),
@@ -82,13 +82,13 @@ class Style(NamedTuple):
     shape: str
 
 
-def styles(rows: Sequence[Row]) -> dict[str, Style]:
+def styles(backends: Iterable[str]) -> dict[str, Style]:
     """Return the style of each backend by the name that charts show."""
-    names = dict.fromkeys(one_line(row.benchmark.backend) for row in rows)
+    names = dict.fromkeys(map(one_line, backends))
     others = (name for name in names if name != SPEED_LIMIT)
     pairs = zip(itertools.cycle(PALETTE), itertools.cycle(_SHAPES), strict=False)
     found = {name: Style(*pair) for name, pair in zip(others, pairs, strict=False)}
-    return found | {SPEED_LIMIT: Style(_COPY_COLOUR, "circle")}
+    return found | {SPEED_LIMIT: Style(COPY_COLOUR, "circle")}
 
 
 def figures(
@@ -133,10 +133,10 @@ def _lines(
         "y:Q",
         scale=y_scale,
         title=metric.title,
-        axis=alt.Axis(labelExpr=metric.ticks, values=_ticks(values), labelOverlap=True),
+        axis=value_axis(metric, [value[end] for value in values for end in ("low", "high")]),
     )
-    base = alt.Chart(alt.Data(values=values), width=_WIDTH, height=_HEIGHT).encode(
-        x=x, color=_colour(names, palette)
+    base = alt.Chart(alt.Data(values=values), width=WIDTH, height=HEIGHT).encode(
+        x=x, color=colour(names, palette)
     )
     shapes = alt.Scale(domain=names, range=[palette[name].shape for name in names])
     dash = alt.condition(f"datum.backend == '{SPEED_LIMIT}'", alt.value([5, 4]), alt.value([1, 0]))
@@ -155,17 +155,19 @@ def _lines(
     return alt.layer(*layers, *_caches(cache_crossings(sweep, environment)))
 
 
-def _ticks(values: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Return round values for a logarithmic axis, from the coarsest ladder that has three."""
-    low, high = min(value["low"] for value in values), max(value["high"] for value in values)
+def value_axis(metric: Metric, values: Sequence[float]) -> Any:
+    """Return a logarithmic axis with round numbers, of the coarsest ladder that has three."""
+    import altair as alt
+
+    low, high = min(values), max(values)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks: list[float] = []
     for ladder in _LADDERS:
-        found = (step * 10.0**power for power in powers for step in ladder)
-        ticks = [tick for tick in found if low * 0.95 <= tick <= high * 1.05]
+        steps = (step * 10.0**power for power in powers for step in ladder)
+        ticks = [tick for tick in steps if low * 0.95 <= tick <= high * 1.05]
         if len(ticks) >= _FEWEST_TICKS:
             break
-    return ticks
+    return alt.Axis(labelExpr=metric.ticks, values=ticks, labelOverlap=True)
 
 
 def _point(sweep: Sweep, row: Row, metric: Metric) -> dict[str, Any]:
@@ -201,17 +203,18 @@ def _passes(rows: Sequence[Row], palette: Mapping[str, Style]) -> Any:
     edges = [0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10]
     axis = alt.Axis(format="~%", orient="top", values=edges, labelOverlap=True)
     scale = alt.Scale(type="log", nice=False, padding=8)
-    ticks = alt.Chart(alt.Data(values=values), width=_WIDTH, height=alt.Step(_STEP)).mark_tick(
+    ticks = alt.Chart(alt.Data(values=values), width=WIDTH, height=alt.Step(_STEP)).mark_tick(
         thickness=1.5, aria=False
     )
     return ticks.encode(
         x=alt.X("x:Q", scale=scale, title=None, axis=axis),
         y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, grid=True)),
-        color=_colour(names, palette, legend=False),
+        color=colour(names, palette, legend=False),
     )
 
 
-def _colour(names: Sequence[str], palette: Mapping[str, Style], *, legend: bool = True) -> Any:
+def colour(names: Sequence[str], palette: Mapping[str, Style], *, legend: bool = True) -> Any:
+    """Return who is drawn in which colour."""
     import altair as alt
 
     scale = alt.Scale(domain=list(names), range=[palette[name].colour for name in names])
@@ -222,7 +225,7 @@ def _level(value: float) -> Any:
     import altair as alt
 
     line = alt.Chart(alt.Data(values=[{"y": value}]))
-    return line.mark_rule(strokeDash=[5, 4], color=_COPY_COLOUR, aria=False).encode(y="y:Q")
+    return line.mark_rule(strokeDash=[5, 4], color=COPY_COLOUR, aria=False).encode(y="y:Q")
 
 
 def _caches(crossings: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
@@ -230,7 +233,7 @@ def _caches(crossings: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
 
     for crossing in crossings:
         base = alt.Chart(alt.Data(values=[crossing])).encode(x="x:Q")
-        yield base.mark_rule(strokeDash=[2, 3], color=_COPY_COLOUR, aria=False)
-        yield base.mark_text(align="left", dx=4, baseline="top", color=_COPY_COLOUR).encode(
+        yield base.mark_rule(strokeDash=[2, 3], color=COPY_COLOUR, aria=False)
+        yield base.mark_text(align="left", dx=4, baseline="top", color=COPY_COLOUR).encode(
             y=alt.value(2), text="label:N"
         )

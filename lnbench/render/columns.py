@@ -12,7 +12,7 @@ from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped, Stopped
 from lnbench.render.notes import Note
 from lnbench.render.sheet import BEST, Column
-from lnbench.units import format_bytes, format_percent, format_time, significant
+from lnbench.units import format_bytes, format_energy, format_percent, format_time, significant
 
 _BOUND_BY = {
     Regime.PAGE_FAULTS: "page faults",
@@ -148,6 +148,16 @@ COLUMNS = (
         "share_of_copy",
         words=("copy",),
         worth=3,
+        unit="",
+    ),
+    Column(
+        "energy",
+        _measured("energy"),
+        format_energy,
+        "energy_j",
+        words=("energy",),
+        worth=5,
+        if_known=True,
         unit="",
     ),
     Column(None, attrgetter("best"), key="best"),

@@ -1,7 +1,7 @@
 """A history as a view: a sparkline a row, and the changes in sentences."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,9 @@ from lnbench.judge.verdict import Verdict, percent
 from lnbench.plan.case import shape_text
 from lnbench.record.environment import serious_facts
 from lnbench.registry import SPEED_LIMIT
+from lnbench.render.busy import busy_lines
+from lnbench.render.charts import Style, styles
+from lnbench.render.history_charts import figures
 from lnbench.render.sheet import Column, Sheet, View, group_title, grouped, objects, sheet
 from lnbench.units import format_time
 
@@ -39,10 +42,11 @@ def history_view(history: History, *, bars: str = BARS) -> View:
     """
     several = len(history.lines) > 1
     sheets: list[Sheet] = []
+    palette = styles(row.benchmark.backend for line in history.lines for row in line.rows)
     for number, line in enumerate(history.lines, 1):
         for title, rows in grouped(line.rows, lambda row: group_title(row.benchmark.case)).items():
             name = f"line {number} · {title}" if several else title
-            sheets.append(_sheet(name, line, rows, bars))
+            sheets.append(_sheet(name, line, rows, bars, palette))
     changes = sum(len(row.changes) for line in history.lines for row in line.rows)
     threshold = percent(history.rule.threshold)
     found = f"{changes or 'no'} change{'s' * (changes > 1)} of more than {threshold} shown"
@@ -87,17 +91,32 @@ def _head(history: History) -> Iterator[str]:
     for number, (line, values) in enumerate(zip(history.lines, facts, strict=True), 1):
         first, last = line.readings[0], line.readings[-1]
         count = len(line.readings)
-        span = f"{commit_text(first)} to {commit_text(last)}"
+        span = " to ".join(dict.fromkeys((commit_text(first), commit_text(last))))
         known = ", ".join(f"{name} {values.get(name, 'none')}" for name in told)
         start = f"line {number}: " if len(history.lines) > 1 else ""
         yield f"{start}{count} report{'s' * (count != 1)}, {span}: {known}"
+        busy = sum(map(_is_busy, line.readings))
+        if busy:
+            yield f"{start}the machine was busy during {busy} of them, which can look like a change"
 
 
-def _sheet(title: str, line: Line, rows: Sequence[Row], bars: str) -> Sheet:
+def _is_busy(reading: Reading) -> bool:
+    return bool(busy_lines(reading.busy))
+
+
+def _sheet(
+    title: str, line: Line, rows: Sequence[Row], bars: str, palette: Mapping[str, Style]
+) -> Sheet:
     said = [_sentence(line, row, change) for row in rows for change in row.changes]
     columns = _columns(partial(_changes, line), bars)
+    commits = [commit_text(reading) for reading in line.readings]
     return sheet(
-        title, columns, rows, answer=said, dim=lambda row: row.benchmark.backend == SPEED_LIMIT
+        title,
+        columns,
+        rows,
+        answer=said,
+        dim=lambda row: row.benchmark.backend == SPEED_LIMIT,
+        figures=partial(figures, line, rows, commits, palette),
     )
 
 
@@ -146,7 +165,10 @@ def _line_data(line: Line) -> dict[str, Any]:
     changes = [[_change(line, row, change) for change in row.changes] for row in line.rows]
     return {
         "environment": serious_facts(line.readings[0].environment),
-        "reports": [{"created": one.created, "commit": one.commit} for one in line.readings],
+        "reports": [
+            {"created": one.created, "commit": one.commit, "busy": _is_busy(one)}
+            for one in line.readings
+        ],
         "rows": [row | {"changes": own} for row, own in zip(named, changes, strict=True)],
     }
 

@@ -60,7 +60,11 @@ def report_view(
         choice: which columns tables have; None for those that fit.
     """
     axis = by or ("backend" if metric != "time" else "")
-    draw = partial(figures, environment=report.environment, palette=styles(rows))
+    draw = partial(
+        figures,
+        environment=report.environment,
+        palette=styles(row.benchmark.backend for row in rows),
+    )
     sheets = (
         _pivots(rows, axis, metric)
         if axis

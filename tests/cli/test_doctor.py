@@ -127,6 +127,19 @@ def test_a_format_that_is_none_is_said_before_anything_is_measured(fake, machine
     assert fake.session is None
 
 
+def test_output_takes_what_the_screen_would_have(fake, machine, tmp_path):
+    machine(LOUD)
+    done = fake.call("--fast", "--format", "json", "-o", "doctor.json", command="doctor")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert json.loads((tmp_path / "doctor.json").read_text())["looks"][0]["name"] == "governor"
+
+
+def test_output_that_cannot_be_written_is_said_before_anything_is_looked_at(fake, monkeypatch):
+    monkeypatch.setattr(doctor, "_looks", lambda line: pytest.fail("it looked"))
+    done = fake.call("-o", "/proc/none/doctor.json", command="doctor")
+    assert done.exit_code == 2
+
+
 @pytest.mark.slow
 def test_this_machine_is_looked_at_and_measured(lnbench):
     done = lnbench("doctor", "--format", "json")

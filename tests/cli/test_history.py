@@ -135,6 +135,45 @@ def test_a_badge_is_written_and_another_kind_of_file_refused(repository, tmp_pat
     assert "neither .svg nor .json" in result.stderr
 
 
+@pytest.mark.parametrize("form", ["table", "markdown", "json"])
+def test_output_takes_what_the_screen_would_have(repository, tmp_path, form):
+    result = call("--format", form, "--output", "history.txt")
+    assert (result.exit_code, result.stdout) == (0, "")
+    written = (tmp_path / "history.txt").read_text()
+    assert repository[10][:8] in written
+    if form != "table":  # a file is wider than this screen
+        assert written == call("--format", form).stdout
+
+
+def test_output_over_a_report_that_is_read_is_refused(repository, tmp_path):
+    report = tmp_path / "reports" / "0.json"
+    before = report.read_bytes()
+    result = call("--output", "reports/0.json")
+    assert result.exit_code == ExitCode.USAGE
+    assert "is a report that is read" in result.stderr
+    assert report.read_bytes() == before
+
+
+@pytest.mark.parametrize("flag", ["--badge", "--output"])
+def test_nothing_is_written_where_it_would_be_read_as_a_report(repository, tmp_path, flag):
+    for folder in ("reports", "reports/../reports"):
+        result = call(folder, flag, "reports/speed.json")
+        assert result.exit_code == ExitCode.USAGE
+        assert "is read as a report" in result.stderr
+    result = call("reports/0.json", "reports/1.json", flag, "reports/1.json")
+    assert "is a report that is read" in result.stderr
+    assert call("reports", flag, "speed.json").exit_code == 0
+    assert call("reports").exit_code == 0
+
+
+def test_a_page_of_a_history_has_its_charts(repository, tmp_path):
+    pytest.importorskip("altair")
+    assert call("--format", "html", "-o", "page.html").exit_code == 0
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<figure>") == 1
+    assert "+20%" in text
+
+
 def test_an_unknown_order_is_a_sentence(repository):
     result = call("--by", "dat")
     assert result.exit_code == ExitCode.USAGE

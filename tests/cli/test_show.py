@@ -584,3 +584,22 @@ def test_a_picture_is_of_the_metric_that_is_asked_for(drawn):
     assert "time, bandwidth and copy are drawn" in refused
     assert "ends in none of .svg, .png, .pdf" in show("r.json", "--plot", "c.gif", code=2).stderr
     assert "shows one report" in show("r.json", "r.json", "--plot", "c.svg", code=2).stderr
+
+
+ENERGY = {"energy_j": (2e-3, 1e-3, 9e-3)}
+NO_ENERGY = (Caveat(CaveatKind.NO_ENERGY, "this machine shows no energy counter (RAPL)"),)
+
+
+def test_energy_is_a_column_only_where_it_was_measured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = measured("numpy", **ENERGY), measured("numba", caveats=NO_ENERGY)
+    reports.write(report(one, other), tmp_path / "some.json")
+    reports.write(report(other), tmp_path / "none.json")
+    shown = show("some.json", columns=80).stdout
+    assert "energy" in shown.splitlines()[4]
+    assert "2.00 mJ" in shown  # the middle one
+    assert shown.count("no-energy") == 1
+    assert "energy" not in show("none.json", columns=80).stdout.splitlines()[4]
+    told = json.loads(show("some.json", "--format", "json").stdout)
+    assert [row["energy_j"] for row in told] == [2e-3, None]
+    assert "2.00 mJ" in show("some.json", "--metric", "energy").stdout

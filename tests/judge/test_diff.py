@@ -87,7 +87,7 @@ def test_a_quiet_row_is_shown_to_be_unchanged():
     st.sampled_from([0.5, 0.9, 1.0, 1.05, 1.1, 1.5]),
     st.sampled_from([4, 7, 12]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_swapping_the_reports_swaps_the_verdict(seed, noise, factor, passes):
     before = run(seed=seed, noise=noise)
     after = run(seed=seed + 1, noise=noise, passes=passes, slow={"triton": factor, "numpy": 1.2})

@@ -341,7 +341,7 @@ suites:
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_file_is_a_sentence_and_never_a_crash(tmp_path_factory, data):
     text = SMALL

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from factories import failed, measured, report, skipped
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -144,7 +144,6 @@ def test_a_name_that_is_none_is_refused_before_anything_is_measured(name):
         lnbench.run({name: lambda x, weight, bias, eps: x}, shape=(2, 2), passes=1)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_line_is_one_line_that_nothing_obeys_and_stays_as_it_is(text):
     line = one_line(text)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lnbench.judge.history import history
 from lnbench.judge.reading import condense
+from lnbench.record.busy import Busy
 from lnbench.record.revision import Revision
 from lnbench.render.badge import badge
 from lnbench.render.forms import FORMS
@@ -64,6 +65,17 @@ def test_a_change_is_told_with_its_two_commits_in_every_form():
         assert "0000000a" in text
         assert "0000000b" in text
     assert "slower between 0000000a and 0000000b" in FORMS["markdown"](history_view(made(1.2)))
+
+
+def test_reports_of_a_busy_machine_are_counted_above_the_tables():
+    quiet = made(1.0).lines[0].readings
+    busy = Busy(cpus=2, seconds=10, others_s=10)
+    crowded = [msgspec.structs.replace(one, busy=busy) for one in quiet[:3]]
+    view = history_view(history([*crowded, *quiet[3:]]))
+    assert any("the machine was busy during 3 of them, " in line for line in view.head)
+    told = msgspec.json.decode(FORMS["json"](view))["lines"][0]["reports"]
+    assert [one["busy"] for one in told] == [True] * 3 + [False] * 17
+    assert not any("busy" in line for line in history_view(history(quiet)).head)
 
 
 def test_a_change_within_one_commit_is_not_the_codes():
