@@ -17,6 +17,8 @@ from lnbench.render.layout import fitting
 from lnbench.render.sheet import Choice, Column, View, objects, sheet
 from lnbench.units import one_line
 
+NAME = "layernorm/forward/4096x1024/float32/cpu/torch-eager"
+
 COLUMNS = (
     Column("shape", itemgetter("shape"), right=False, once=True),
     Column("time", itemgetter("time"), "{:.1f} s".format, key="time_s"),
@@ -128,6 +130,16 @@ def test_no_name_is_wrapped_or_cut_at_any_width(width, names):
     lines = drawn(shown, width)
 
     assert all(any(name in line for line in lines) for name in names)
+
+
+@given(st.integers(10, 120), st.lists(st.sampled_from([NAME, "is", "fast-but-inaccurate:"])))
+def test_no_name_in_a_sentence_is_broken(width, words):
+    said = " ".join(words)
+    made = sheet("", (Column("time"),), ["1 s"], notes=[said], answer=[said])
+
+    lines = drawn(View((said,), (made,), None), width)
+
+    assert " ".join(lines).split().count(NAME) == 3 * words.count(NAME)
 
 
 def test_a_pivot_of_many_backends_keeps_the_names_in_front():
