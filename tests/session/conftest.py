@@ -23,7 +23,9 @@ def cases(environment):
             for _, group in itertools.groupby(rows, key=lambda row: row.case)
         ]
         stopping = RowStopping(stop, setting.budget)
-        return session.run(groups, {"": Interpreter(variables)}, setting, stopping, **HERE | options)
+        return session.run(
+            groups, {"": Interpreter(variables)}, setting, stopping, **HERE | options
+        )
 
     return begun
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
