@@ -7,7 +7,8 @@ VENV ?= .venv
 INSTALL ?= editable
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
+# It is minutes where torch is fetched: pip says what it does.
+PIP := $(BIN)/python -m pip install --constraint .ci/constraints.txt
 SOURCES := pyproject.toml .ci/constraints.txt
 
 .PHONY: bench test lint mutants docs clean
@@ -16,7 +17,7 @@ bench: $(VENV)/.bench
 	$(BIN)/lnbench run
 
 test: $(VENV)/.test-$(INSTALL)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.test-$(INSTALL)
 	$(BIN)/ruff check .
@@ -47,7 +48,7 @@ $(VENV)/.bench: $(SOURCES) | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test-editable: $(SOURCES) | $(VENV)/bin/python
-	$(PIP) -e ".[test,triton,numba,onnxruntime,paper,plot]"
+	$(PIP) -e ".[test,triton,numba,onnxruntime,paper,plot,profile]"
 	rm -f $(VENV)/.test-wheel
 	touch $@ $(VENV)/.bench
 
@@ -63,6 +64,6 @@ $(VENV)/.test-wheel: $(SOURCES) $(shell git ls-files lnbench benchmarks.yaml 2>/
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(PIP) --force-reinstall --no-deps build/wheel/*.whl
-	$(PIP) "lnbench[test,triton,numba,onnxruntime,paper,plot] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)"
+	$(PIP) "lnbench[test,triton,numba,onnxruntime,paper,plot,profile] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)"
 	rm -f $(VENV)/.test-editable $(VENV)/.bench
 	touch $@

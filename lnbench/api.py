@@ -36,8 +36,8 @@ Backends: TypeAlias = Mapping[str, Backend] | Iterable[Backend] | Backend
 Values: TypeAlias = str | Iterable[str] | None
 """Values of an axis: one, several, or None for those of the suite."""
 
-Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int]] | str | None
-"""Sizes such as (4096, 1024), or several of such."""
+Shape: TypeAlias = Sequence[int] | Iterable[Sequence[int] | str] | str | None
+"""Sizes such as (4096, 1024), a model's such as "llama-3-8b:prefill", or several of such."""
 
 _INTERRUPTED = "interrupted: the report holds what was measured by then"
 
@@ -189,7 +189,7 @@ def run(
     Args:
         backends: what to measure.
         suite: a suite of benchmarks.yaml.
-        shape: sizes, or several of such; likewise the other axes.
+        shape: sizes, the name of a model's, or several; likewise the other axes.
         operation: names of operations.
         direction: forward, backward, step.
         dtype: element types.
@@ -247,7 +247,7 @@ def check(
     Args:
         backends: what to check.
         suite: a suite of benchmarks.yaml.
-        shape: sizes, or several of such; likewise the other axes.
+        shape: sizes, the name of a model's, or several; likewise the other axes.
         operation: names of operations.
         direction: forward, backward, step.
         dtype: element types.

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from lnbench.errors import ConfigError, UnknownNameError
+from lnbench.plan.case import check_name
 from lnbench.plan.kernel import PICKLE, Kernel, is_kernel, kernels
 from lnbench.plan.kernel_source import FRAMEWORKS
-from lnbench.units import one_line
 
 _DEEPEST = 5  # of functions in functions
 _TENSORS = "tensors"
@@ -66,8 +66,7 @@ def named(
 def _pairs(backends: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(backends, Mapping):
         for label, backend in backends.items():
-            if label != one_line(label) or set(label) & set("/;,"):
-                raise ConfigError(f"'{label}' cannot name a backend", "leave out / ; and ,")
+            check_name(label, "write a name such as my-norm")
             yield label, backend
     elif isinstance(backends, str) or callable(backends):
         yield "", backends

@@ -335,9 +335,9 @@ class _Binder(NamedTuple):
 
     def _by_autograd(self) -> Call:
         """Return the gradients of a graph that is made once."""
+        compute, names = self._graph()
         import torch
 
-        compute, names = self._graph()
         results, leaves = compute()
         count = len(self._heads())
         heads, grads = results[:count], [self.arrays[f"d{name}"] for name in self._heads()]
@@ -350,9 +350,9 @@ class _Binder(NamedTuple):
 
     def _step_by_autograd(self) -> Call:
         """Return forward and the gradients of its graph, as a training step computes them."""
+        compute, names = self._graph()
         import torch
 
-        compute, names = self._graph()
         heads = self._heads()
         count, grads = len(heads), [self.arrays[f"d{name}"] for name in heads]
         if any(getattr(head, "grad_fn", None) is None for head in compute()[0][:count]):

@@ -8,11 +8,11 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from lnbench.arrays import own_copy, to_host, to_torch
+from lnbench.arrays import own_copy, to_host, to_torch, write
 from lnbench.backend import (
     Availability,
     Available,
@@ -23,11 +23,13 @@ from lnbench.backend import (
     Timer,
     Unavailable,
 )
+from lnbench.jax_arrays import host_view, to_jax
 from lnbench.kernel_calls import Call, Framework, KernelError, bind
 from lnbench.kernel_loading import kernels_in, loaded
+from lnbench.measure.devices import torch_problem
 from lnbench.measure.timing import HostTimer, device_timer
 from lnbench.operation import Arrays, Operation
-from lnbench.plan.case import Case, DType
+from lnbench.plan.case import Case
 from lnbench.plan.kernel import Kernel
 
 
@@ -46,13 +48,15 @@ class KernelFile(Backend):
     def availability(self, device: str) -> Availability:
         """Return why not: its framework is not installed, or has no arrays there."""
         framework = self._kernel.framework
-        if importlib.util.find_spec(framework) is None:
-            return Unavailable(f"{self.name} takes {framework}'s arrays, which is not installed")
         if framework == "torch":
+            if problem := torch_problem():
+                return Unavailable(problem)
             from lnbench.torch_backend import device_problem
 
-            problem = device_problem(device)
-            return Unavailable(problem) if problem else Available()
+            reason = device_problem(device)
+            return Unavailable(reason) if reason else Available()
+        if importlib.util.find_spec(framework) is None:
+            return Unavailable(f"{self.name} takes {framework}'s arrays, which is not installed")
         if device.partition(":")[0] != "cpu":
             whose = "NumPy" if framework == "numpy" else "JAX"
             return Unavailable(f"{self.name} takes {whose} arrays, here on the CPU: --device cpu")
@@ -76,8 +80,7 @@ class KernelFile(Backend):
         digest = hashlib.sha256(Path(self._kernel.path).read_bytes()).hexdigest()
         details = {"framework": framework.name, "sha256": digest, **call.details}
         if framework.name == "jax":
-            call = _reading(call, arrays)
-            return _JaxRoutine(self.name, case, operation, call, arrays, details)
+            return _JaxRoutine(self.name, case, operation, _ended(call), arrays, details)
         return _KernelRoutine(self.name, case, operation, call, arrays, details)
 
 
@@ -148,12 +151,12 @@ class _KernelRoutine(BoundRoutine):
 
 
 class _JaxRoutine(_KernelRoutine):
-    """JAX's arrays never change: calls read those that stand in for them now."""
+    """JAX's arrays never change to their owner: new values are written beneath them."""
 
     def write(self, name: str, rows: slice, values: Any) -> None:
-        """Put an array with new rows in the place of an input."""
+        """Put new values into rows of an input, in the memory that calls read."""
         assert self.arrays is not None  # noqa: S101  (made with them)
-        self.arrays[name] = self.arrays[name].at[rows].set(values)  # type: ignore[index]
+        write(host_view(self.arrays[name]), rows, values)
 
     def _host(self, result: Any) -> Any:
         import numpy as np
@@ -161,21 +164,11 @@ class _JaxRoutine(_KernelRoutine):
         return np.asarray(result)
 
 
-def _reading(call: Call, arrays: Mapping[str, Any]) -> Call:
-    """Return a call that takes each input from `arrays` anew, and ends when JAX has ended."""
+def _ended(call: Call) -> Call:
+    """Return a call that ends when JAX has ended."""
     import jax
 
-    names = {id(array): name for name, array in arrays.items()}
-    bound: functools.partial[Any] = functools.partial(call.run)
-    slots = [(names.get(id(value)), value) for value in bound.args]
-    named = [(key, names.get(id(value)), value) for key, value in bound.keywords.items()]
-
-    def run() -> Any:
-        given = (value if slot is None else arrays[slot] for slot, value in slots)
-        keywords = {key: value if slot is None else arrays[slot] for key, slot, value in named}
-        return jax.block_until_ready(bound.func(*given, **keywords))
-
-    return call._replace(run=run)
+    return call._replace(run=lambda: jax.block_until_ready(call.run()))
 
 
 def _shape(result: Any) -> tuple[int, ...]:
@@ -195,9 +188,7 @@ def _arrays(
     elif framework == "jax":
         import jax
 
-        if case.dtype is DType.FLOAT64:
-            jax.config.update("jax_enable_x64", True)
-        take, empty_like = jax.numpy.asarray, jax.numpy.empty_like
+        take, empty_like = to_jax, jax.numpy.empty_like
     else:
         import numpy as np
 

@@ -37,10 +37,11 @@ def takes(function: Callable[..., Any], arguments: Sequence[Any]) -> int:
 
 def parameter_names(operation: Operation, function: str, most: int | None = None) -> list[str]:
     """Return what lnbench's own kernel of an operation calls its parameters, less the extras."""
-    for path in operation.kernels.values():
+    for framework in dict.fromkeys(("numpy", *operation.kernels)):  # others may be missing, or slow
         try:
-            kernel = getattr(importlib.import_module(path), function)
-        except (ImportError, AttributeError):
+            kernel = getattr(importlib.import_module(operation.kernels[framework]), function)
+        # A framework that is there and broken may raise anything as it is imported.
+        except Exception:  # noqa: BLE001, S112
             continue
         return (parameters(kernel) or [])[:most]
     return []

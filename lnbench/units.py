@@ -4,17 +4,28 @@ import math
 import re
 
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_ENERGY_SCALES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 _PLAIN_BELOW = 1e6
 _BYTE_SCALES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 
 def format_time(seconds: float, digits: int = 3) -> str:
     """Return a time with `digits` significant figures in its own scale: 0.00131 → '1.31 ms'."""
-    for scale, unit in _TIME_SCALES:
+    return _scaled(seconds, _TIME_SCALES, digits)
+
+
+def format_energy(joules: float) -> str:
+    """Return an energy in its own scale: 0.00131 → '1.31 mJ'."""
+    return _scaled(joules, _ENERGY_SCALES, 3)
+
+
+def _scaled(value: float, scales: tuple[tuple[float, str], ...], digits: int) -> str:
+    for scale, unit in scales:
         # 0.9995 ms rounds to 1000 µs with three figures: take the larger unit there.
-        if abs(seconds) >= scale * (1 - 0.5 * 10**-digits):
-            return f"{significant(seconds / scale, digits)} {unit}"
-    return f"{significant(seconds * 1e9, digits)} ns"
+        if abs(value) >= scale * (1 - 0.5 * 10**-digits):
+            return f"{significant(value / scale, digits)} {unit}"
+    scale, unit = scales[-1]
+    return f"{significant(value / scale, digits)} {unit}"
 
 
 def format_bytes(size: float) -> str:
@@ -67,6 +78,35 @@ def harmless(text: str) -> str:
     """Return a text with a blank for what cannot be seen, and other marks for commands."""
     seen = "".join(c if c.isprintable() else " " for c in text)
     return seen.replace("::", "∷").replace("##[", "# #[")
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can name a backend or operation: it is seen, and splits no id."""
+    return bool(text) and one_line(text) == text and not set(text) & set(" /;,")
+
+
+_PLAIN = str.maketrans(
+    {"★": "*", "±": "+-", "×": "x", "÷": "/", "µ": "u", "–": "-", "·": "|", "…": "...", "→": "->"}
+    | {
+        "─": "-",
+        "∷": ": :",
+        "τ": "tau",
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "²": "2",
+        "⁰": "0",
+        "¹": "1",
+        "³": "3",
+    }
+    | {chr(0x2070 + digit): str(digit) for digit in range(4, 10)}
+)
+
+
+def plain(text: str) -> str:
+    """Return a text in ASCII, for a terminal that shows nothing else."""
+    return text.translate(_PLAIN).encode("ascii", "replace").decode()
 
 
 _NUMBER = r"[-+]?(?:nan|inf|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from factories import PLUGINS
+from hypothesis import HealthCheck, settings
 
 from lnbench.plan.budget import Budget
 from lnbench.session.setting import Setting
@@ -15,6 +16,10 @@ from lnbench.workers.variables import variables
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that others keep busy takes any time for an example, and for drawing one.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

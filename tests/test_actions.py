@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,35 @@ def test_no_workflow_runs_a_strangers_code_with_a_token_that_writes(path):
         if "write" in str(job.get("permissions", "")):
             assert "workflow_run" in read["on"]
             assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+
+
+def test_the_tests_run_on_macos_too_and_on_each_python_from_the_oldest_on():
+    job = loaded(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]
+    matrix = job["strategy"]["matrix"]
+    pairs = {(system, python) for system in matrix["os"] for python in matrix["python"]}
+    pairs |= {(more["os"], more["python"]) for more in matrix["include"]}
+    pythons = sorted({int(python.removeprefix("3.")) for _, python in pairs})
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = int(project["requires-python"].removeprefix(">=3."))
+    assert pythons == list(range(oldest, oldest + 4))
+    for end in (pythons[0], pythons[-1]):
+        assert ("macos-latest", f"3.{end}") in pairs
+    assert job["runs-on"] == "${{ matrix.os }}"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("target", ["bench", "test"])
+def test_make_shows_what_pip_does(target, tmp_path):
+    done = subprocess.run(
+        ["make", "--dry-run", target, f"VENV={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (install,) = (line for line in done.stdout.splitlines() if "pip install" in line)
+    assert "--quiet" not in install
+    assert "-q" not in install.split()
 
 
 def test_the_action_uses_each_of_its_inputs():

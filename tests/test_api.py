@@ -76,6 +76,13 @@ def test_a_check_says_whether_a_function_is_right_and_what_is_wrong():
     assert "wrong" in repr(wrong)
 
 
+def test_shapes_have_the_names_of_models_here_too():
+    checks = lnbench.check("numpy", shape=["vit-base:encode", (8, 16)], direction="forward")
+    assert checks.ok
+    shapes = {row["benchmark"].split("/")[2] for row in checks.rows()}
+    assert shapes == {"197x768", "8x16"}
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -23,6 +23,8 @@ LONG_FILES = {
     "api.py": "three functions with all their arguments, and what they return",
     "kernel_calls.py": "how one user's function is called forward, backward and in a step",
     "measure/messages.py": "all that a session and its workers say to each other",
+    "record/outcome.py": "what can come of a benchmark, with its fields' doc strings",
+    "measure/subject.py": "a benchmark in its worker, by all that is asked of it",
     "session/block.py": "a pass, from its inputs to what is said of its outputs",
     "session/ledger.py": "all that is known of a row, and how it goes on from a report",
     "cli/options.py": "one entry an option, declared once for all commands",
@@ -198,7 +200,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
     return set(names)
 
 
-FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes"}
+FRAMEWORKS = {"torch", "triton", "scipy", "ml_dtypes", "ray"}
 
 EXPORT = ("export", "1.json", "--format", "csv")
 LIGHT = (

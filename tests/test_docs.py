@@ -275,7 +275,7 @@ def test_every_extra_has_a_line():
     _, _, section = text_of(DOCS_FOLDER / "install.md").partition("## Extras")
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
-    names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    names = {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)}
     assert names == set(project["optional-dependencies"])
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lnbench.units import (
     format_bytes,
     format_duration,
+    format_energy,
     format_percent,
     format_time,
     parse_percent,
@@ -37,6 +38,14 @@ SCALES = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 )
 def test_a_time_has_its_own_scale(seconds, text):
     assert format_time(seconds) == text
+
+
+def test_an_energy_has_its_own_scale():
+    assert [format_energy(joules) for joules in (2.5, 0.00131, 4.2e-7)] == [
+        "2.50 J",
+        "1.31 mJ",
+        "420 nJ",
+    ]
 
 
 @given(st.floats(1e-9, 1e5))

@@ -12,6 +12,7 @@ import torch
 
 from lnbench.backend import Details
 from lnbench.operation import Arrays
+from lnbench.operations.layernorm.torch import differentiable
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
 from lnbench.torch_backend import TorchBackend
@@ -102,26 +103,8 @@ def backward(
     return layernorm_bwd(x.contiguous(), weight, dy.contiguous(), rstd, mean, has_bias)
 
 
-class _Differentiable(torch.autograd.Function):
-    """quack ships no autograd function for LayerNorm: this is one of its two calls."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, bias: Any, eps: float) -> Any:
-        y, mean, rstd = forward(x, weight, bias, eps)
-        ctx.save_for_backward(x, weight, mean, rstd)
-        ctx.has_bias = bias is not None
-        return y
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Any) -> tuple[Any, ...]:
-        x, weight, mean, rstd = ctx.saved_tensors
-        return (*backward(dy, x, mean, rstd, weight, ctx.has_bias), None)
-
-
-def layer_norm(x: Any, _: Any, weight: Any, bias: Any, eps: float) -> Any:
-    """Return y with autograd."""
-    return _Differentiable.apply(x, weight, bias, eps)
+layer_norm = differentiable(forward, backward)
+"""quack ships no autograd function for LayerNorm."""
 
 
 def step(x: Any, weight: Any, bias: Any, eps: float, dy: Any) -> tuple[Any, Any, Any, Any]:

@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -110,8 +111,11 @@ def compiler_problem(device: str) -> str | None:
         if importlib.util.find_spec("triton") is None:
             return "inductor compiles for this device with triton: pip install triton"
         return None
-    if shutil.which(os.environ.get("CXX", "g++")) is None:
-        return "torch.compile needs a C++ compiler on the CPU: apt install g++"
+    compiler, command = ("g++", "apt install g++")
+    if sys.platform == "darwin":
+        compiler, command = ("clang++", "xcode-select --install")
+    if shutil.which(os.environ.get("CXX", compiler)) is None:
+        return f"torch.compile needs a C++ compiler on the CPU: {command}"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "torch.compile needs Python.h on the CPU: apt install python3-dev"
     return None

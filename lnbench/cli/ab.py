@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lnbench.record.report import ComparisonReport
 
 
-@options.command(format=options.VERDICT_FORMAT, time=options.PAIR_TIME)
+@options.command(
+    format=verdict_options.FORMAT, columns=verdict_options.COLUMNS, time=verdict_options.PAIR_TIME
+)
 def ab_command(flags: AbFlags) -> None:
     """Measure two sides in one session, side by side, and say what changed."""
     from lnbench.cli import formats
@@ -26,6 +28,7 @@ def ab_command(flags: AbFlags) -> None:
     from lnbench.cli.run import require_able
 
     flags = _both_sides(flags)
+    choice = diff.chosen(flags.columns, wide=flags.wide)
     levels = verdict_options.levels(flags.threshold, flags.alpha, flags.detect, flags.format)
     with Line(quiet=flags.quiet) as line, ExitStack() as stack:
         from lnbench.cli import progress
@@ -51,12 +54,12 @@ def ab_command(flags: AbFlags) -> None:
         decided = Decided(rows, selected.looks, levels.threshold, levels.alpha)
         stopping = PairStopping(decided, selected.looks, selected.setting.budget)
         command = again(new.tool.arguments, command="ab")
-        how = f"interrupted; judged is what was measured by then; go on with: {command}"
+        how = f"interrupted; what was measured by then is judged; continue with: {command}"
         report, path, interrupted = progress.follow(selected, stopping, begun, flags, how, line)
     changes = compare_sides(report, threshold=levels.threshold, alpha=levels.alpha)
     changes = msgspec.structs.replace(changes, only_changed=flags.only_changed)
     if not flags.quiet:
-        diff.show(changes, flags.format, path)
+        diff.show(changes, flags.format, path, choice=choice)
     code = ExitCode.INTERRUPTED if interrupted else None
     diff.leave(changes, levels, strict=flags.strict, code=code)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+import msgspec
 import typer
 
 from lnbench.cli import options
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 
 _FLAGS: dict[str, Any] = {"run": RunFlags, "ab": AbFlags}
 
-_OWN = frozenset(("report", "resume", "force", "quiet", "format", "summary", "dry_run"))
+_OWN = frozenset(
+    ("report", "resume", "force", "quiet", "format", "summary", "columns", "wide", "dry_run")
+)
 """Fields of the flags that say nothing of what is measured."""
+
+_ARGUMENTS = ("baseline", "candidate", "suite")
+"""Fields that are said without an option, in their order."""
 
 _TIMES = frozenset(("time", "max_time", "fast"))
 """Fields with which rows stop before a verdict is to be had."""
@@ -48,6 +54,25 @@ def again(
     for name, value in changed.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
+
+
+def spelled(flags: msgspec.Struct, kind: type[msgspec.Struct]) -> Iterator[str]:
+    """Yield the command line of `run` or `ab` that says what flags say of a measurement.
+
+    Args:
+        flags: those of a command that has another one called, with the same fields.
+        kind: the flags of that command.
+    """
+    yield next(command for command, struct in _FLAGS.items() if struct is kind)
+    fields = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    yield from (getattr(flags, name) for name in _ARGUMENTS if name in fields)
+    for name, default in fields.items():
+        value = getattr(flags, name, default)
+        if name in _OWN or name in _ARGUMENTS or not value or value == default:
+            continue
+        option = _spellings(name)[0]
+        for each in value if isinstance(value, list) else [value]:
+            yield option if each is True else f"{option}={each}"
 
 
 def say_fitness(

@@ -11,6 +11,7 @@ from lnbench import __version__
 from lnbench.cli import streams
 from lnbench.cli.ab import ab_command
 from lnbench.cli.check import check_command
+from lnbench.cli.cluster import cluster_app
 from lnbench.cli.diff import diff_command
 from lnbench.cli.doctor import doctor_command
 from lnbench.cli.export import export_command
@@ -18,6 +19,7 @@ from lnbench.cli.history import history_command
 from lnbench.cli.init import init_app
 from lnbench.cli.list import list_app
 from lnbench.cli.paper import paper_app
+from lnbench.cli.profile import profile_command
 from lnbench.cli.run import run_command
 from lnbench.cli.schema import schema_command
 from lnbench.cli.show import show_command
@@ -76,9 +78,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "history": history_command,
     "export": export_command,
     "doctor": doctor_command,
+    "profile": profile_command,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(cluster_app, name="cluster")
 app.add_typer(list_app, name="list")
 app.add_typer(init_app, name="init")
 app.command("schema")(schema_command)

@@ -1,7 +1,7 @@
 """Names that the shell completes; none of it imports a plug-in."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -32,11 +32,34 @@ def metrics(incomplete: str) -> list[str]:
     return [name for name in METRICS if name.startswith(incomplete)]
 
 
+def columns(incomplete: str) -> list[str]:
+    """Return the columns of `run` and `show`; of a list with commas, the last."""
+    from lnbench.render.columns import COLUMNS
+    from lnbench.render.sheet import column_words
+
+    return _last_of_list(incomplete, column_words(COLUMNS))
+
+
+def judged_columns(incomplete: str) -> list[str]:
+    """Return the columns of `diff` and `ab`; of a list with commas, the last."""
+    from lnbench.render.diff import COLUMNS
+    from lnbench.render.sheet import column_words
+
+    return _last_of_list(incomplete, column_words(COLUMNS))
+
+
 def operations(incomplete: str) -> list[str]:
     """Return the installed operations."""
     from lnbench.registry import operation_names
 
     return _last_of_list(incomplete, operation_names())
+
+
+def shapes(incomplete: str) -> list[str]:
+    """Return the shapes that have names."""
+    from lnbench.plan.shapes import names
+
+    return _last_of_list(incomplete, names())
 
 
 def among(*names: str) -> Callable[[str], list[str]]:
@@ -94,6 +117,6 @@ def _files(before: str, start: str) -> list[str]:
     ]
 
 
-def _last_of_list(incomplete: str, names: tuple[str, ...]) -> list[str]:
+def _last_of_list(incomplete: str, names: Iterable[str]) -> list[str]:
     head, comma, last = incomplete.rpartition(",")
     return [f"{head}{comma}{name}" for name in names if name.startswith(last)]

@@ -1,5 +1,7 @@
 """`lnbench doctor`: what disturbs times on this machine, and what can be shown all the same."""
 
+import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -8,6 +10,7 @@ from lnbench import activity
 from lnbench.cli import formats, options
 from lnbench.errors import ExitCode
 from lnbench.plan.flags import DoctorFlags, RunFlags
+from lnbench.plan.suite import own_file
 
 if TYPE_CHECKING:
     from lnbench.cli.live import Line
@@ -20,12 +23,17 @@ MEASURED_S = 20
 _ROWS = ("*/2048x1024/*/copy", "*/1x64/*/torch-eager")
 """One row that memory bounds, and one that is nothing but a call."""
 
+_ROWS_WITHOUT_TORCH = ("*/2048x1024/*/numpy", "*/1x64/*/numpy")
+"""In their place where torch cannot be imported."""
+
 
 @options.command(
     fast=typer.Option(
         "--fast", envvar="LNBENCH_FAST", help="Only look, a second: measure nothing."
     ),
-    strict=typer.Option("--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where it disturbs."),
+    strict=typer.Option(
+        "--strict", envvar="LNBENCH_STRICT", help="Exit with 4 where something disturbs."
+    ),
     report=formats.FILE,
 )
 def doctor_command(flags: DoctorFlags) -> None:
@@ -62,26 +70,15 @@ def _measured(line: "Line") -> "Report":
     import msgspec
 
     from lnbench.cli.progress import Steps
-    from lnbench.plan.suite import own_file
     from lnbench.record.busy import Watch
     from lnbench.session import selection, session
     from lnbench.session.stopping import RowStopping
 
-    asked = RunFlags(
-        config=own_file(),
-        operation=["layernorm"],
-        direction=["forward"],
-        shape=["2048x1024", "1x64"],
-        dtype=["float32"],
-        device=["cpu"],
-        backend=["copy", "torch-eager"],
-        cache=["hot"],
-        output=["allocated"],
-        filter=list(_ROWS),
-        passes=1000,
-        max_time=f"{MEASURED_S}s",
-    )
-    with selection.select(asked) as chosen:
+    with contextlib.ExitStack() as stack:
+        for rows in (_ROWS, _ROWS_WITHOUT_TORCH):
+            chosen = stack.enter_context(selection.select(_asked(rows)))
+            if len(chosen.unable) < len(chosen.benchmarks):
+                break
         report, watch, shown = chosen.new_report(), Watch(), Steps(line)
         steps = session.run(
             chosen.groups,
@@ -95,6 +92,23 @@ def _measured(line: "Line") -> "Report":
             report = msgspec.structs.replace(report, outcomes=step.outcomes, busy=watch.look())
             shown.show(step, report)
     return report
+
+
+def _asked(rows: Sequence[str]) -> RunFlags:
+    return RunFlags(
+        config=own_file(),
+        operation=["layernorm"],
+        direction=["forward"],
+        shape=["2048x1024", "1x64"],
+        dtype=["float32"],
+        device=["cpu"],
+        backend=list(dict.fromkeys(row.rpartition("/")[2] for row in rows)),
+        cache=["hot"],
+        output=["allocated"],
+        filter=list(rows),
+        passes=1000,
+        max_time=f"{MEASURED_S}s",
+    )
 
 
 def _failure(report: "Report") -> ExitCode:

@@ -8,6 +8,7 @@ import typer
 
 from lnbench.cli import completion, paths
 from lnbench.errors import ConfigError, NothingMeasuredError, ReportError, UnknownNameError
+from lnbench.plan.overrides import globs
 
 if TYPE_CHECKING:
     from lnbench.export.entry import Entry
@@ -52,7 +53,7 @@ _SIDE = typer.Option(
 _FILTER = typer.Option(
     "--filter",
     envvar="LNBENCH_FILTER",
-    help="Keep only rows whose id fits a glob: '*/bfloat16/*'.",
+    help="Keep only rows whose id holds a word or fits a glob: numpy, '*/bfloat16/*'.",
     show_default=False,
 )
 _FORCE = typer.Option("--force", envvar="LNBENCH_FORCE", help="Write over an existing file.")
@@ -77,7 +78,7 @@ def export_command(
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("--format parquet is not text for a terminal", "name a file with -o")
     named = [path for text in reports for path in paths.named(text)]
-    asked = _Asked(format_, FORMATS[format_], side, filters or [])  # type: ignore[arg-type]
+    asked = _Asked(format_, FORMATS[format_], side, globs(filters or []))  # type: ignore[arg-type]
     data = _exported(named, asked)
     if output is None:
         typer.echo(data, nl=False)
@@ -92,7 +93,7 @@ class _Asked(NamedTuple):
     name: str
     format: "Format"
     side: "SideName"
-    filters: list[str]
+    filters: tuple[str, ...]
 
 
 def _exported(named: list[Path], asked: _Asked) -> bytes:

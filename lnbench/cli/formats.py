@@ -1,6 +1,8 @@
 """What commands print: data to stdout in the format asked for, everything else to stderr."""
 
 import io
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +15,12 @@ from lnbench.render.forms import FORMS
 if TYPE_CHECKING:
     from lnbench.record.report import Report
     from lnbench.render.forms import Form
-    from lnbench.render.sheet import View
+    from lnbench.render.sheet import Choice, View
     from lnbench.session.check import BenchmarkCheck
     from lnbench.session.selection import Selection
 
-_FILE_WIDTH = 140
-"""Columns of a table that is written to a file."""
+_ENDLESS = 10_000
+"""Columns of what is no terminal: a pipe and a file get all that there is."""
 
 FILE = typer.Option(
     "--output",
@@ -48,23 +50,24 @@ def show_view(view: "View", format_: str, output: Path | None = None) -> None:
 
 def write(form: "Form", output: Path | None = None) -> None:
     """Print text as it is, and what a terminal lays out by rich; or put it into a file."""
-    if output is not None:
+    if not isinstance(form, str):
         from rich.console import Console
 
-        from lnbench.record import files
-
-        if not isinstance(form, str):
-            text = io.StringIO()
-            Console(file=text, width=_FILE_WIDTH, highlight=False).print(form)
-            form = text.getvalue()
-        files.replace(output, form.encode())
-        typer.echo(f"written: {output}", err=True)
-    elif isinstance(form, str):
+        piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+        if output is None:
+            width = _ENDLESS if piped else None
+            Console(width=width, highlight=False).print(form, crop=False)
+            return
+        text = io.StringIO()
+        Console(file=text, width=_ENDLESS, highlight=False).print(form)
+        form = text.getvalue()
+    if output is None:
         typer.echo(form, nl=False)
     else:
-        from rich.console import Console
+        from lnbench.record import files
 
-        Console(highlight=False).print(form)
+        files.replace(output, form.encode())
+        typer.echo(f"written: {output}", err=True)
 
 
 def check_files(
@@ -102,6 +105,7 @@ def view(
     metric: str = "time",
     *,
     only_summary: bool = False,
+    choice: "Choice | None" = None,
 ) -> "View | None":
     """Return the tables of a report, or who is fastest alone; None where nothing is to be shown."""
     from lnbench.judge import summary
@@ -113,11 +117,11 @@ def view(
         return summary_view(report, beside)
     rows = summary.rows(report, beside) if report.outcomes else ()
     if not rows:
-        typer.echo("the report holds no outcome yet", err=True)
+        typer.echo("the report holds no results yet", err=True)
     elif relative_to is not None and all(row.speedup is None for row in rows):
         typer.echo(f"{relative_to} was not measured: there are no speedups against it", err=True)
     if rows or format_ == "json":
-        return report_view(report, rows, by, metric, beside)
+        return report_view(report, rows, by, metric, beside, choice)
     return None
 
 

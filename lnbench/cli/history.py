@@ -11,6 +11,7 @@ import typer
 from lnbench.cli import completion, formats, options, paths
 from lnbench.errors import ConfigError, NothingMeasuredError, ReportError, UnknownNameError
 from lnbench.plan.flags import HistoryFlags
+from lnbench.plan.overrides import globs
 
 if TYPE_CHECKING:
     from lnbench.judge.reading import Reading
@@ -26,7 +27,8 @@ BADGES = (".svg", ".json")
     filter=typer.Option(
         "--filter",
         envvar="LNBENCH_FILTER",
-        help="Show only benchmarks whose id fits a glob: '*/bfloat16/*'; copy comes along.",
+        help="Show only benchmarks whose id holds a word or fits a glob: numpy, '*/bfloat16/*'; "
+        "copy comes along.",
         show_default=False,
     ),
     since=typer.Option(
@@ -63,7 +65,7 @@ def history_command(flags: HistoryFlags) -> None:
     chosen = [path for name in names for path in paths.named(name)]
     formats.check_files(chosen, flags.report, badge=flags.badge)
     _check_folders(names, flags)
-    readings = list(_filtered(_readings(chosen), flags.filter))
+    readings = list(_filtered(_readings(chosen), globs(flags.filter)))
     shown = history(_ordered(readings, flags))
     if not any(line.rows for line in shown.lines):
         raise NothingMeasuredError("no report has a row to show", "see --filter and --since")
@@ -133,19 +135,19 @@ def _readings(chosen: Iterable[Path]) -> "Iterator[Reading]":
         typer.echo(f"left out: {others} reports that are not of 'lnbench run'", err=True)
 
 
-def _filtered(readings: "Iterable[Reading]", globs: Sequence[str]) -> "Iterator[Reading]":
+def _filtered(readings: "Iterable[Reading]", wanted: Sequence[str]) -> "Iterator[Reading]":
     """Yield readings with the rows whose id fits a glob, and the copies, which judge them."""
     from lnbench.registry import SPEED_LIMIT
 
     for reading in readings:
-        fit = {key for key, (row, *_) in reading.rows.items() if row.fits(globs)}
+        fit = {key for key, (row, *_) in reading.rows.items() if row.fits(wanted)}
         cases = {reading.rows[key][0].case for key in fit}
         rows = {
             key: row
             for key, row in reading.rows.items()
             if key in fit or (row[0].backend == SPEED_LIMIT and row[0].case in cases)
         }
-        yield msgspec.structs.replace(reading, rows=rows) if globs else reading
+        yield msgspec.structs.replace(reading, rows=rows) if wanted else reading
 
 
 def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Reading]":
@@ -158,7 +160,7 @@ def _ordered(readings: "Sequence[Reading]", flags: HistoryFlags) -> "list[Readin
     elif flags.order == "commit":
         unknown = sum(reading.commit.rstrip("+") not in places for reading in readings)
         if unknown:
-            said = f"{unknown} of {len(readings)} reports stand by date"
+            said = f"{unknown} of {len(readings)} reports are ordered by date"
             typer.echo(f"{said}: git does not know their commits here", err=True)
     return in_order(readings, places if flags.order == "commit" else {})
 

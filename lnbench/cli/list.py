@@ -12,7 +12,7 @@ from lnbench.plan.flags import SuiteFlags
 from lnbench.render.sheet import plain_view
 
 list_app = typer.Typer(
-    help="List backends, operations, suites or benchmarks.", no_args_is_help=True
+    help="List backends, operations, suites, shapes or benchmarks.", no_args_is_help=True
 )
 
 
@@ -84,6 +84,15 @@ def list_suites(
     _show(("suite", "grids", "from"), rows, format_)
 
 
+@list_app.command("shapes")
+def list_shapes(format_: Annotated[str, options.OPTIONS["format"]] = "table") -> None:
+    """List the shapes that have names: of which models, with which norm, and where that is from."""
+    from lnbench.plan.shapes import catalogue
+    from lnbench.render.shapes import shapes_view
+
+    formats.show_view(shapes_view(catalogue()), formats.check_format(format_))
+
+
 @list_app.command("benchmarks")
 @options.command()
 def list_benchmarks(flags: SuiteFlags) -> None:
@@ -97,7 +106,7 @@ def list_benchmarks(flags: SuiteFlags) -> None:
     if not benchmarks:
         raise NothingMeasuredError(
             f"suite '{flags.suite}' with these flags selects no benchmark",
-            "see what there is: lnbench list benchmarks",
+            "lnbench list benchmarks shows what there is",
         )
     for benchmark in benchmarks:
         typer.echo(benchmark.id)

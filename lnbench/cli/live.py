@@ -17,7 +17,9 @@ from lnbench import activity
 from lnbench.units import format_duration, one_line
 
 _PERIOD_S = 0.2
-_BAR_WIDTH = 16
+_BAR_WIDTH = 8
+_LEAST_WIDTH = 8
+"""Columns of what is being done, however narrow the terminal is."""
 
 
 class Line:
@@ -92,10 +94,15 @@ class Line:
     def _rendered(self) -> RenderableType:
         what, seconds = activity.now()
         since = f" {format_duration(seconds)}" if seconds >= 1 else ""
-        words = " · ".join(filter(None, (self.where, f"{what}{since}", self.tail)))
         grid = Table.grid(padding=(0, 1))
         signs: list[RenderableType] = [self._spinner]
+        room = self.console.width - len(self.where) - len(since) - 7
         if self.share is not None:
             signs.append(ProgressBar(total=1.0, completed=self.share, width=_BAR_WIDTH))
+            room -= _BAR_WIDTH + 1
+        what = one_line(what)
+        if len(what) > (room := max(room, _LEAST_WIDTH)):  # its seconds stay
+            what = f"{what[: room - 1]}…"
+        words = " · ".join(filter(None, (self.where, f"{what}{since}", self.tail)))
         grid.add_row(*signs, Text(one_line(words or "starting"), no_wrap=True, overflow="ellipsis"))
         return grid if self.above is None else Group(self.above, grid)

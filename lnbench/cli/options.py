@@ -8,12 +8,13 @@ import msgspec
 import typer
 
 from lnbench.cli import completion
+from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
 from lnbench.render.forms import FORMS
 
 _AXES = "Axes (each replaces that axis of the suite; repeat, or use commas)"
-_BUDGET = "Budget"
+BUDGET = "Budget"
 _VERDICT = "Verdict"
-_OUTPUT = "Output"
+OUTPUT = "Output"
 _FORMS = tuple(FORMS)
 
 _SIDES = "backend:NAME, backend:NAME+10%, git:REF, pip:REQUIREMENT or python:PATH"
@@ -27,51 +28,6 @@ OPTIONS: dict[str, Any] = {
     "candidate": typer.Argument(
         help="The side that is judged: likewise; left out after git:A...B.",
         autocompletion=completion.sides,
-        show_default=False,
-    ),
-    "model": typer.Option(
-        envvar="LNBENCH_MODEL",
-        help="mlp, rnn, lstm, gru; or several by commas.",
-        autocompletion=completion.among("mlp", "rnn", "lstm", "gru"),
-    ),
-    "normalization": typer.Option(
-        envvar="LNBENCH_NORMALIZATION",
-        help="none, batch, layer, rms; by commas.",
-        autocompletion=completion.among("none", "batch", "layer", "rms"),
-    ),
-    "batch_size": typer.Option(envvar="LNBENCH_BATCH_SIZE", help="Cases a step, by commas."),
-    "learning_rate": typer.Option(envvar="LNBENCH_LEARNING_RATE", help="Adam's, by commas."),
-    "seeds": typer.Option(min=1, envvar="LNBENCH_SEEDS", help="Runs of each combination."),
-    "steps": typer.Option(
-        min=1,
-        envvar="LNBENCH_STEPS",
-        help="Training steps of a run; without it 1200, or 3000 for batches up to 4; "
-        "half as many for nets through time.",
-        show_default=False,
-    ),
-    "epochs": typer.Option(
-        min=1,
-        envvar="LNBENCH_EPOCHS",
-        help="Times that every image is seen, in place of --steps; the paper's are 60.",
-        show_default=False,
-    ),
-    "target_loss": typer.Option(
-        min=1e-6, envvar="LNBENCH_TARGET_LOSS", help="Steps and seconds are counted to it."
-    ),
-    "sweep": typer.Option(
-        envvar="LNBENCH_SWEEP",
-        help="learning-rate or batch-size: seven of them in place of those given.",
-        show_default=False,
-        autocompletion=completion.among("learning-rate", "batch-size"),
-    ),
-    "data": typer.Option(
-        envvar="LNBENCH_DATA",
-        help="A folder of MNIST's IDX files, gzip or not; without it, scikit-learn's digits.",
-        show_default=False,
-    ),
-    "plot": typer.Option(
-        envvar="LNBENCH_PLOT",
-        help="Write the curves as a picture, .svg, .png or .pdf.",
         show_default=False,
     ),
     "suite": typer.Argument(
@@ -104,7 +60,8 @@ OPTIONS: dict[str, Any] = {
     "shape": typer.Option(
         "--shape",
         envvar="LNBENCH_SHAPE",
-        help="Input shapes: 4096x1024.",
+        help="Input shapes: 4096x1024, or a model's: llama-3-8b:prefill; see lnbench list shapes.",
+        autocompletion=completion.shapes,
         rich_help_panel=_AXES,
         show_default=False,
     ),
@@ -152,7 +109,14 @@ OPTIONS: dict[str, Any] = {
     "filter": typer.Option(
         "--filter",
         envvar="LNBENCH_FILTER",
-        help="Keep only benchmarks whose id fits a glob: '*/bfloat16/*'.",
+        help="Keep only benchmarks whose id holds a word or fits a glob: numpy, '*/bfloat16/*'.",
+        rich_help_panel=_AXES,
+        show_default=False,
+    ),
+    "part": typer.Option(
+        "--shard",
+        envvar="LNBENCH_SHARD",
+        help="Measure a share of the cases, 2/5 the second of five: for jobs on machines alike.",
         rich_help_panel=_AXES,
         show_default=False,
     ),
@@ -160,63 +124,64 @@ OPTIONS: dict[str, Any] = {
         "--fast",
         envvar="LNBENCH_FAST",
         help="Eight short passes: who is fastest, but too few for a verdict.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "rigorous": typer.Option(
         "--rigorous",
         envvar="LNBENCH_RIGOROUS",
         help="Up to forty passes, to a precision of 2%.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "precision": typer.Option(
         envvar="LNBENCH_PRECISION",
         help="Stop a row when its interval is this narrow: 5%.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "time": typer.Option(
         envvar="LNBENCH_TIME",
         help="Seconds of samples after which a row stops; without it, --max-time and --fast, no "
         "row stops before it has the passes that diff needs.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "max_time": typer.Option(
         envvar="LNBENCH_MAX_TIME",
         help="Seconds that the whole run may take.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "timeout": typer.Option(
         envvar="LNBENCH_TIMEOUT",
         help="Seconds after which a silent worker counts as hung.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "passes": typer.Option(
         envvar="LNBENCH_PASSES",
         help="Most passes; each takes every row once, in new processes (CUDA: one a backend).",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "threads": typer.Option(
         min=1,
+        max=MOST_THREADS,
         envvar="LNBENCH_THREADS",
         help="Threads of every CPU backend; default: the physical cores.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
     ),
     "seed": typer.Option(
         min=0,
-        max=2**63 - 1,
+        max=LARGEST_SEED,
         envvar="LNBENCH_SEED",
         help="Seed of the inputs and of every random order.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
     ),
     "start_method": typer.Option(
         envvar="LNBENCH_START_METHOD",
         help="fork (default on Linux) or spawn.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
         show_default=False,
         autocompletion=completion.among("fork", "spawn"),
     ),
@@ -224,7 +189,13 @@ OPTIONS: dict[str, Any] = {
         "--autotune",
         envvar="LNBENCH_AUTOTUNE",
         help="Let lnbench's Triton kernels try their configurations on the GPU first.",
-        rich_help_panel=_BUDGET,
+        rich_help_panel=BUDGET,
+    ),
+    "energy": typer.Option(
+        "--energy",
+        envvar="LNBENCH_ENERGY",
+        help="Measure the joules of a call too, by RAPL or NVML: four seconds more a row.",
+        rich_help_panel=BUDGET,
     ),
     "threshold": typer.Option(
         envvar="LNBENCH_THRESHOLD",
@@ -233,12 +204,12 @@ OPTIONS: dict[str, Any] = {
     ),
     "alpha": typer.Option(
         envvar="LNBENCH_ALPHA",
-        help="Chance that any row is called without cause.",
+        help="Chance of a false alarm, over all rows.",
         rich_help_panel=_VERDICT,
     ),
     "detect": typer.Option(
         envvar="LNBENCH_DETECT",
-        help="With --strict, mind only inconclusive rows that could not have shown this: 10%.",
+        help="With --strict, object only to rows that could not have shown a change of, say, 10%.",
         rich_help_panel=_VERDICT,
         show_default=False,
     ),
@@ -265,89 +236,88 @@ OPTIONS: dict[str, Any] = {
         "-o",
         envvar="LNBENCH_OUTPUT",
         help="The report; default: reports/<UTC time>.json.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "format": typer.Option(
         "--format",
         envvar="LNBENCH_FORMAT",
         help=f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         autocompletion=completion.among(*_FORMS),
+    ),
+    "columns": typer.Option(
+        "--columns",
+        envvar="LNBENCH_COLUMNS",
+        help="Columns of the table, by commas: time,ratio,copy; default: those that fit.",
+        autocompletion=completion.columns,
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+    "wide": typer.Option(
+        "--wide",
+        envvar="LNBENCH_WIDE",
+        help="Show all columns, however narrow the terminal is; a pipe gets them anyway.",
+        rich_help_panel=OUTPUT,
     ),
     "relative_to": typer.Option(
         "--relative-to",
         envvar="LNBENCH_RELATIVE_TO",
         help="The backend that speedups are against; default: torch-eager where it ran.",
         autocompletion=completion.backends,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "by": typer.Option(
         "--by",
         envvar="LNBENCH_BY",
-        help="Columns of the table: backend, shape or dtype; with one metric.",
-        rich_help_panel=_OUTPUT,
+        help="Columns of the table: backend, shape or dtype, with one metric; or machine: each row "
+        "of all reports of a folder, by kind of machine.",
+        rich_help_panel=OUTPUT,
         show_default=False,
-        autocompletion=completion.among("backend", "shape", "dtype"),
+        autocompletion=completion.among("backend", "shape", "dtype", "machine"),
     ),
     "metric": typer.Option(
         "--metric",
         envvar="LNBENCH_METRIC",
-        help="time, speedup, bandwidth, copy, error or memory.",
-        rich_help_panel=_OUTPUT,
+        help="time, speedup, bandwidth, copy, energy, error or memory.",
+        rich_help_panel=OUTPUT,
         autocompletion=completion.metrics,
     ),
     "summary": typer.Option(
         "--summary",
         envvar="LNBENCH_SUMMARY",
         help="Show only who is fastest, a sentence a case; more than eight are counted.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "force": typer.Option(
         "--force",
         envvar="LNBENCH_FORCE",
         help="Write over an existing report.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "quiet": typer.Option(
         "--quiet",
         "-q",
         envvar="LNBENCH_QUIET",
         help="No progress and no tables, only the report.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
     "resume": typer.Option(
         "--resume",
         envvar="LNBENCH_RESUME",
         help="Go on with a report, in place: an interrupted one, or to take more passes.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
     "dry_run": typer.Option(
         "--dry-run",
         envvar="LNBENCH_DRY_RUN",
         help="Say what would run, and about how long.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 }
 """What `--help` says of each field of `plan.flags`, in the order in which it says it."""
-
-PAIR_TIME = typer.Option(
-    envvar="LNBENCH_TIME",
-    help="Seconds that a row's pairs may take, all but the first: processes and samples; 20.",
-    rich_help_panel=_BUDGET,
-    show_default=False,
-)
-"""`--time` of `ab`."""
-
-VERDICT_FORMAT = typer.Option(
-    "--format",
-    envvar="LNBENCH_FORMAT",
-    help="table, markdown, json, html, or github (annotations, and Markdown in the step summary).",
-    autocompletion=completion.judged_formats,
-)
-"""`--format` of the commands that judge."""
 
 Flags = TypeVar("Flags", bound=msgspec.Struct)
 
@@ -356,7 +326,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
     """Return what makes a command of a function of one struct: an option a field, by `OPTIONS`.
 
     Args:
-        special: options that this command words in its own way, by field.
+        special: options that this command words in its own way, by field; None leaves one out.
     """
 
     def made(function: Callable[[Flags], None]) -> Callable[..., None]:
@@ -372,7 +342,7 @@ def command(**special: Any) -> Callable[[Callable[[Flags], None]], Callable[...,
                 annotation=Annotated[types[name], options[name]],
             )
             for name in options
-            if name in fields
+            if name in fields and options[name] is not None
         ]
 
         def run(**values: Any) -> None:

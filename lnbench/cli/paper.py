@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lnbench.cli import formats, options, training
+from lnbench.cli import formats, options, training, training_options
 from lnbench.errors import ConfigError, ExitCode
 from lnbench.plan.flags import TrainFlags
 from lnbench.render.sheet import Column, View, objects, sheet
@@ -72,7 +72,7 @@ def _remark(cell: Any, exact: float) -> str:
 
 
 @paper_app.command("train")
-@options.command()
+@options.command(**training_options.OPTIONS)
 def train_command(flags: TrainFlags) -> None:
     """Train small nets with and without normalization: loss against steps and against seconds."""
     from lnbench.cli.live import Line

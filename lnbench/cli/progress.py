@@ -12,10 +12,12 @@ from lnbench.cli import formats
 from lnbench.cli.live import Line
 from lnbench.errors import ConfigError
 from lnbench.judge import summary
+from lnbench.judge.paired import compare_sides
 from lnbench.plan.flags import SessionFlags
 from lnbench.record import files, report
 from lnbench.record.busy import Watch, together
 from lnbench.record.report import BenchmarkReport, Report
+from lnbench.render.diff_table import standing
 from lnbench.render.rows import report_view
 from lnbench.render.table import view_table
 from lnbench.session import resume, session
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _TABLE_HEIGHT = 24
 """Lines from which on a terminal has room for the rows that were just measured."""
+
+_SILENCE_S = 10.0
+"""Seconds after which a pass that is not over says how far it is, where no terminal is."""
 
 
 def follow(
@@ -83,15 +88,16 @@ def report_path(output: Path | None, resumed: Path | None, *, force: bool) -> Pa
 
 
 class Steps:
-    """How far a session is: on a terminal in the line, elsewhere a line a pass."""
+    """How far a session is: on a terminal in the line, elsewhere a line a pass, or ten seconds."""
 
     def __init__(self, line: Line) -> None:
         self._line, self._passes, self._started = line, 0, time.monotonic()
+        self._said_s = self._started
 
     def show(self, step: Progress, made: Report) -> None:
         """Show where the session is."""
-        rows = f"{step.done} of {step.total} rows done"
-        words = f"pass {step.passes} · {rows} · about {format_duration(step.left_s)} left"
+        rows, left = f"{step.done}/{step.total} rows", format_duration(step.left_s)
+        words = f"pass {step.passes} · {rows} · {left} left"
         line = self._line
         if line.live is not None:
             if step.case is None:
@@ -102,17 +108,23 @@ class Steps:
             if line.console.height >= _TABLE_HEIGHT:
                 line.above = _standing(made, step)
             line.draw()
-        elif step.passes > self._passes and step.case:
-            self._passes = step.passes
+        elif step.case and (step.passes > self._passes or self._silent_s > _SILENCE_S):
+            self._passes, self._said_s = step.passes, time.monotonic()
             line.say(words)
+
+    @property
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._said_s
 
 
 def _standing(made: Report, step: Progress) -> "RenderableType | None":
-    """Return how the rows of the case that was just measured stand."""
+    """Return how the rows of the case that was just measured stand, or its pairs."""
     rows = [outcome for outcome in made.outcomes if outcome.benchmark.case == step.case]
-    if not isinstance(made, BenchmarkReport) or not rows:
+    if not rows:
         return None
     part = msgspec.structs.replace(made, outcomes=tuple(rows))
+    if not isinstance(part, BenchmarkReport):
+        return standing(compare_sides(part))
     beside = formats.usual(part)
     view = report_view(part, summary.rows(part, beside), "", "time", beside)
     sheets = (msgspec.structs.replace(each, notes=(), answer=()) for each in view.sheets)

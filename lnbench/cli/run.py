@@ -1,5 +1,6 @@
 """`lnbench run`: measure, show, and write a report."""
 
+import itertools
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -24,19 +25,22 @@ def run_command(flags: RunFlags) -> None:
     from lnbench.cli import formats
     from lnbench.cli.again import again, say_fitness
     from lnbench.cli.live import Line
+    from lnbench.render.columns import COLUMNS
+    from lnbench.render.sheet import Choice
 
     formats.check_format(flags.format)
+    choice = Choice.of(flags.columns, COLUMNS, wide=flags.wide)
     with Line(quiet=flags.quiet) as line, ExitStack() as stack:
         from lnbench.cli import progress
         from lnbench.judge.fitness import shortfall
         from lnbench.session import resume, selection
 
-        choice = stack.enter_context(selection.select(flags))
-        _check_relative(flags.relative_to, choice)
-        cases = (benchmark.case for benchmark in choice.benchmarks)
-        new = choice.new_report()
-        begun = resume.begin(flags.resume, new, cases, timed=choice.suite.timed)
-        selected = choice.under(begun.budget)
+        selected = stack.enter_context(selection.select(flags))
+        _check_relative(flags.relative_to, selected)
+        cases = (benchmark.case for benchmark in selected.benchmarks)
+        new = selected.new_report()
+        begun = resume.begin(flags.resume, new, cases, timed=selected.suite.timed)
+        selected = selected.under(begun.budget, energy=flags.energy)
         if flags.dry_run:
             line.end()
             formats.dry_run(selected)
@@ -44,13 +48,15 @@ def run_command(flags: RunFlags) -> None:
         if flags.resume is None:
             require_able(selected)
         typed, started = new.tool.arguments, time.monotonic()
-        how = f"interrupted; go on with: {again(typed)}"
+        how = f"interrupted; continue with: {again(typed)}"
         stop = stopping(selected, begun)
         report, path, interrupted = progress.follow(selected, stop, begun, flags, how, line)
         taken_s = time.monotonic() - started
     if not flags.quiet:
-        beside, short = flags.relative_to, flags.summary
-        if tables := formats.view(report, flags.format, beside, only_summary=short):
+        tables = formats.view(
+            report, flags.format, flags.relative_to, only_summary=flags.summary, choice=choice
+        )
+        if tables is not None:
             formats.show_view(tables, flags.format)
         typer.echo(f"report: {path}", err=True)
     if not interrupted:
@@ -59,22 +65,30 @@ def run_command(flags: RunFlags) -> None:
         if lack is not None and not flags.quiet:
             say_fitness(report, path, lack, typed)
         elif missing := _unfinished(report.outcomes, selected):
-            more = f"{missing} rows want more; go on with --resume {path}"
+            more = f"{missing} rows want more; continue with --resume {path}"
             typer.echo(f"--max-time: {more}", err=True)
     raise typer.Exit(ExitCode.INTERRUPTED if interrupted else exit_code(report.outcomes))
 
 
 def require_able(selected: "Selection") -> None:
-    """Raise NothingMeasuredError where every row is skipped; the copy comes along unasked."""
+    """Raise NothingMeasuredError where every row is skipped, or one of every pair is.
+
+    The copy comes along unasked, and is no reason to measure.
+    """
     from lnbench.record.outcome import Skipped
     from lnbench.registry import SPEED_LIMIT
 
-    skipped = {each.benchmark: each for each in selected.unable if isinstance(each, Skipped)}
-    rows = [row for row in selected.benchmarks if row.backend != SPEED_LIMIT]
-    rows = rows or list(selected.benchmarks)
-    if any(row not in skipped for row in rows):
+    skipped = {
+        (each.benchmark, each.side): each for each in selected.unable if isinstance(each, Skipped)
+    }
+    groups = [[(row.benchmark, row.side) for row in group] for group in selected.groups]
+    if not selected.sides:
+        rows = list(itertools.chain.from_iterable(groups))
+        groups = [[row] for row in rows if row[0].backend != SPEED_LIMIT] or [[row] for row in rows]
+    if any(not skipped.keys() & set(group) for group in groups):
         return
-    reasons = {f"{row.backend}: {skipped[row].reason}" for row in rows}
+    lacking = skipped.keys() & set(itertools.chain.from_iterable(groups))
+    reasons = {f"{row[0].backend}: {skipped[row].reason}" for row in lacking}
     raise NothingMeasuredError(
         f"no benchmark can run here: {'; '.join(sorted(reasons))}",
         "lnbench list backends says what can",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lnbench.render.sheet import View
 
 
+_OF_RUNS = ("by", "relative_to", "columns", "explain", "summary")
+"""Flags that say nothing about nets."""
+
 _PLOT = typer.Option(
     envvar="LNBENCH_PLOT",
     help="Write a picture of --metric (time, bandwidth, copy), .svg, .png or .pdf.",
@@ -41,6 +44,8 @@ def show_command(
     by: Annotated[str, options.OPTIONS["by"]] = "",
     metric: Annotated[str, options.OPTIONS["metric"]] = "time",
     relative_to: Annotated[str | None, options.OPTIONS["relative_to"]] = None,
+    columns: Annotated[str, options.OPTIONS["columns"]] = "",
+    wide: Annotated[bool, options.OPTIONS["wide"]] = False,
     summary: Annotated[bool, options.OPTIONS["summary"]] = False,
     explain: Annotated[bool, _EXPLAIN] = False,
     format_: Annotated[str, options.OPTIONS["format"]] = "table",
@@ -49,7 +54,10 @@ def show_command(
 ) -> None:
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
-    _check_pivot(by, metric)
+    _check_table(by, metric, columns, explain=explain)
+    if by == MACHINE:
+        _show_machines(reports or ["reports"], format_, output)
+        return
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
@@ -57,11 +65,16 @@ def show_command(
     pages: list[View] = []
     print_ = partial(formats.show_view, format_=format_, output=output)
     put = pages.append if format_ == "html" else print_
-    _show_all(chosen, _Asked(by, metric, relative_to, summary, explain, format_, output, plot, put))
+    how = (by, metric, relative_to, columns, wide, summary, explain, format_, output, plot, put)
+    _show_all(chosen, _Asked(*how))
     if format_ == "html":
         from lnbench.render.page import page
 
         formats.write(page(pages), output)
+
+
+MACHINE = "machine"
+"""The axis that several reports have."""
 
 
 class _Asked(NamedTuple):
@@ -70,6 +83,8 @@ class _Asked(NamedTuple):
     by: str
     metric: str
     relative_to: str | None
+    columns: str
+    wide: bool
     summary: bool
     explain: bool
     format: str
@@ -105,9 +120,11 @@ def _show(path: Path, asked: _Asked) -> None:
     from lnbench.judge.fitness import shortfall
     from lnbench.paper import report as training
     from lnbench.record import report
+    from lnbench.render.columns import COLUMNS
+    from lnbench.render.sheet import Choice
 
     if training.is_training(path):
-        flags = {name: getattr(asked, name) for name in ("by", "relative_to", "explain", "summary")}
+        flags = {name: getattr(asked, name) for name in _OF_RUNS}
         _refuse(path, metric=asked.metric != "time", **flags)
         _show_training(path, asked)
         return
@@ -124,6 +141,7 @@ def _show(path: Path, asked: _Asked) -> None:
             asked.by,
             asked.metric,
             only_summary=asked.summary,
+            choice=Choice.of(asked.columns, COLUMNS, wide=asked.wide),
         )
         if tables is not None:
             asked.put(tables)
@@ -151,12 +169,27 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
     from lnbench.render.diff_view import diff_view
 
     changes = compare_sides(report)
+    choice = diff.chosen(asked.columns, wide=asked.wide)
     if asked.format == "html":
-        asked.put(diff_view(changes))
+        asked.put(diff_view(changes, choice))
     else:
-        diff.show(changes, asked.format, output=asked.output)
+        diff.show(changes, asked.format, output=asked.output, choice=choice)
     if asked.plot is not None:
         formats.plot(diff_view(changes), asked.plot)
+
+
+def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:
+    """Show the rows of all reports with a line a kind of machine."""
+    from lnbench.record.medians import read_medians
+    from lnbench.record.report import BenchmarkReport
+    from lnbench.render.machines import machines_view
+
+    files = [path for name in names for path in paths.named(name)]
+    kept = [report for path in files if isinstance(report := read_medians(path), BenchmarkReport)]
+    if not kept:
+        raise ConfigError("--by machine: these are no reports of run", "name a folder of them")
+    formats.check_files(files, output)
+    formats.show_view(machines_view(kept), format_, output)
 
 
 def _check_several(**flags: object) -> None:
@@ -167,15 +200,18 @@ def _check_several(**flags: object) -> None:
             raise ConfigError(f"{flag} shows one report", "call it once for each")
 
 
-def _check_pivot(by: str, metric: str) -> None:
-    """Raise UnknownNameError where an axis or metric is none."""
+def _check_table(by: str, metric: str, columns: str, *, explain: bool) -> None:
+    """Raise ConfigError where an axis or metric is none, or a table has columns of its own."""
     from lnbench.render.columns import METRICS
     from lnbench.render.rows import AXES
 
-    if by and by not in AXES:
-        raise UnknownNameError("axis", by, AXES, "--by")
+    if by and by not in (*AXES, MACHINE):
+        raise UnknownNameError("axis", by, (*AXES, MACHINE), "--by")
     if metric not in METRICS:
         raise UnknownNameError("metric", metric, METRICS, "--metric")
+    for name, value in {"by": by, "metric": metric != "time", "explain": explain}.items():
+        if columns and value:
+            raise ConfigError(f"--columns: --{name} has its own columns", "leave one of them out")
 
 
 def _explain(report: "Report", asked: _Asked) -> None:

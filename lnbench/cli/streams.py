@@ -1,5 +1,6 @@
 """stdin, stdout and stderr that a command can rely on, and what becomes of errors on them."""
 
+import codecs
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any, NoReturn, TextIO
 import typer
 
 from lnbench.errors import ExitCode, LnbenchError, OutputError
-from lnbench.units import one_line
+from lnbench.units import one_line, plain
 
 _STDERR = 2
 _MOST_COLUMNS = 10_000
@@ -68,10 +69,22 @@ def _text(descriptor: int, stream: TextIO | None) -> TextIO:
         encoding = stream.encoding
     raw = _Descriptor(descriptor, "w", closefd=False)
     lines = raw.isatty() or descriptor == _STDERR
-    # A terminal in another encoding must not turn µ into a traceback.
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, errors="replace", line_buffering=lines
-    )
+    if raw.isatty() and _said_locale() in ("C", "POSIX"):  # Python takes UTF-8 even there
+        encoding = "ascii"
+    codecs.register_error("plain", _plainly)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors="plain", line_buffering=lines)
+
+
+def _said_locale() -> str:
+    """Return the locale of characters where somebody has chosen one, else nothing."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return next(filter(None, names), "")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that a terminal's encoding has not: µ is no traceback."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101  (of a stream that is written)
+    return plain(error.object[error.start : error.end]), error.end
 
 
 def _code(command: Callable[[], object]) -> Any:

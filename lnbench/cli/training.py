@@ -38,8 +38,11 @@ def default_path(resume: Path | None) -> Path | None:
 
 def check(flags: TrainFlags) -> None:
     """Find out before any training what would be refused after it."""
+    from lnbench.measure.devices import torch_problem
     from lnbench.render import picture
 
+    if problem := torch_problem():
+        raise ConfigError(f"the nets are torch's: {problem}")
     if flags.steps is not None and flags.epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other", "give one of them")
     if not math.isfinite(flags.target_loss):
@@ -216,6 +219,6 @@ def take(
             training.write(made, path)
     except KeyboardInterrupt:
         line.end()
-        typer.echo(f"interrupted; go on with: lnbench paper train … --resume {path}", err=True)
+        typer.echo(f"interrupted; continue with: lnbench paper train … --resume {path}", err=True)
         return made, True
     return made, False

@@ -1,12 +1,39 @@
 """What the flags that `diff` and `ab` have in common say: how to judge."""
 
 import msgspec
+import typer
 
-from lnbench.cli import formats
+from lnbench.cli import completion, formats, options
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.render.forms import FORMS
 
 FORMATS = (*FORMS, "github")
+
+PAIR_TIME = typer.Option(
+    envvar="LNBENCH_TIME",
+    help="Seconds that a row's pairs may take, all but the first: processes and samples; 20.",
+    rich_help_panel=options.BUDGET,
+    show_default=False,
+)
+"""`--time` of `ab`."""
+
+COLUMNS = typer.Option(
+    "--columns",
+    envvar="LNBENCH_COLUMNS",
+    help="Columns beside the verdict, by commas: baseline,candidate,ratio,detects.",
+    autocompletion=completion.judged_columns,
+    rich_help_panel=options.OUTPUT,
+    show_default=False,
+)
+"""`--columns` of the commands that judge."""
+
+FORMAT = typer.Option(
+    "--format",
+    envvar="LNBENCH_FORMAT",
+    help="table, markdown, json, html, or github (annotations, and Markdown in the step summary).",
+    autocompletion=completion.judged_formats,
+)
+"""`--format` of the commands that judge."""
 
 
 class Levels(msgspec.Struct, frozen=True):

@@ -32,6 +32,11 @@ _FAMILIES: Mapping[str, tuple[str, str, Callable[[Entry], float | None]]] = {
         "Largest error of any output.",
         lambda row: row.outcome.agreement.max_ulp if isinstance(row.outcome, Measured) else None,
     ),
+    "lnbench_energy_joules": (
+        "joules",
+        "Energy of an iteration beyond an idle machine.",
+        lambda row: row.outcome.energy if isinstance(row.outcome, Measured) else None,
+    ),
     "lnbench_created_timestamp_seconds": (
         "seconds",
         "When the run began.",

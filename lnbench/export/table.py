@@ -63,6 +63,7 @@ COLUMNS: Mapping[str, tuple[type, Callable[[Entry], Any]]] = {
     "max_ulp": (float, _of_measured("agreement.max_ulp")),
     "page_faults": (float, _of_measured("page_faults")),
     "peak_extra_bytes": (int, _of_measured("peak_extra_bytes")),
+    "energy_j": (float, _of_measured("energy")),
     "caveats": (str, _caveats),
     "suite": (str, attrgetter("report.suite")),
     "created": (str, lambda row: row.report.created.isoformat()),

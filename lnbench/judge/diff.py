@@ -14,6 +14,7 @@ from lnbench.judge.side import REPORTS_AS_UNITS, Rows, Side, describe, distinct,
 from lnbench.judge.verdict import Rule, Verdict
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import Difference, differences
+from lnbench.record.kind import kind as kind_of
 from lnbench.record.outcome import Caveat, CaveatKind, Failed, Measured, Skipped
 from lnbench.record.report import Report
 
@@ -168,11 +169,30 @@ def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tup
     # Where reports of one side differ, at least one of them differs from the other side.
     sides = ({repr(r.environment): r.environment for r in side} for side in (baseline, candidate))
     pairs = itertools.product(*(side.values() for side in sides))
-    named = itertools.chain(
+    named: Iterable[Difference] = itertools.chain(
         _indices(baseline, candidate),
         itertools.chain.from_iterable(differences(*pair) for pair in pairs),
     )
+    before, after = ({r.environment.machine_id for r in side} for side in (baseline, candidate))
+    kinds = {kind_of(report.environment) for report in (*baseline, *candidate)}
+    if len(kinds) == 1 and max(len(before), len(after)) > 1:
+        named = _of_a_kind(named, before, after)
     return tuple(sorted(dict.fromkeys(named), key=lambda difference: not difference.serious))
+
+
+def _of_a_kind(
+    named: Iterable[Difference], before: set[str], after: set[str]
+) -> Iterator[Difference]:
+    """Yield differences of sides of several machines of one kind: which these are is not serious.
+
+    Where they are the same on both sides it is no difference at all.
+    """
+    for difference in named:
+        if difference.name != "machine":
+            yield difference
+        elif before != after:
+            one, other = (f"{len(side)} of the kind" for side in (before, after))
+            yield Difference("machine", one, other, serious=False)
 
 
 def _indices(baseline: Sequence[Report], candidate: Sequence[Report]) -> Iterator[Difference]:

@@ -2,34 +2,27 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
+from lnbench.judge.series import FEWEST, Series, Shared, median, rests, scatter
 from lnbench.judge.stats import (
     SHOWN_CONFIDENCE,
     Estimate,
+    Floats,
     estimates,
     location_intervals,
     paired_logs,
-    time_estimate,
+    pass_logs,
 )
 from lnbench.plan.case import Benchmark
 from lnbench.record.outcome import CaveatKind, Measured, SideName
 from lnbench.record.report import ComparisonReport, Report
 
-_NORMAL_QUARTILES = 1.349  # quartiles of a normal distribution lie this many sigma apart
 _MEDIAN_VARIANCE = math.pi / 2  # of a median of n normal values: this, times sigma² ÷ n
-_FEWEST = 4
-"""Fewest values with a scatter: below it quartiles say nothing."""
-
-Logs: TypeAlias = dict[tuple[int, ...], float]
-"""Logarithms by pass, or by pass and round."""
-
-_SHORTEST_S = 1e-12
 
 
 class Source(StrEnum):
@@ -91,16 +84,30 @@ def timed_s(report: Report) -> float:
 
 def explain(report: Report) -> tuple[Noise, ...]:
     """Return where the noise of every measured row comes from, in the order of the report."""
-    measured = [each for each in report.outcomes if isinstance(each, Measured) and each.times_s]
-    cases: dict[str, list[Measured]] = {}
-    for outcome in measured:
-        cases.setdefault(_beside(outcome, report), []).append(outcome)
-    found = []
-    for outcome in measured:
-        if any(outcome.times_s):
-            others = [each for each in cases[_beside(outcome, report)] if each is not outcome]
-            found.append(_noise(outcome, others, paired=isinstance(report, ComparisonReport)))
-    return tuple(found)
+    measured = [
+        each for each in report.outcomes if isinstance(each, Measured) and any(each.times_s)
+    ]
+    logs = pass_logs([outcome.times_s for outcome in measured])
+    intervals = estimates(location_intervals(logs, 1 - SHOWN_CONFIDENCE), SHOWN_CONFIDENCE)
+    cases: dict[str, list[int]] = {}
+    for place, outcome in enumerate(measured):
+        cases.setdefault(_beside(outcome, report), []).append(place)
+    found: dict[int, Noise] = {}
+    for places in cases.values():
+        rows = [_Split(measured[i], logs[i]) for i in places]
+        together = [row for row in rows if not row.alone]
+        shared = (
+            Shared([row.rests for row in together]),
+            Shared([row.medians for row in together]),
+        )
+        for place, row in zip(places, rows, strict=True):
+            interval = intervals[place]
+            if isinstance(report, ComparisonReport):
+                interval = _ratio([measured[i] for i in places])
+            found[place] = _noise(
+                row, interval, *shared, paired=isinstance(report, ComparisonReport)
+            )
+    return tuple(found[place] for place in range(len(measured)))
 
 
 def _beside(outcome: Measured, report: Report) -> str:
@@ -110,91 +117,39 @@ def _beside(outcome: Measured, report: Report) -> str:
     return outcome.benchmark.case.id if between_backends else outcome.benchmark.id
 
 
-def _noise(outcome: Measured, others: Sequence[Measured], *, paired: bool) -> Noise:
-    medians, rests = _split(outcome)
-    beside = [_split(other) for other in others if not _alone(other, outcome)]
-    rounds = _common(rests, [other_rests for _, other_rests in beside])
-    common = _common(medians, [other_medians for other_medians, _ in beside])
-    samples = _without(_scatter(rests.values()), rounds)
-    each = statistics.median(len(times) for times in outcome.times_s if times)
+class _Split:
+    """A row as its passes' medians, and what remains of each sample."""
+
+    def __init__(self, outcome: Measured, medians: Floats) -> None:
+        caveats = {caveat.kind for caveat in outcome.caveats}
+        self.outcome = outcome
+        self.alone = CaveatKind.SEQUENTIAL in caveats
+        """Whether the rows of its case did not share their rounds."""
+        passes = [number for number, times in enumerate(outcome.times_s) if times]
+        self.medians = Series(np.array(passes, np.int64), medians)
+        self.rests = rests(outcome, dict(zip(passes, medians.tolist(), strict=True)))
+
+
+def _noise(
+    row: _Split, interval: Estimate, rests: Shared, medians: Shared, *, paired: bool
+) -> Noise:
+    rounds = None if row.alone else rests.scatter(row.rests)
+    common = None if row.alone else medians.scatter(row.medians)
+    samples = _without(scatter(row.rests.values), rounds)
+    each = statistics.median(len(times) for times in row.outcome.times_s if times)
     noise = Noise(
-        benchmark=outcome.benchmark,
-        side=outcome.side,
+        benchmark=row.outcome.benchmark,
+        side=row.outcome.side,
         samples=samples,
         rounds=rounds,
-        processes=_without(_scatter(medians.values()), common, _of_median(samples, each)),
+        processes=_without(scatter(row.medians.values), common, _of_median(samples, each)),
         passes=_without(common, _of_median(rounds, each)),
-        drift=_drift(medians),
-        interval=_ratio(outcome, others) if paired else time_estimate(outcome.times_s),
-        units=len(medians),
+        drift=_drift(row.medians.values),
+        interval=interval,
+        units=row.medians.values.size,
         source=None,
     )
     return msgspec.structs.replace(noise, source=_source(noise, each, paired=paired))
-
-
-def _alone(one: Measured, other: Measured) -> bool:
-    """Return whether two rows of a case did not share their rounds."""
-    caveats = (*one.caveats, *other.caveats)
-    return any(caveat.kind is CaveatKind.SEQUENTIAL for caveat in caveats)
-
-
-def _log(time: float) -> float:
-    """Return the logarithm of a time; of none that of the shortest there is."""
-    return math.log(max(time, _SHORTEST_S))
-
-
-def _split(outcome: Measured) -> tuple[Logs, Logs]:
-    """Return the logarithms of the passes' medians, and what remains of each sample, by round."""
-    medians: Logs = {}
-    rests: Logs = {}
-    for number, (times, rounds) in enumerate(zip(outcome.times_s, outcome.rounds, strict=True)):
-        if times:
-            medians[(number,)] = centre = _log(statistics.median(times))
-            for time, place in zip(times, rounds, strict=True):
-                rests[(number, place)] = _log(time) - centre
-    return medians, rests
-
-
-def _common(own: Logs, others: Sequence[Logs]) -> float | None:
-    """Return the scatter that the values share with those of the other rows at the same keys.
-
-    The covariance is Gnanadesikan and Kettenring's (1972), of scales that outliers do not move.
-    """
-    beside = _mean(others)
-    keys = [key for key in own if key in beside]
-    ours, theirs = _scatter(own[key] for key in keys), _scatter(beside[key] for key in keys)
-    if ours is None or theirs is None:
-        return None
-    if not ours or not theirs:
-        return 0.0
-    sums = _scatter(own[key] / ours + beside[key] / theirs for key in keys) or 0.0
-    differences = _scatter(own[key] / ours - beside[key] / theirs for key in keys) or 0.0
-    total = sums**2 + differences**2
-    correlation = (sums**2 - differences**2) / total if total else 0.0
-    return min(ours, math.sqrt(max(0.0, correlation) * ours * theirs))
-
-
-def _mean(rows: Sequence[Logs]) -> Logs:
-    """Return the mean of rows at each key that all have, each row about its own median."""
-    if not rows:
-        return {}
-    centred = [_centred(row) for row in rows if row]
-    keys = set.intersection(*(set(row) for row in centred)) if centred else set()
-    return {key: statistics.fmean(row[key] for row in centred) for key in keys}
-
-
-def _centred(row: Mapping[tuple[int, ...], float]) -> Logs:
-    centre = statistics.median(row.values())
-    return {key: value - centre for key, value in row.items()}
-
-
-def _scatter(values: Iterable[float]) -> float | None:
-    """Return the scale of values by their quartiles; None where they are too few."""
-    listed = np.fromiter(values, dtype=np.float64)
-    if listed.size < _FEWEST:
-        return None
-    low, high = np.percentile(listed, (25, 75))
-    return float((high - low) / _NORMAL_QUARTILES)
 
 
 def _without(scale: float | None, *parts: float | None) -> float | None:
@@ -209,20 +164,19 @@ def _of_median(scale: float | None, samples: float) -> float:
     return (scale or 0.0) * math.sqrt(_MEDIAN_VARIANCE / samples)
 
 
-def _drift(medians: Logs) -> float | None:
-    values = list(medians.values())
-    if len(values) < 2 * _FEWEST:
+def _drift(medians: Floats) -> float | None:
+    if medians.size < 2 * FEWEST:
         return None
-    half = len(values) // 2
-    return statistics.median(values[-half:]) - statistics.median(values[:half])
+    half = medians.size // 2
+    return median(medians[-half:]) - median(medians[:half])
 
 
-def _ratio(outcome: Measured, others: Sequence[Measured]) -> Estimate:
+def _ratio(rows: Sequence[Measured]) -> Estimate:
     """Return candidate ÷ baseline of a pair of sides; without the other side, not known."""
     unknown = Estimate(1.0, 0.0, math.inf, SHOWN_CONFIDENCE)
-    if not others:
+    sides = {row.side: row for row in rows}
+    if len(sides) == 1:
         return unknown
-    sides = {outcome.side: outcome, others[0].side: others[0]}
     logs = paired_logs(sides["candidate"], sides["baseline"])
     if not logs.size:
         return unknown

@@ -20,11 +20,17 @@ from lnbench.judge.groups import (
 )
 from lnbench.judge.ranks import row_level
 from lnbench.judge.side import Side
-from lnbench.judge.stats import Floats, location_intervals, paired_passes, time_estimate
+from lnbench.judge.stats import (
+    Estimate,
+    Floats,
+    location_intervals,
+    paired_passes,
+    time_estimate,
+)
 from lnbench.judge.verdict import LogInterval, Rule, Verdict, judge
 from lnbench.plan.case import Benchmark
 from lnbench.record.environment import differences
-from lnbench.record.outcome import Failed, Measured, Outcome, Skipped
+from lnbench.record.outcome import Caveat, Failed, Measured, Outcome, Skipped
 from lnbench.record.report import ComparisonReport, Report
 
 
@@ -151,21 +157,35 @@ def _comparison(
     rule: Rule, row: tuple[Outcome | None, Outcome | None], logs: Floats
 ) -> Comparison | None:
     before, after = row
+    if not isinstance(before, Measured) or not isinstance(after, Measured):
+        return None
+    times = time_estimate(before.times_s), time_estimate(after.times_s)
+    return judged_row(after.benchmark, times, logs, rule, caveats(((before,), (after,))))
+
+
+def judged_row(
+    benchmark: Benchmark,
+    times: tuple[Estimate, Estimate],
+    logs: Floats,
+    rule: Rule,
+    care: tuple[Caveat, ...],
+) -> Comparison | None:
+    """Return a row by the logarithms of its units; None where no unit has both sides."""
     interval = _log_interval(logs, rule.level)
-    if interval is None or not isinstance(before, Measured) or not isinstance(after, Measured):
+    if interval is None:
         return None
     verdict, reason, reach = judge(interval, rule)
-    pairs = logs[np.isfinite(logs)]
-    apart = max(pairs.min(), -pairs.max())
+    units = logs[np.isfinite(logs)]
+    apart = max(units.min(), -units.max())
     return Comparison(
-        benchmark=after.benchmark,
-        baseline=time_estimate(before.times_s),
-        candidate=time_estimate(after.times_s),
+        benchmark=benchmark,
+        baseline=times[0],
+        candidate=times[1],
         ratio=interval.estimate(0, rule.level),
         detectable=reach,
         verdict=verdict,
         reason=reason,
-        caveats=caveats(((before,), (after,))),
+        caveats=care,
         unproven=verdict is Verdict.INCONCLUSIVE and bool(apart > rule.limit),
     )
 

@@ -188,6 +188,9 @@ def _uneven(
     if low / APART <= implied <= high * APART:
         return ()
     both = [times for times, own in zip(reference.times_s, row.times_s, strict=False) if own]
+    if sum(map(bool, both)) == sum(map(bool, reference.times_s)):
+        detail = f"the times alone would say {implied:.2f}×: the passes differ from each other"
+        return (Caveat(CaveatKind.UNEVEN, detail),)
     shared = time_estimate(tuple(both)).value
     name, passes = reference.benchmark.backend, f"{len(both)} pass{'es' * (len(both) != 1)}"
     detail = f"{name} took {format_time(shared)} in the {passes} that both have, not "

@@ -8,7 +8,8 @@ import msgspec
 from lnbench.judge.ranks import smallest_units
 from lnbench.judge.stats import Estimate, detectable
 
-_UNITS = {"pass": "passes a side", "report": "reports a side", "pair": "pairs"}
+_UNITS = {"pass": "passes a side", "report": "reports a side", "pair": "pairs", "node": "nodes"}
+_PAIRED = ("pair", "node")
 
 UNITS_TO_ADVISE = (16, 24, 36, 54, 80, 120, 200)
 """Round numbers of units; a row that needs more is too noisy for its threshold."""
@@ -38,7 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
     """By how much each end of an interval is widened, as a logarithm: τ, or 0 between pairs; of
     several regimes the largest."""
     unit: str
-    """What replicates: `pass`, `report` or `pair`."""
+    """What replicates: `pass`, `report`, `pair`, or `node` of a cluster."""
     looks: tuple[int, ...] = ()
     """The numbers of pairs at which rows were judged; empty where they are judged once."""
 
@@ -102,13 +103,13 @@ def _next_step(interval: LogInterval, rule: Rule) -> str:
     if math.isinf(interval.half_width):
         few, many = interval.units
         has = f"{few}" if few == many else f"{few} and {many}"
-        needed = smallest_units(rule.level, paired=rule.unit == "pair")
+        needed = smallest_units(rule.level, paired=rule.unit in _PAIRED)
         return f"needs {needed} {units}, has {has}"
     if interval.low - rule.drift > 0 or interval.high + rule.drift < 0:
         word = "slower" if interval.value > 0 else "faster"
         return f"{word} by less than {threshold}: lower the threshold to call it"
     if interval.verdict(rule.limit, 0) is not Verdict.INCONCLUSIVE:
-        return f"not told from drift (±{drift}): measure both sides in one session"
+        return f"cannot be told from drift (±{drift}): measure both sides in one session"
     advised = _advised_units(interval, rule.limit, rule.drift)
     if advised is not None:
         return f"take about {advised} {units}"

@@ -198,7 +198,12 @@ def _any_batch(
         for name, array in hostile.inputs.items()
     }
     (together,) = _outputs(backend, operation, hostile, threads, calls=1)
-    (outputs,) = _outputs(backend, operation, Hostile("alone", alone, inputs), threads, calls=1)
+    try:
+        (outputs,) = _outputs(backend, operation, Hostile("alone", alone, inputs), threads, calls=1)
+    except Exception:
+        if operation.rows_stand_alone:
+            raise
+        return None  # a batch of one row has no statistics to compute
     by_row = {n: a for n, a in together.items() if a.ndim > 1 and len(a) == rows}
     if not by_row:
         return None

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 import msgspec
 
+from lnbench.measure.profile_messages import Profile, Profiled
 from lnbench.measure.shared import Packed
 from lnbench.plan.case import Benchmark, Case
 from lnbench.record.outcome import Agreement, Scalar, Stage
 
-PROTOCOL = 10
+PROTOCOL = 11
 """Raised with every change of a message; both sides must have the same."""
 
 Figure: TypeAlias = int | float
@@ -224,6 +225,18 @@ class Inspected(msgspec.Struct, frozen=True, tag=True):
     words: dict[str, str]
 
 
+class MeasureEnergy(msgspec.Struct, frozen=True, tag=True):
+    """Ask what a call costs beyond an idle machine: samples of a second, after a second of rest."""
+
+
+class EnergyMeasured(msgspec.Struct, frozen=True, tag=True):
+    """Joules a call, one a sample."""
+
+    joules: tuple[float, ...] = ()
+    reason: str = ""
+    """Why there are none; empty where there are."""
+
+
 class Finish(msgspec.Struct, frozen=True, tag=True):
     """Ask for the checksum of one more call."""
 
@@ -331,6 +344,8 @@ Request = (
     | TakeSample
     | CheckMemory
     | Inspect
+    | MeasureEnergy
+    | Profile
     | Finish
     | Rest
     | Check
@@ -343,6 +358,8 @@ Reply = (
     | Sampled
     | MemoryChecked
     | Inspected
+    | EnergyMeasured
+    | Profiled
     | Finished
     | Rested
     | Checked

@@ -8,7 +8,7 @@ import msgspec
 
 from lnbench import registry
 from lnbench.backend import Routine, Timer
-from lnbench.measure import messages, sampling, shared, verify
+from lnbench.measure import energy, messages, sampling, shared, verify
 from lnbench.measure.aliasing import (
     refuse_changed_inputs,
     refuse_inputs_memory,
@@ -16,6 +16,8 @@ from lnbench.measure.aliasing import (
 )
 from lnbench.measure.cuda_timing import CudaTimer
 from lnbench.measure.limits import compulsory
+from lnbench.measure.profile_messages import Profile, Profiled
+from lnbench.measure.profiling import profile
 from lnbench.measure.routine import make_routine, plain
 from lnbench.measure.shared import INPUTS
 from lnbench.measure.slowdown import slowing
@@ -168,6 +170,35 @@ class Subject:
                 watch.scale(routine, 1)
         new_s, same_s = map(tuple, seconds)
         return messages.MemoryChecked(new_s, same_s, tuple(rows))
+
+    def energy(self) -> messages.EnergyMeasured:
+        """Return what a call costs in joules, or why that is not known."""
+        if self.case.options.cache is Cache.COLD:
+            return messages.EnergyMeasured(reason="energy of cold calls has their flushes in it")
+        call_s = self._timer.time(self._timed, self._iterations) / self._iterations
+
+        def calls(number: int) -> None:
+            for _ in range(number):
+                self._routine.run()
+            self._timer.synchronize()
+
+        try:
+            return energy.measured(self._telemetry.energy(self.case.device), calls, call_s)
+        except energy.EnergyError as error:
+            return messages.EnergyMeasured(reason=str(error))
+
+    def profile(self, request: Profile) -> Profiled:
+        """Return what a profiler sees of calls in a marked range."""
+        self._warm_up()
+        return profile(
+            request,
+            self.case,
+            self._routine.run,
+            self._timed,
+            self._timer,
+            self._iterations,
+            by_torch=self._backend.torch_threads or self.case.device_type != "cpu",
+        )
 
     def finish(self, request: messages.Finish) -> messages.Finished:
         """Return the digest of one more call's outputs, and how many kernels a call launches."""

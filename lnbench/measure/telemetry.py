@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lnbench.measure import energy
 from lnbench.measure.messages import Reading
 
 SESSION = "LNBENCH_SESSION"
@@ -105,6 +106,10 @@ class Telemetry:
             if steady and burst >= _LEAST_BURSTS:
                 return
             before = now
+
+    def energy(self, device: str) -> energy.Counter:
+        """Return the energy counter of a device; EnergyError where there is none to be read."""
+        return energy.device_counter(device, self._nvml, self._handle)
 
     def read(self) -> Reading | None:
         """Return what the counters say, each None where it cannot be read; None without NVML."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from lnbench.arrays import to_host, to_torch
 from lnbench.backend import UnsupportedError
+from lnbench.measure.devices import torch_problem
 from lnbench.measure.verify import agreement
 from lnbench.operation import Arrays, Operation, Truth
 from lnbench.plan.case import Case
@@ -15,7 +16,7 @@ def torch_errors(
 ) -> dict[str, float]:
     """Return the error of torch's own kernels by output; empty where they have none to show."""
     module = operation.kernels.get("torch")
-    if module is None:
+    if module is None or torch_problem():
         return {}
     kernels = importlib.import_module(module)
     arrays = {name: to_torch(array, case.device) for name, array in inputs.items()}

@@ -37,8 +37,8 @@ def training_sheets(training: TrainingReport) -> tuple[Sheet, ...]:
         Column("steps"),
         Column("±"),
         Column("seconds"),
-        Column("±", wide=True),
-        Column("a step", wide=True),
+        Column("±", worth=1),
+        Column("a step", worth=2),
         Column("loss"),
         Column("accuracy"),
     )

@@ -9,8 +9,9 @@ import msgspec
 
 from lnbench.errors import ConfigError, LnbenchError, UnknownNameError
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import DTYPE_ALIASES, DType, Options, parse_device, parse_shape
+from lnbench.plan.case import DTYPE_ALIASES, DType, Options, parse_device
 from lnbench.plan.grid import Grid
+from lnbench.plan.shapes import shape_of
 from lnbench.units import parse_percent, parse_seconds
 
 AXES: tuple[str, ...] = Grid.__struct_fields__
@@ -110,7 +111,7 @@ def _words(kind: Any) -> tuple[StrEnum, ...]:
 
 def _shape(value: object, where: str) -> tuple[int, ...]:
     if isinstance(value, str):
-        shape = located(parse_shape, value, where)
+        shape = located(shape_of, value, where)
     else:
         shape = _converted(value, tuple[int, ...], where, _SHAPE)
     if not shape or min(shape) < 0:

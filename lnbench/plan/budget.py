@@ -1,8 +1,14 @@
 """How much measuring to do."""
 
-import math
-
 import msgspec
+
+LONGEST_S = 2_000_000
+"""Seconds, three weeks; in milliseconds poll(2) takes little more."""
+
+MOST = 1_000_000
+"""Passes and rounds."""
+
+MOST_THREADS, LARGEST_SEED = 4096, 2**63 - 1
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,10 +28,11 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds that one answer of a worker may take before it counts as hung."""
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name.removesuffix('_s')} must be above 0, not {value}")
+        for field in self.__struct_fields__:
+            value, most = getattr(self, field), LONGEST_S if field.endswith("_s") else MOST
+            if value is not None and not 0 < value <= most:  # no number is neither
+                name = field.removesuffix("_s")
+                raise ValueError(f"{name} must be above 0 and at most {most:,}, not {value:g}")
 
 
 PASSES_FOR_PRECISION = 10

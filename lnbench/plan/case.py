@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from lnbench.errors import ConfigError, UnknownNameError
+from lnbench.units import is_name
 
 
 class DType(StrEnum):
@@ -228,6 +229,12 @@ class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Allowed beyond twice the error of torch in the same type."""
     ceiling: float
     """Never exceeded, even where torch itself is worse."""
+
+
+def check_name(name: object, hint: str) -> None:
+    """Raise ConfigError for what cannot be the name of a backend."""
+    if not (isinstance(name, str) and is_name(name)):
+        raise ConfigError(f"{name!a} cannot name a backend: no blank, / ; , or ::", hint)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

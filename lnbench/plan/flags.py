@@ -4,6 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from lnbench.errors import ConfigError
+from lnbench.plan.budget import LARGEST_SEED, MOST_THREADS
+
 
 class SuiteFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Which benchmarks: a suite, and what is said in its place."""
@@ -34,6 +37,14 @@ class WorkerFlags(SuiteFlags, frozen=True, kw_only=True):
     seed: int = 0
     start_method: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that no worker takes, whoever says it."""
+        for name, most in (("threads", MOST_THREADS), ("seed", LARGEST_SEED)):
+            value, least = getattr(self, name), int(name == "threads")
+            whole = isinstance(value, int) and least <= value <= most
+            if value is not None and not whole:
+                raise ConfigError(f"{name}: {value} is no whole number from {least} to {most}")
+
 
 class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     """How much a session measures, and where its report goes."""
@@ -45,9 +56,30 @@ class SessionFlags(WorkerFlags, frozen=True, kw_only=True):
     passes: int | None = None
     report: Path | None = None
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     force: bool = False
     quiet: bool = False
     resume: Path | None = None
+    dry_run: bool = False
+
+
+class ProfileFlags(WorkerFlags, frozen=True, kw_only=True):
+    """What `lnbench profile` is asked for; `suite` may be the id of a benchmark."""
+
+    tool: str | None = None
+    """A profiler that is started around the call, or `none`; None for lnbench's own."""
+    calls: int | None = None
+    """Calls in the marked range; None for as many as the profiler needs."""
+    trace: Path | None = None
+    """Where torch's Chrome trace goes."""
+    report: Path | None = None
+    """Where the tool's own report goes; None for profile and its ending."""
+    format: str = "table"
+    force: bool = False
+    quiet: bool = False
     dry_run: bool = False
 
 
@@ -64,6 +96,10 @@ class RunFlags(SessionFlags, frozen=True, kw_only=True):
     fast: bool = False
     rigorous: bool = False
     precision: str | None = None
+    energy: bool = False
+    """Whether the joules of a call are measured too."""
+    part: str | None = None
+    """The share of the cases that is measured, as `2/5`; None for all."""
     relative_to: str | None = None
     summary: bool = False
     """Whether only who is fastest is shown, in sentences."""
@@ -85,6 +121,37 @@ class AbFlags(SessionFlags, frozen=True, kw_only=True):
     """Whether tables leave out rows that show no change."""
 
 
+class ClusterFlags(SessionFlags, frozen=True, kw_only=True):
+    """Which nodes of which Ray cluster a session runs on; its report is a folder."""
+
+    address: str = "auto"
+    nodes: list[str] = []
+    """LABEL=VALUE that a node must have; empty or `all` for every node."""
+
+
+class ClusterRunFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster run` is asked for."""
+
+    fast: bool = False
+    rigorous: bool = False
+    precision: str | None = None
+    shard: bool = False
+    """Whether nodes of one kind share the cases out."""
+
+
+class ClusterAbFlags(ClusterFlags, frozen=True, kw_only=True):
+    """What `lnbench cluster ab` is asked for."""
+
+    baseline: str
+    candidate: str = ""
+    suite: str = "ci"
+    threshold: str = "5%"
+    alpha: str = "0.01"
+    detect: str | None = None
+    strict: bool = False
+    only_changed: bool = False
+
+
 class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     """What `lnbench diff` is asked for."""
 
@@ -100,6 +167,10 @@ class DiffFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether tables leave out rows that show no change."""
     any_environment: bool = False
     format: str = "table"
+    columns: str = ""
+    """Columns of the table, with commas; empty for those that fit."""
+    wide: bool = False
+    """Whether the table has all columns, fit or not."""
     report: Path | None = None
     """Where what is shown goes; None for the screen."""
 

@@ -45,6 +45,14 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if any(not shape or min(shape) < 0 for shape in self.shape):
             raise ValueError("a shape needs at least one size, and none below 0")
 
+    @classmethod
+    def of(cls, benchmark: Benchmark) -> "Grid":
+        """Return the grid of one benchmark."""
+        case = benchmark.case
+        values = {name: getattr(case, name) for name in case.__struct_fields__ if name != "options"}
+        values |= {**msgspec.structs.asdict(case.options), "backend": benchmark.backend}
+        return cls(**{axis: (value,) for axis, value in values.items()})
+
     def cases(self) -> Iterator[Case]:
         """Yield the cases in the order of the axes, options varying fastest."""
         options = [

@@ -83,7 +83,17 @@ def parse_overrides(
     )
     for key, number in numbers:
         budget_of({key: number}, Budget(), _flag(key))
-    return Overrides(**values, preset=preset, budget=numbers, filters=_globs(filters))
+    return Overrides(**values, preset=preset, budget=numbers, filters=globs(filters))
+
+
+def share_of_cases(text: str | None) -> slice:
+    """Return which cases a share such as `2/5` has: every fifth, beginning with the second."""
+    if text is None:
+        return slice(None)
+    number, _, total = text.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 0 < int(number) <= int(total)):
+        raise ConfigError(f"--shard: '{text}' is no share", "write 2/5 for the second of five")
+    return slice(int(number) - 1, None, int(total))
 
 
 def _values(axis: str, texts: list[str], known: Mapping[str, tuple[str, ...]]) -> Any:
@@ -108,7 +118,7 @@ def _refuse_lists(texts: list[str]) -> None:
             )
 
 
-def _globs(texts: Iterable[str]) -> tuple[str, ...]:
+def globs(texts: Iterable[str]) -> tuple[str, ...]:
     """Return globs over ids; a plain word matches anywhere in one."""
     parts = _parts(texts, "--filter")
     whole = [set(part) & set("*?[") or part.count("/") >= _ID_SLASHES for part in parts]

@@ -78,7 +78,7 @@ def parse_side(text: str) -> SideSpec:
     if kind is SideKind.GIT and branch_of(text) is None and ".." in value:
         first, _, last = value.partition("..")
         hint = f"write git:{first} git:{last}, or git:{first}...{last} for their merge base"
-        raise ConfigError(f"'{text}' is two commits, no side", hint)
+        raise ConfigError(f"'{text}' names two commits, not one side", hint)
     return SideSpec(text, kind, value, slowdown)
 
 

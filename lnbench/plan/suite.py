@@ -18,7 +18,7 @@ from lnbench.plan.axes import (
     located,
 )
 from lnbench.plan.budget import Budget
-from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case
+from lnbench.plan.case import DEVICE_TYPES, Benchmark, Case, check_name
 from lnbench.plan.grid import Grid
 from lnbench.plan.overrides import Overrides
 from lnbench.plan.yaml_file import load_yaml, shown
@@ -108,7 +108,9 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                         f"{where}: both '{same.device}' and '{case.device}' in one run",
                         "measure one device of a type at a time",
                     )
-                names.update(dict.fromkeys(entry.grid.backend or backends))
+                for name in entry.grid.backend or backends:
+                    check_name(name, "its plug-in has to rename it; -b measures others")
+                    names[name] = None
         yield from by_id.values()
 
     def _narrowed(self, rows: list[Benchmark], limit: Benchmark) -> Iterator[Benchmark]:
@@ -145,10 +147,12 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the suite of that name; UnknownNameError where it, or a name in it, is none.
 
         Args:
-            name: what the user asked for.
+            name: what the user asked for; the id of a benchmark is a suite of it alone.
             known: the names that exist, by axis: `operation` and `backend`; others pass.
         """
         suite = next((suite for suite in self.suites if suite.name == name), None)
+        if suite is None and "/" in name:
+            suite = Suite(name, (GridEntry(Grid.of(Benchmark.parse(name)), where=name),))
         if suite is None:
             raise UnknownNameError("suite", name, self.names(), self.name)
         for entry in suite.grids:

@@ -1,10 +1,12 @@
 """What the operating system says about the machine: cores, quotas, caches, memory."""
 
 import contextlib
+import functools
 import hashlib
 import math
 import os
 import platform
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +29,10 @@ def usable_cpus(root: Path = ROOT) -> tuple[int, ...]:
 def physical_cores(root: Path = ROOT) -> int:
     """Return how many physical cores affinity and the cgroup quota allow, at least 1."""
     cores = len({_core(cpu, root) for cpu in _affinity()})
+    if not hasattr(os, "sched_getaffinity"):
+        import psutil
+
+        cores = psutil.cpu_count(logical=False) or cores
     quota = cgroup_cpus(root)
     return cores if quota is None else max(1, min(cores, math.floor(quota)))
 
@@ -63,7 +69,8 @@ def memory_bytes() -> int | None:
 
 def cpu_model(root: Path = ROOT) -> str:
     """Return the name that the processor gives itself, or at least its architecture."""
-    return _cpuinfo(root, "model name") or platform.processor() or platform.machine()
+    told = _cpuinfo(root, "model name") or _brand()
+    return told or platform.processor() or platform.machine()
 
 
 def virtual(root: Path = ROOT) -> bool | None:
@@ -100,9 +107,32 @@ def machine_id(root: Path = ROOT) -> str:
     """
     files = ("etc/machine-id", "var/lib/dbus/machine-id")
     number = next((text for name in files if (text := read_text(root / name))), "")
+    if not number and platform.system() != "Linux":  # a container's address is new each time
+        number = _hardware_address()
     parts = (number, cpu_model(root), platform.machine(), str(os.cpu_count()))
     digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=8, key=b"lnbench")
     return digest.hexdigest()
+
+
+@functools.cache
+def _brand() -> str:
+    """Return what macOS calls the processor, such as `Apple M2`; empty where there is no sysctl."""
+    if platform.system() != "Darwin":
+        return ""
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def _hardware_address() -> str:
+    """Return the address of a network card; empty where Python finds none, and would draw one."""
+    import uuid
+
+    address = uuid.getnode()
+    return "" if address >> 40 & 1 else f"{address:x}"
 
 
 def _affinity() -> tuple[int, ...]:

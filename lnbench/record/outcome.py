@@ -2,6 +2,7 @@
 
 import functools
 import math
+import statistics
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
@@ -11,6 +12,7 @@ from msgspec import Meta
 from lnbench.plan.case import Benchmark, Case, Direction, DType, Options, Work
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
+Joules: TypeAlias = Annotated[float, Meta(gt=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 Scalar: TypeAlias = str | int | float | bool
@@ -60,6 +62,8 @@ class CaveatKind(StrEnum):
     """Nobody can write into its inputs: that its calls compute their results is not shown."""
     THROTTLED = "throttled"
     """The device held its clocks down during some samples, also when they were taken again."""
+    NO_ENERGY = "no-energy"
+    """Its energy was asked for, and cannot be measured here."""
     PEER_INACCURATE = "peer-inaccurate"
     """Another project's kernel exceeds the ceiling on hostile input, as is known of it."""
     ENVIRONMENT = "environment"
@@ -208,6 +212,13 @@ class Measured(_Outcome, frozen=True, kw_only=True, tag="measured"):
     """Reasons for care."""
     side: SideName = ""
     """`baseline` or `candidate` in a report of two sides, else empty."""
+    energy_j: tuple[Joules, ...] = ()
+    """Joules a call beyond an idle machine, one a sample of a second; empty where nobody asked."""
+
+    @property
+    def energy(self) -> float | None:
+        """The middle one of its samples' joules a call; None where there are none."""
+        return statistics.median(self.energy_j) if self.energy_j else None
 
     @property
     def launch_s(self) -> float | None:

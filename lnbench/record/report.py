@@ -15,9 +15,10 @@ from lnbench.plan.budget import Budget
 from lnbench.record import files
 from lnbench.record.busy import Busy
 from lnbench.record.environment import Environment
-from lnbench.record.harmless import STEERING, harmless
+from lnbench.record.harmless import harmless, may_steer
 from lnbench.record.outcome import Count, Measured, Outcome
 from lnbench.record.revision import Revision, revision
+from lnbench.units import is_name
 
 SCHEMA: Literal[1] = (
     1  # A reader accepts every number up to its own; docs/report-format.md has the history.
@@ -83,13 +84,17 @@ class _RowReport(Head, frozen=True, kw_only=True):
 
     def contradictions(self) -> Iterator[str]:
         """Yield rows that are there twice, or contradict themselves."""
+        for kind, what in (("backend", "a backend"), ("operation", "an operation")):
+            for name in dict.fromkeys(getattr(outcome, kind) for outcome in self.outcomes):
+                if not is_name(name):
+                    yield f"{name!a} cannot be the name of {what}"
         seen: set[tuple[str, str]] = set()
         for i, outcome in enumerate(self.outcomes):
             name = outcome.benchmark.id
             if (name, outcome.side) in seen:
                 yield f"outcomes[{i}]: {name} is there twice"
             if bool(outcome.side) != isinstance(self, ComparisonReport):
-                yield f"outcomes[{i}]: a side in {self.kind}, or none"
+                yield f"outcomes[{i}]: the side is '{outcome.side}' in a report of {self.kind}"
             seen.add((name, outcome.side))
             if isinstance(outcome, Measured):
                 yield from (f"outcomes[{i}] ({name}): {text}" for text in contradictions(outcome))
@@ -144,7 +149,7 @@ def read(path: Path) -> Report:
     kind = kind_of(data, path)
     if kind in _OTHER_KINDS:
         raise ReportError(
-            f"{path} is a {kind}, not a benchmark", f"`{_OTHER_KINDS[kind]}` shows it"
+            f"{path} is a report of {kind}, not of benchmarks", f"`{_OTHER_KINDS[kind]}` shows it"
         )
     report: Report = decoded(data, path, Report, _FOREIGN)
     return report
@@ -169,8 +174,8 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
     """Return a report of one of the kinds, checked; ReportError where it cannot be right."""
     try:
         report = files.decode(data, path, kinds, hint)
-        if STEERING.search(data):
-            report = msgspec.convert(harmless(msgspec.json.decode(data), path), kinds)
+        if may_steer(data):
+            report = msgspec.convert(harmless(msgspec.json.decode(data)), kinds)
     except msgspec.ValidationError as error:
         raise ReportError(f"{path}: {files.misfit(error)}", hint) from None
     _check(report, path, hint)
@@ -180,7 +185,7 @@ def decoded(data: bytes, path: Path, kinds: Any, hint: str) -> Any:
 def write(report: Head, path: Path) -> None:
     """Write a report in one step: a reader finds the whole old file or the whole new one."""
     _check(report, path, "a clock or a plug-in told nonsense: please report it")
-    fields = harmless(msgspec.to_builtins(report), path)
+    fields = harmless(msgspec.to_builtins(report))
     fields["tool"] = files.without_paths(fields["tool"])
     for side in fields.get("sides", ()):
         side["text"] = files.without_paths(side["text"])
@@ -227,6 +232,8 @@ def contradictions(measured: Measured) -> Iterator[str]:
         value = getattr(measured, name)
         if value is not None and not _is_amount(value):
             yield f"{name} is {value}"
+    if not all(map(_is_amount, measured.energy_j)):
+        yield "energy_j holds what is no energy"
 
 
 def _is_amount(value: float) -> bool:

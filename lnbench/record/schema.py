@@ -8,6 +8,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import Budget
 from lnbench.plan.case import DEVICE_TYPES
 from lnbench.plan.grid import Grid
+from lnbench.plan.shapes import names
 from lnbench.record.report import Report
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -61,7 +62,8 @@ def suite_schema() -> dict[str, Any]:
 def _grid(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a grid in which a scalar stands for a list of one."""
     axes = {name: axis["items"] for name, axis in schema["properties"].items()}
-    axes |= {"shape": {"anyOf": [_SIZES, _SHAPE_TEXT]}, "when": {"enum": list(DEVICE_TYPES)}}
+    texts = [_SHAPE_TEXT, {"enum": names()}]
+    axes |= {"shape": {"anyOf": [_SIZES, *texts]}, "when": {"enum": list(DEVICE_TYPES)}}
     axes["eps"] = {"type": "number", "minimum": 0}
     axes["normalized_dims"] = {"type": "integer", "minimum": 1}
     properties = {
@@ -69,7 +71,7 @@ def _grid(schema: dict[str, Any]) -> dict[str, Any]:
         for name, item in axes.items()
     }
     # A list of numbers alone could be one shape or several: the reader wants [[128, 768]].
-    properties["shape"]["anyOf"][0] = _SHAPE_TEXT
+    properties["shape"]["anyOf"][:1] = texts
     return {**schema, "properties": properties}
 
 

@@ -45,7 +45,7 @@ def summary_view(report: Report, relative_to: str | None = None) -> View:
     """Return the answers of a run alone; in JSON who is fastest in each case."""
     found = rankings(report)
     lines = itertools.chain.from_iterable(answers(found, relative_to).values())
-    return View(tuple(lines) or ("no case was measured with two backends",), (), found)
+    return View(tuple(lines) or ("no case has two measured backends to compare",), (), found)
 
 
 def sentence(found: Ranking, relative_to: str | None = None) -> str:
@@ -55,9 +55,9 @@ def sentence(found: Ranking, relative_to: str | None = None) -> str:
     """
     if not found.fastest:
         counts = found.unknown.values()
-        taken = passes_text(max(counts), min(counts))
-        enough = f"{found.needed} tell among {len(counts)} backends"
-        return f"after {taken} nobody is shown to be fastest; {enough}"
+        verb = "is" if max(counts) == 1 else "are"
+        few = f"{passes_text(max(counts), min(counts))} {verb} too few"
+        return f"{few} to rank {len(counts)} backends: {found.needed} are needed"
     if not found.slower:
         said = "no backend is shown to be slower than another"
     else:
@@ -79,14 +79,16 @@ def _counted(cases: Sequence[Ranking], relative_to: str | None) -> Iterator[str]
         own = [case for case in shown if case.fastest == name]
         alone = sum(not case.equal and not case.unknown for case in own)
         ratios = [case.slower[relative_to] for case in own if relative_to in case.slower]
-        said = f"{name} is fastest at {'all ' if count == len(cases) else ''}{count}"
+        verb = "is fastest" if alone == count else "leads"
+        said = f"{name} {verb} at {'all ' if count == len(cases) else ''}{count}"
         if relative_to and len(ratios) == count:
             said += f", {_as_fast(ratios, relative_to)}"
-        yield said if alone == count else f"{said} (at {alone or 'none'} shown against all others)"
+        proven = f"proven fastest at {alone}" if alone else "not proven fastest at any"
+        yield said if alone == count else f"{said}, {proven}"
     if (few := sum(not case.fastest for case in cases)) > 0:
-        yield f"at {few} the passes are too few to tell"
+        yield f"the passes are too few to tell at {few}"
     if (none := sum(bool(case.fastest) and not case.slower for case in cases)) > 0:
-        yield f"at {none} no backend is shown to be slower than another"
+        yield f"no backend is shown to be slower than another at {none}"
 
 
 def _known(found: Ranking) -> int:
@@ -133,7 +135,7 @@ def _rounded(ratio: float, towards: Callable[[float], int]) -> str:
 
 
 def _few(found: Ranking) -> str:
-    """Return who has too few passes: `numpy has 1 pass and triton 3, 7 are needed`."""
+    """Return who has too few passes: `numpy has 1 pass and triton 3 of the 7 needed`."""
     (first, count), *others = found.unknown.items()
     counts = [f"{first} has {passes_text(count)}", *(f"{name} {n}" for name, n in others)]
-    return f"{listed(counts)}, {found.needed} are needed"
+    return f"{listed(counts)} of the {found.needed} needed"

@@ -12,7 +12,7 @@ from lnbench.plan.case import shape_text
 from lnbench.record.outcome import Failed, Measured, Skipped, Stopped
 from lnbench.render.notes import Note
 from lnbench.render.sheet import BEST, Column
-from lnbench.units import format_bytes, format_percent, format_time, significant
+from lnbench.units import format_bytes, format_energy, format_percent, format_time, significant
 
 _BOUND_BY = {
     Regime.PAGE_FAULTS: "page faults",
@@ -125,26 +125,76 @@ COLUMNS = (
     Column("backend", _backend, right=False),
     Column(None, attrgetter("benchmark.backend"), key="backend"),
     Column(None, kind, key="kind"),
-    Column("time", _time, metric="time"),
-    Column("±", _width),
-    Column("out of time", _passes, if_room=True, if_known=True),
+    Column("time", _time, words=("time",), unit=""),
+    Column("±", _width, words=("interval",), worth=1),
+    Column("out of time", _passes, words=("out-of-time",), worth=5, if_known=True),
     Column(None, attrgetter("time"), key="time_s"),
-    Column("speedup", attrgetter("speedup"), _factor, "speedup", if_known=True, metric="speedup"),
-    Column("GB/s", _bandwidth, _three, metric="bandwidth", unit=" GB/s"),
+    Column(
+        "speedup",
+        attrgetter("speedup"),
+        _factor,
+        "speedup",
+        words=("speedup", "ratio"),
+        worth=2,
+        if_known=True,
+        unit="",
+    ),
+    Column("GB/s", _bandwidth, _three, words=("bandwidth",), worth=4, unit=" GB/s"),
     Column(None, attrgetter("bandwidth"), key="bandwidth_bytes_per_s"),
-    Column("% of copy", attrgetter("share_of_copy"), _share, "share_of_copy", metric="copy"),
+    Column(
+        "% of copy",
+        attrgetter("share_of_copy"),
+        _share,
+        "share_of_copy",
+        words=("copy",),
+        worth=3,
+        unit="",
+    ),
+    Column(
+        "energy",
+        _measured("energy"),
+        format_energy,
+        "energy_j",
+        words=("energy",),
+        worth=5,
+        if_known=True,
+        unit="",
+    ),
     Column(None, attrgetter("best"), key="best"),
     Column(None, attrgetter("regime"), key="regime"),
-    Column("ulp", _max_ulp, _two, "max_ulp", wide=True, metric="error", unit=" ulp"),
-    Column("memory", _memory, format_bytes, "peak_extra_bytes", wide=True, metric="memory"),
-    Column("faults", _measured("page_faults"), _three, "page_faults", wide=True, if_known=True),
-    Column("launch", _measured("launch_s"), format_time, wide=True, if_known=True),
-    Column("kernels", _measured("kernels"), wide=True, if_known=True),
-    Column("first call", _measured("first_call_s"), format_time, key="first_call_s", wide=True),
-    Column("bound by", lambda row: _BOUND_BY.get(row.regime), right=False, wide=True),
+    Column("ulp", _max_ulp, _two, "max_ulp", words=("error",), worth=6, unit=" ulp"),
+    Column(
+        "memory", _memory, format_bytes, "peak_extra_bytes", words=("memory",), worth=9, unit=""
+    ),
+    Column(
+        "faults",
+        _measured("page_faults"),
+        _three,
+        "page_faults",
+        words=("faults",),
+        worth=11,
+        if_known=True,
+    ),
+    Column("launch", _measured("launch_s"), format_time, words=("launch",), worth=8, if_known=True),
+    Column("kernels", _measured("kernels"), words=("kernels",), worth=12, if_known=True),
+    Column(
+        "first call",
+        _measured("first_call_s"),
+        format_time,
+        "first_call_s",
+        words=("first-call",),
+        worth=10,
+    ),
+    Column(
+        "bound by",
+        lambda row: _BOUND_BY.get(row.regime),
+        right=False,
+        words=("bound-by",),
+        worth=7,
+    ),
     Column(None, _texts, key="notes"),
 )
 """In the order of the tables and of JSON's keys."""
 
-METRICS = {column.metric: column for column in COLUMNS if column.metric}
+METRICS = {column.words[0]: column for column in COLUMNS if column.unit is not None}
 """The columns that a table of one metric can be made of."""

@@ -1,37 +1,63 @@
 """A diff as Markdown, as JSON and as GitHub's annotations, and the columns of all its forms."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from lnbench.judge.comparison import Comparison
 from lnbench.judge.diff import Change, Diff
 from lnbench.judge.groups import BackendGroup
+from lnbench.judge.stats import Estimate
 from lnbench.judge.verdict import Verdict
 from lnbench.render import diff_text as words
 from lnbench.render.forms import escaped, json_text
-from lnbench.render.sheet import Column, objects
+from lnbench.render.sheet import Choice, Column, objects
 from lnbench.units import format_time
 
 SCHEMA = 1
 """Number of the JSON's form."""
 
+
+def _seconds(time: Estimate) -> str:
+    return format_time(time.value)
+
+
 NUMBERS = (
-    Column("baseline", attrgetter("baseline"), lambda time: format_time(time.value), "baseline_s"),
     Column(
-        "candidate", attrgetter("candidate"), lambda time: format_time(time.value), "candidate_s"
+        "baseline",
+        attrgetter("baseline"),
+        _seconds,
+        "baseline_s",
+        words=("baseline", "time"),
+        worth=3,
     ),
-    Column("ratio", attrgetter("ratio"), words.ratio, "ratio"),
-    Column("detects", attrgetter("detectable"), words.number, "detectable"),
+    Column(
+        "candidate",
+        attrgetter("candidate"),
+        _seconds,
+        "candidate_s",
+        words=("candidate", "time"),
+        worth=2,
+    ),
+    Column("ratio", attrgetter("ratio"), words.ratio, "ratio", words=("ratio",), worth=1),
+    Column(
+        "detects", attrgetter("detectable"), words.number, "detectable", words=("detects",), worth=4
+    ),
 )
 """What is said of every row that both sides measured, between its name and its verdict."""
 
-GROUP_NUMBERS: Mapping[str, Callable[[BackendGroup], str]] = {
-    "rows": lambda group: str(group.rows),
-    "ratio": lambda group: words.reading(group.absolute),
-    "against the rest": lambda group: words.reading(group.relative),
-    "detects": lambda group: words.number(group.detectable or math.inf),
-}
+VERDICT = Column("verdict", lambda judged: judged.verdict or words.CONTROL, right=False)
+NOTE = Column("next step and caveats", words.note, right=False, worth=5)
+
+COLUMNS = (*NUMBERS, VERDICT, NOTE)
+"""What tables say of every row behind its name."""
+
+GROUP_NUMBERS = (
+    Column("rows", attrgetter("rows"), worth=3),
+    Column("ratio", lambda group: words.reading(group.absolute), worth=1),
+    Column("against the rest", lambda group: words.reading(group.relative), worth=2),
+    Column("detects", lambda group: words.number(group.detectable or math.inf), worth=4),
+)
 """What is said of every group that is judged, between its name and its verdict."""
 
 _COMPARISON = (
@@ -50,8 +76,9 @@ _GROUP = (
 )
 
 
-def diff_markdown(diff: Diff) -> str:
-    """Return a diff as Markdown, for a pull request or a summary."""
+def diff_markdown(diff: Diff, choice: Choice | None = None) -> str:
+    """Return a diff as Markdown, for a pull request or a summary, in the columns chosen."""
+    columns = (choice or Choice()).among(COLUMNS)
     parts = [f"**{escaped(words.headline(diff))}**", escaped(words.summary(diff))]
     header = [f"- {name}: {escaped(text)}" for name, text in words.header(diff)]
     header += [
@@ -64,7 +91,7 @@ def diff_markdown(diff: Diff) -> str:
     if unproven := words.unproven(diff):
         parts += ["### moved in every pass, not proven", _listed(unproven)]
     for title, rows in words.blocks(diff):
-        parts += [f"### {escaped(title)}", "\n".join(_markdown_table(rows))]
+        parts += [f"### {escaped(title)}", "\n".join(_markdown_table(rows, columns))]
     if left := words.left_out(diff):
         parts.append(left)
     for title, groups in words.group_blocks(diff):
@@ -83,27 +110,31 @@ def _listed(lines: Iterable[tuple[str, str]]) -> str:
 
 
 def _group_table(groups: Iterable[BackendGroup]) -> Iterator[str]:
-    yield f"| backend | {' | '.join(GROUP_NUMBERS)} | verdict |"
-    yield f"|:--|{'--:|' * len(GROUP_NUMBERS)}:--|"
+    columns = (Column("backend", attrgetter("backend"), right=False), *GROUP_NUMBERS, VERDICT)
+    yield from _head(columns)
     for group in groups:
-        cells = (group.backend, *(cell(group) for cell in GROUP_NUMBERS.values()))
-        yield f"| {' | '.join(map(escaped, cells))} | {_marked(group.verdict)} |"
+        yield f"| {' | '.join(_cell(column, group) for column in columns)} |"
 
 
-def _marked(verdict: Verdict | None) -> str:
-    """Return a verdict in bold where it shows a change."""
-    changed = verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
-    return f"**{verdict}**" if changed else verdict or words.CONTROL
+def _head(columns: Iterable[Column]) -> Iterator[str]:
+    yield f"| {' | '.join(column.name or '' for column in columns)} |"
+    yield f"|{'|'.join('--:' if column.right else ':--' for column in columns)}|"
 
 
-def _markdown_table(rows: Sequence[Comparison]) -> Iterator[str]:
-    yield f"| shape | backend | {' | '.join(c.name or '' for c in NUMBERS)} | verdict | next step |"
-    yield f"|:--|:--|{'--:|' * len(NUMBERS)}:--|:--|"
+def _cell(column: Column, judged: Comparison | BackendGroup) -> str:
+    """Return a cell; a verdict in bold where it shows a change."""
+    text = escaped(column.cell(judged))
+    changed = judged.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
+    return f"**{text}**" if changed and column.name == VERDICT.name else text
+
+
+def _markdown_table(rows: Sequence[Comparison], columns: Sequence[Column]) -> Iterator[str]:
+    backend = Column("backend", attrgetter("benchmark.backend"), right=False)
+    yield from _head((Column("shape", right=False), backend, *columns))
     for shape, members in words.shapes(rows):
         for row in members:
-            numbers = (column.cell(row) for column in NUMBERS)
-            cells = (shape, row.benchmark.backend, *numbers, _marked(row.verdict), words.note(row))
-            yield f"| {' | '.join(map(escaped, cells))} |"
+            cells = (_cell(column, row) for column in (backend, *columns))
+            yield f"| {' | '.join((shape, *cells))} |"
 
 
 def diff_json(diff: Diff) -> str:

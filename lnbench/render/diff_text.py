@@ -38,7 +38,8 @@ def header(diff: Diff) -> list[tuple[str, str]]:
     judged = sum(row.verdict is not None for row in diff.comparisons)
     if judged:
         rule = diff.rule
-        looks = f" ÷ {len(rule.looks)} looks" if rule.looks else ""
+        count = len(rule.looks)
+        looks = f" ÷ {count} look{'s' * (count > 1)}" if count else ""
         shared = any(group.verdict is not None for group in diff.groups)
         alpha = percent(diff.alpha / 2) if shared else percent(diff.alpha)
         others = f", {alpha} for groups" if shared else ""
@@ -78,7 +79,7 @@ def refusal(diff: Diff) -> str:
     if diff.comparable:
         return "nothing could be compared: the two sides have no benchmark in common"
     names = ", ".join(change.name for change in diff.environment if change.serious)
-    return f"not comparable: {names} differ; --any-environment compares all the same"
+    return f"not comparable: {names} differ; --any-environment compares anyway"
 
 
 def headline(diff: Diff) -> str:
@@ -176,8 +177,10 @@ def group_note(diff: Diff) -> str:
     if not judged or diff.drift is None or any(group.relative for group in judged):
         return ""
     if len(judged) < FEWEST_GROUPS:
-        return f"{len(judged)} groups are too few to control each other: read by their times alone"
-    return "many groups changed together: read by their times alone, the rest is no control"
+        return (
+            f"{len(judged)} groups are too few to control each other: judged by their times alone"
+        )
+    return "many groups changed together, so the rest is no control: judged by their times alone"
 
 
 def unproven(diff: Diff) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ from lnbench.judge.groups import BackendGroup
 from lnbench.judge.verdict import Verdict
 from lnbench.plan.case import shape_text
 from lnbench.render import diff_text as words
-from lnbench.render.diff import GROUP_NUMBERS, NUMBERS, diff_json
-from lnbench.render.sheet import Column, Figure, Sheet, View, sheet
+from lnbench.render.diff import COLUMNS, GROUP_NUMBERS, VERDICT, diff_json
+from lnbench.render.sheet import Choice, Column, Figure, Sheet, View, sheet
 from lnbench.units import one_line
 
 _COLOURS = {
@@ -25,15 +25,16 @@ _COLOURS = {
 }
 
 
-def diff_view(diff: Diff) -> View:
+def diff_view(diff: Diff, choice: Choice | None = None) -> View:
     """Return what changed: the answer, counts and rule above, a table a block, the rest."""
+    shown = (choice or Choice()).among(COLUMNS)
     head = [words.headline(diff), words.summary(diff)]
     head += filter(None, (words.left_out(diff), words.drifted(diff)))
     head += [f"{name}: {text}" for name, text in words.header(diff)]
     head += [f"environment: {text}" for text, _ in words.environment(diff)]
     sheets = [
         *_pairs("moved in every pass, not proven", words.unproven(diff)),
-        *(_block(title, rows, diff.rule.threshold) for title, rows in words.blocks(diff)),
+        *(_block(title, rows, shown, diff.rule.threshold) for title, rows in words.blocks(diff)),
         *(_group(title, groups) for title, groups in words.group_blocks(diff)),
         *_pairs("geometric means, for orientation", words.means(diff)),
     ]
@@ -43,22 +44,21 @@ def diff_view(diff: Diff) -> View:
     return View(tuple(head), tuple(sheets), None, (), lambda: diff_json(diff).encode())
 
 
-def _block(title: str, rows: Sequence[Comparison], threshold: float) -> Sheet:
+def _block(
+    title: str, rows: Sequence[Comparison], shown: Sequence[Column], threshold: float
+) -> Sheet:
     ordered = list(chain.from_iterable(members for _, members in words.shapes(rows)))
     columns = (
         _text("shape", lambda row: shape_text(row.benchmark.case.shape), once=True),
         _text("backend", lambda row: row.benchmark.backend),
-        *NUMBERS,
-        _text("verdict", _verdict),
-        _text("next step and caveats", words.note),
+        *shown,
     )
     draw = partial(_ratios, ordered, threshold)
     return sheet(title, columns, ordered, dim=lambda row: row.verdict is None, figures=draw)
 
 
 def _group(title: str, groups: Sequence[BackendGroup]) -> Sheet:
-    numbers = (Column(name, text) for name, text in GROUP_NUMBERS.items())
-    columns = (_text("backend", lambda group: group.backend), *numbers, _text("verdict", _verdict))
+    columns = (_text("backend", lambda group: group.backend), *GROUP_NUMBERS, VERDICT)
     return sheet(f"{title} · all shapes", columns, groups)
 
 
@@ -71,10 +71,6 @@ def _text(name: str, value: Callable[[Any], Any], *, once: bool = False) -> Colu
     return Column(name, value, right=False, once=once)
 
 
-def _verdict(judged: Comparison | BackendGroup) -> str:
-    return judged.verdict.value if judged.verdict else words.CONTROL
-
-
 def _ratios(rows: Sequence[Comparison], threshold: float) -> Iterator[Figure]:
     """Yield each row's ratio with its interval, and the threshold to both sides of 1."""
     import altair as alt
@@ -84,8 +80,8 @@ def _ratios(rows: Sequence[Comparison], threshold: float) -> Iterator[Figure]:
             "row": one_line(f"{shape_text(row.benchmark.case.shape)}  {row.benchmark.backend}"),
             "y": row.ratio.value,
             **_ends(row),
-            "verdict": _verdict(row),
-            "said": one_line(f"{row.benchmark.id}: {words.ratio(row.ratio)}, {_verdict(row)}"),
+            "verdict": VERDICT.cell(row),
+            "said": one_line(f"{row.benchmark.id}: {words.ratio(row.ratio)}, {VERDICT.cell(row)}"),
         }
         for row in rows
     ]

@@ -11,7 +11,7 @@ from lnbench.judge.fitness import ALPHA
 from lnbench.judge.reach import PASSES, ROWS, THRESHOLD, Conclusion, RowReach, conclude
 from lnbench.plan.case import shape_text
 from lnbench.record.looks import Look
-from lnbench.record.outcome import Failed
+from lnbench.record.outcome import Failed, Skipped
 from lnbench.record.report import Report
 from lnbench.render.busy import busy_lines
 from lnbench.render.columns import interval_text
@@ -61,10 +61,12 @@ def doctor_view(made: Diagnosis) -> View:
 
 
 def _trouble(report: Report | None) -> Iterator[str]:
-    """Yield what failed, and what took the CPUs while it was measured."""
+    """Yield what failed, why others were skipped, and what took the CPUs meanwhile."""
     if report is not None:
         failures = (outcome for outcome in report.outcomes if isinstance(outcome, Failed))
         yield from (f"failed: {outcome.benchmark.id}: {outcome.error}" for outcome in failures)
+        skipped = (outcome for outcome in report.outcomes if isinstance(outcome, Skipped))
+        yield from dict.fromkeys(f"skipped: {outcome.reason}" for outcome in skipped)
         yield from busy_lines(report.busy)
 
 
@@ -84,7 +86,7 @@ def _looked(looks: Sequence[Look]) -> Sheet:
         if look.disturbs:
             notes += [f"{look.name}: {look.effect}", *([f"→ {look.command}"] * bool(look.command))]
     if not notes:
-        notes = ["nothing of it disturbs"]
+        notes = ["nothing here disturbs timings"]
     return sheet("", _LOOKS, ordered, notes, dim=lambda look: not look.disturbs)
 
 
@@ -116,7 +118,7 @@ _ROWS = (
     Column(None, attrgetter("noise.benchmark.id"), key="id"),
     Column("row", _name, right=False),
     Column("time", attrgetter("noise.interval.value"), format_time, "time_s"),
-    Column("±", attrgetter("noise.interval"), interval_text, if_room=True),
+    Column("±", attrgetter("noise.interval"), interval_text, worth=1),
     Column(None, attrgetter("noise.half_width"), key="half_width"),
     Column("passes", attrgetter("noise.units"), key="passes"),
     Column("within", _within, scatter_text, "within_process"),

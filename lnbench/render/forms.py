@@ -1,5 +1,6 @@
 """The forms that a view takes: a new one is a function here and its name in FORMS."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias, Union
 
@@ -43,7 +44,13 @@ def html(view: View) -> str:
     return page([view])
 
 
-_MARKS = {"\\": "\\\\", "`": "\\`", "|": "\\|", "<": "&lt;", "](": "]\\(", "@": "&#64;"}
+_MARKS = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`|*~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+_EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])|(?<=\])(?=\()|^(?=#)")
+"""Where a backslash keeps a text plain: at the ends of a word, in a link, before a heading."""
+_LINKED = re.compile(r"(?i)(?<=@)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)")
+"""Where GitHub, which links what is rendered, sees no name, number or address any more."""
 
 FORMS: Mapping[str, Callable[[View], Form]] = {
     "table": table,
@@ -62,18 +69,18 @@ def json_text(data: object) -> str:
 
 def escaped(text: str) -> str:
     """Return a text that Markdown shows as it is: no markup, links, pictures or mentions."""
-    for mark, shown in _MARKS.items():
-        text = text.replace(mark, shown)
-    return one_line(text)
+    plain = _EMPHASIS.sub(r"\\\g<0>", one_line(text).translate(_MARKS))
+    return _LINKED.sub("<!-- -->", plain)
 
 
 def _sheet_markdown(sheet: Sheet) -> Iterator[str]:
     if sheet.title:
         yield from (f"### {escaped(sheet.title)}", "")
-    yield _markdown_row(column.name or "" for column in sheet.columns)
+    yield _markdown_row(escaped(column.name or "") for column in sheet.columns)
     yield _markdown_row("--:" if column.right else ":--" for column in sheet.columns)
     for line in sheet.lines:
-        yield _markdown_row(f"**{cell}**" if line.best and cell else cell for cell in line.cells)
+        cells = map(escaped, line.cells)
+        yield _markdown_row(f"**{cell}**" if line.best and cell else cell for cell in cells)
     for said in sheet.answer:
         yield from ("", f"**{escaped(said)}**")
     if sheet.notes:
@@ -82,4 +89,4 @@ def _sheet_markdown(sheet: Sheet) -> Iterator[str]:
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(escaped, cells))} |"
+    return f"| {' | '.join(cells)} |"

@@ -22,17 +22,17 @@ MANY = 200
 
 _WORDS = {
     Source.SAMPLES: (
-        "mostly samples: calls disturbed one by one; what else runs here? Each pass adds more"
+        "mostly samples: single calls were disturbed; what else runs here? More passes help"
     ),
     Source.ROUNDS: (
-        "mostly rounds: the whole machine was disturbed for moments; what else runs here?"
+        "mostly rounds: the whole machine was disturbed for moments at a time; what else runs here?"
     ),
     Source.PROCESSES: (
-        "mostly processes: where memory happens to lie, new in each; only more passes narrow it"
+        "mostly processes: memory is laid out anew in each; only more passes narrow it"
     ),
     Source.PASSES: (
         "mostly passes: the machine itself was slower for a while; "
-        "lnbench ab, whose sides share their passes, does not see that"
+        "in lnbench ab both sides share their passes, and that cancels"
     ),
 }
 
@@ -55,7 +55,7 @@ def _timed(report: Report) -> Iterator[str]:
     """Yield which share of a session's seconds were timed calls, where it was watched."""
     if report.busy is not UNSET:
         taken_s, whole_s = noise.timed_s(report), report.busy.seconds
-        words = "the rest started processes, made inputs and compared results"
+        words = "the rest went into starting processes, making inputs and comparing results"
         share = format_percent(taken_s / whole_s)
         yield f"timed calls: {taken_s:.3g} of {whole_s:.3g} s ({share}); {words}"
 
@@ -92,13 +92,13 @@ def _columns(precision: float, *, sided: bool) -> tuple[Column, ...]:
         Column("backend", attrgetter("benchmark.backend"), right=False),
         Column("side" if sided else None, lambda row: row.side or None, key="side", right=False),
         Column("samples", attrgetter("samples"), scatter_text, key="samples"),
-        Column("rounds", attrgetter("rounds"), scatter_text, key="rounds", wide=True),
+        Column("rounds", attrgetter("rounds"), scatter_text, key="rounds", worth=2),
         Column("processes", attrgetter("processes"), scatter_text, key="processes"),
-        Column("passes", attrgetter("passes"), scatter_text, key="passes", wide=sided),
-        Column("drift", attrgetter("drift"), signed_scatter_text, key="drift", wide=True),
+        Column("passes", attrgetter("passes"), scatter_text, key="passes", worth=3 * sided),
+        Column("drift", attrgetter("drift"), signed_scatter_text, key="drift", worth=4),
         Column("± ratio" if sided else "±", attrgetter("interval"), interval_text),
         Column(None, attrgetter("half_width"), key="half_width"),
-        Column("pairs" if sided else "from", attrgetter("units"), key="units", wide=True),
+        Column("pairs" if sided else "from", attrgetter("units"), key="units", worth=1),
         Column(None, attrgetter("source"), key="source"),
         Column(None, lambda _: precision, key="precision"),
         Column(f"for ±{format_percent(precision)}", lambda row: _wanted(row, precision)),

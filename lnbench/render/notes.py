@@ -86,7 +86,7 @@ def _largest(texts: Sequence[str]) -> str:
     """Return the text with the largest first number, and of how many it is that."""
     largest = max(texts, key=lambda text: float((_NUMBER.findall(text) or [0])[0]))
     several = len(set(texts)) > 1
-    return f"{largest} (the largest of {len(texts)})" if several else largest
+    return f"{largest} (the largest value in {len(texts)} rows)" if several else largest
 
 
 def _together(details: Sequence[str]) -> str:
@@ -96,4 +96,4 @@ def _together(details: Sequence[str]) -> str:
     units = {found[2] for found in measures.values() if found}
     if len(sizes) == len(details) and len(units) == 1:
         return f"up to {max(sizes, key=lambda detail: sizes[detail])}"
-    return f"such as: {next(filter(None, details))}"
+    return f"for example {next(filter(None, details))}"

@@ -26,6 +26,7 @@ from lnbench.render.columns import (
 from lnbench.render.notes import note_lines, rows_text
 from lnbench.render.sheet import (
     BEST,
+    Choice,
     Column,
     Figure,
     Sheet,
@@ -46,6 +47,7 @@ def report_view(
     by: str = "",
     metric: str = "time",
     relative_to: str | None = None,
+    choice: Choice | None = None,
 ) -> View:
     """Return the tables of a run, or those of one metric.
 
@@ -55,6 +57,7 @@ def report_view(
         by: the axis in the columns; empty for that of the metric, if there is one but time.
         metric: what stands in the cells of such a table.
         relative_to: the backend that the fastest of a case is held against.
+        choice: which columns tables have; None for those that fit.
     """
     axis = by or ("backend" if metric != "time" else "")
     draw = partial(
@@ -62,7 +65,11 @@ def report_view(
         environment=report.environment,
         palette=styles(row.benchmark.backend for row in rows),
     )
-    sheets = _pivots(rows, axis, metric) if axis else _tables(rows, relative_to, draw)
+    sheets = (
+        _pivots(rows, axis, metric)
+        if axis
+        else _tables(rows, relative_to, choice or Choice(), draw)
+    )
     details = (environment_sheet(report.environment),)
     encode = partial(msgspec.json.encode, report)
     return View(head_lines(report), sheets, objects(COLUMNS, rows), details, encode)
@@ -99,16 +106,20 @@ def head_lines(report: Report) -> tuple[str, ...]:
 
 
 def _tables(
-    rows: Sequence[Row], relative_to: str | None, draw: Callable[[Sequence[Row]], Iterable[Figure]]
+    rows: Sequence[Row],
+    relative_to: str | None,
+    choice: Choice,
+    draw: Callable[[Sequence[Row]], Iterable[Figure]],
 ) -> tuple[Sheet, ...]:
     """Return one sheet for each operation, direction, type, device and set of options."""
+    columns = choice.among(COLUMNS)
     titles = grouped(rows, lambda row: group_title(row.benchmark.case))
     cases = {row.ranking.case.id: row.ranking for row in rows if row.ranking}
     said = answers(tuple(cases.values()), relative_to)
     return tuple(
         sheet(
             title,
-            COLUMNS,
+            columns,
             ordered := _ordered(members),
             _notes(members),
             said.get(title, ()),
@@ -195,5 +206,5 @@ def _cell(row: Row | None, metric: str) -> str | None:
     if row is None:
         return None
     column = METRICS[metric]
-    text = no_time(row) if row.time is None else column.cell(row) + column.unit
+    text = no_time(row) if row.time is None else column.cell(row) + (column.unit or "")
     return f"{text} {BEST}" if row.best and metric == "time" else text

@@ -5,7 +5,9 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from lnbench.errors import UnknownNameError
 from lnbench.plan.case import Case
 
 BEST = "★"
@@ -30,23 +32,62 @@ class Column(msgspec.Struct, frozen=True):
     """Its name in JSON, with the unit; empty where only tables have it."""
     right: bool = True
     """Whether its cells are aligned to the right."""
-    wide: bool = False
-    """Whether it is left out where the screen is narrow."""
+    worth: int = 0
+    """Its rank where the screen has no room for all: 1 goes last; 0, a name or an answer, stays."""
     once: bool = False
     """Whether only the first line of a group has it; a group is where all such cells are equal."""
-    if_room: bool = False
-    """Whether it is left out where the table is wider than the screen, as every wide one is."""
     if_known: bool = False
     """Whether a table that knows it of no row does without it."""
-    metric: str = ""
-    """What a table of this alone is called; empty where there is none."""
-    unit: str = ""
-    """What follows its text in such a table, where the heading does not say it."""
+    words: tuple[str, ...] = ()
+    """What `--columns` calls it, besides its heading; without any it comes along with all."""
+    unit: str | None = None
+    """What follows its text in a table of this alone; None where there is no such table."""
 
     def cell(self, row: object) -> str:
         """Return what a table says of a row."""
         value = self.value(row)
         return ABSENT if value is None else self.text(value)
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which columns a person wants, whatever the width of the screen."""
+
+    names: tuple[str, ...] = ()
+    """By their words, in this order; none for those that fit."""
+    wide: bool = False
+    """Whether to show all, fit or not."""
+
+    @classmethod
+    def of(cls, text: str, columns: Sequence[Column], *, wide: bool = False) -> "Choice":
+        """Return the choice of `time,ratio`; UnknownNameError where a name is no column's."""
+        choice = cls(tuple(part.strip().lower() for part in text.split(",") if part.strip()), wide)
+        choice.among(columns)
+        return choice
+
+    def among(self, columns: Sequence[Column]) -> list[Column]:
+        """Return the columns that are wanted, between those that come along with all."""
+        kept = {"worth": 0} | ({"if_known": False} if self.names else {})
+        if not self.names:
+            return [replace(column, **kept) if self.wide else column for column in columns]
+        first = next(i for i, column in enumerate(columns) if column.words)
+        found = list(columns[:first])
+        for name in self.names:
+            named = [column for column in columns if name in called(column)]
+            if not named:
+                raise UnknownNameError("column", name, column_words(columns), "--columns")
+            found += [replace(column, **kept) for column in named]
+        found += [column for column in columns[first:] if not column.words]
+        return list(dict.fromkeys(found))
+
+
+def called(column: Column) -> tuple[str, ...]:
+    """Return what `--columns` takes for a column."""
+    return (*column.words, (column.name or "").lower()) if column.words else ()
+
+
+def column_words(columns: Iterable[Column]) -> list[str]:
+    """Return the first word of each column that can be chosen, once."""
+    return list(dict.fromkeys(column.words[0] for column in columns if column.words))
 
 
 class Line(msgspec.Struct, frozen=True):

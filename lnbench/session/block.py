@@ -58,7 +58,7 @@ class Block:
         for row in self._rows:
             row.begin_pass()
         # Whole outputs are compared in a row's first process; later ones are held to its checksum.
-        if not self._make_inputs(truth=any(row.checksum is None for row in self._rows)):
+        if not self.make_inputs(truth=any(row.checksum is None for row in self._rows)):
             return
         if concurrent >= len(self._rows):
             self._take_together(self._rows)
@@ -71,7 +71,7 @@ class Block:
         with ExitStack() as stack:
             taken: dict[str, Taker] = {}
             for row in rows:
-                taker = self._ready(row, stack)
+                taker = self.ready(row, stack)
                 if taker is not None:
                     taken[row.name] = taker
             _share_iterations(rows)
@@ -91,13 +91,13 @@ class Block:
                 if not self._sample(taker, number, last=number == rounds - 1):
                     del taken[taker.row.name]
 
-    def _make_inputs(self, *, truth: bool) -> bool:
+    def make_inputs(self, *, truth: bool) -> bool:
         """Write what is not there of inputs, and of truth; a failure there fails every row."""
         if shared.written(self._folder / INPUTS) and not truth:
             return True
         request = messages.MakeInputs(self._case, self._setting.seed, str(self._folder), truth)
         try:
-            with activity.doing("making inputs and what is right of them"):
+            with activity.doing("making inputs and the truth"):
                 made = self._workers.referee.ask(request, messages.InputsMade, self._limit_s)
         except WorkerError as error:
             for row in self._rows:
@@ -108,7 +108,7 @@ class Block:
             row.torch_errors = made.torch_errors
         return True
 
-    def _ready(self, row: Ledger, stack: ExitStack) -> Taker | None:
+    def ready(self, row: Ledger, stack: ExitStack) -> Taker | None:
         """Return a stopped worker whose routine is right; None where it is not."""
         with Guard(row, Stage.PREPARE):
             if (why := self._workers.spawned(row.home)) is not None:
@@ -186,6 +186,8 @@ class Block:
             if inspected and (done := self._workers.changes(row.home, worker, self._limit_s)):
                 row.fail(Stage.VERIFY, f"{row.benchmark.backend} {', '.join(done)}")
                 return
+            if self._setting.energy and taker.first and not row.energy_j:
+                self._measure_energy(taker)
             request = messages.Finish(unknown, closely)
             finished = worker.ask(request, messages.Finished, self._limit_s)
             worker.stop()
@@ -195,6 +197,16 @@ class Block:
                 return
             if finished.checksum != row.checksum:
                 self._verify(taker)
+
+    def _measure_energy(self, taker: Taker) -> None:
+        """Have a row's energy measured, while every other worker is stopped."""
+        with activity.doing(f"energy of {taker.row.name}"):
+            answer = messages.EnergyMeasured
+            found = taker.worker.ask(messages.MeasureEnergy(), answer, self._limit_s)
+        taker.worker.stop()
+        taker.row.energy_j = found.joules
+        if found.reason:
+            taker.row.caution(CaveatKind.NO_ENERGY, found.reason)
 
     def _kept(self, taker: Taker) -> bool:
         """Return whether what samples returned follows from what they were given."""
@@ -226,7 +238,7 @@ class Block:
     def _compare(self, taker: Taker, checksum: int, *, other: bool = False) -> bool:
         """Have delivered outputs compared with the truth; return whether they may be timed."""
         row = taker.row
-        if not self._knows_truth and not self._make_inputs(truth=True):
+        if not self._knows_truth and not self.make_inputs(truth=True):
             return False
         request = messages.Compare(row.benchmark, str(taker.results), other)
         found = self._workers.referee.ask(request, messages.Compared, self._limit_s)

@@ -1,7 +1,6 @@
 """Benchmarks in, findings out: each verified once in a worker of its own, nothing timed."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,13 +8,13 @@ import msgspec
 from lnbench import activity, registry
 from lnbench.measure import messages, shared
 from lnbench.measure.messages import Finding, Traits
-from lnbench.plan.case import Benchmark
+from lnbench.plan.case import Benchmark, shape_text
 from lnbench.record.outcome import Failed, Skipped
 from lnbench.session.selection import Selection
 from lnbench.session.setting import Setting
+from lnbench.session.single_pass import workers_of
 from lnbench.workers.handle import WorkerError
-from lnbench.workers.launcher import Launcher, start_nurseries
-from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
+from lnbench.workers.pass_workers import Home, PassWorkers
 
 
 class BenchmarkCheck(msgspec.Struct, frozen=True):
@@ -43,23 +42,7 @@ def inspect(selection: Selection) -> Iterator[BenchmarkCheck]:
     """Yield what each benchmark showed, in the order of the selection."""
     known = {outcome.benchmark: outcome for outcome in selection.unable}
     rows = [row for row in selection.benchmarks if row not in known]
-    names = sorted({row.backend for row in rows})
-    operations = sorted({row.case.operation for row in rows})
-    interpreter = selection.interpreters[""]
-    with ExitStack() as stack:
-        folder = stack.enter_context(shared.folder(0))
-        homes = {Home("", registry.owner(name)): {name} for name in names} | {Home(): set()}
-        for name in names:
-            homes[Home("", registry.owner(name))].add(name)
-        wanted = [(interpreter, sorted(backends)) for backends in homes.values()]
-        launchers: Sequence[Launcher] = [interpreter] * len(wanted)
-        if names and not selection.spawn:
-            with activity.doing("loading backends"):
-                launchers = start_nurseries(wanted, operations, stack)
-        started = dict(zip(homes, launchers, strict=True))
-        referee = RefereeProcess(started[Home()], interpreter, folder)
-        stack.callback(referee.close)
-        workers = stack.enter_context(PassWorkers(started, {"": interpreter}, folder, referee))
+    with workers_of(selection, rows) as (workers, folder):
         for number, benchmark in enumerate(selection.benchmarks):
             outcome = known.get(benchmark)
             if isinstance(outcome, Skipped):
@@ -82,7 +65,9 @@ def _inspect(
     request = messages.Check(benchmark, setting.seed, where, results, setting.threads, limit)
     home = Home("", registry.owner(benchmark.backend))
     try:
-        with activity.doing(f"checking {benchmark.id}"):
+        case = benchmark.case
+        what = f"{benchmark.backend} {shape_text(case.shape)} {case.dtype} {case.direction}"
+        with activity.doing(f"checking {what}"):
             workers.referee.ask(make, messages.InputsMade, limit_s)
             with workers.lent(home, benchmark.backend, benchmark.case) as worker:
                 checked = worker.ask(request, messages.Checked, limit_s)

@@ -70,6 +70,8 @@ class Ledger:
     watched: bool = False
     """Whether new values can be written into its inputs."""
     peak_extra_bytes: int | None = None
+    energy_j: tuple[float, ...] = ()
+    """Joules a call, one a sample; empty where they were not measured."""
     clock: str = ""
     """Which way its clock goes, as its first process chose."""
     stopped: Stopped | None = None
@@ -125,6 +127,7 @@ class Ledger:
             details=_recordable({**self.details, **self._device()}),
             caveats=tuple(self.caveats),
             side=self.side,
+            energy_j=self.energy_j,
         )
 
     def prepared(self, prepared: messages.Prepared) -> None:
@@ -202,7 +205,7 @@ class Ledger:
         self.caveats, self.details = list(outcome.caveats), dict(outcome.details)
         self.clock = outcome.clock
         self.iterations, self.first_call_s = outcome.iterations, outcome.first_call_s
-        self.agreement = outcome.agreement
+        self.agreement, self.energy_j = outcome.agreement, outcome.energy_j
         self.peak_extra_bytes, self.stopped = outcome.peak_extra_bytes, outcome.stopped
 
     def _all_samples(self) -> Iterator[messages.Sampled]:

@@ -1,6 +1,5 @@
 """How much memory is free, and whether a case fits in it."""
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from lnbench import registry
 from lnbench.plan.case import Case
 from lnbench.units import format_bytes
 
-_MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _CGROUP_USED = Path("/sys/fs/cgroup/memory.current")
 
@@ -79,7 +77,9 @@ def fit(case: Case, backends: int, device_bytes: Mapping[str, int]) -> MemoryFit
 
 def free_bytes() -> int:
     """Return the memory that new processes can have, within the cgroup's limit."""
-    free = _available()
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
     try:
         limit, used = _CGROUP_LIMIT.read_text().strip(), int(_CGROUP_USED.read_text())
     except (OSError, ValueError):
@@ -113,16 +113,6 @@ def needed_bytes(backend_bytes: int) -> int:
     return (1 + _MAKER_COPIES) * backend_bytes
 
 
-def _available() -> int:
-    try:
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def _reason(needed: int, share: str) -> str:
     """Return why a case is skipped, and what it would need."""
-    return f"needs about {format_bytes(needed)} of memory, {share} may be used: take less"
+    return f"needs about {format_bytes(needed)} of memory, of which {share} may be used: take less"

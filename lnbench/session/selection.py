@@ -16,7 +16,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
 from lnbench.plan.case import Benchmark
 from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
-from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides
+from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides, share_of_cases
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
@@ -28,7 +28,7 @@ from lnbench.session import memory
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.own_kernels import named
 from lnbench.session.setting import Setting
-from lnbench.session.sides import Side, side
+from lnbench.session.sides import Side, interpreters, side
 from lnbench.workers.launcher import Interpreter, spawns
 from lnbench.workers.probe import Machine, probe
 from lnbench.workers.variables import plain_variables, variables
@@ -64,9 +64,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """The numbers of pairs at which it is judged."""
         return looks_within(self.setting.budget.passes)
 
-    def under(self, budget: Budget) -> "Selection":
-        """Return the selection as it is measured with another budget."""
-        setting = msgspec.structs.replace(self.setting, budget=budget)
+    def under(self, budget: Budget, *, energy: bool = False) -> "Selection":
+        """Return the selection as it is measured with another budget, and with energy or not."""
+        setting = msgspec.structs.replace(self.setting, budget=budget, energy=energy)
         return msgspec.structs.replace(self, setting=setting)
 
     def new_report(self) -> Report:
@@ -104,7 +104,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             with_sides = "these sides and flags" if sides else "these flags"
             raise NothingMeasuredError(
                 f"suite '{flags.suite}' with {with_sides} selects no benchmark",
-                "see what there is: lnbench list benchmarks",
+                "lnbench list benchmarks shows what there is",
             )
         environment = _environment(threads, settings, machines[0])
         yield Selection(
@@ -112,8 +112,7 @@ def select(asked: WorkerFlags) -> Iterator[Selection]:
             groups=groups,
             unable=tuple(_unable(groups, machines)),
             environment=environment,
-            interpreters={"": own}
-            | {one: side.interpreter for one, side in zip(SIDES, sides, strict=False)},
+            interpreters=interpreters(own, sides, machines),
             sides=tuple(
                 _recorded(*side, environment) for side in zip(sides, machines, strict=False)
             ),
@@ -146,7 +145,9 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     machine = _probed(suite, names, own)
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
-    return suite, tuple(tuple(map(Planned, group)) for _, group in cases), (machine,), ()
+    groups = tuple(tuple(map(Planned, group)) for _, group in cases)
+    part = flags.part if isinstance(flags, RunFlags) else None
+    return suite, groups[share_of_cases(part)], (machine,), ()
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:
@@ -240,7 +241,7 @@ def _unable(
 
 def _environment(threads: int, settings: Mapping[str, str], machine: Machine) -> Environment:
     here = collect(threads, machine.devices, settings, machine.packages, machine.variables)
-    return msgspec.convert(harmless(msgspec.to_builtins(here), Path()), Environment)
+    return msgspec.convert(harmless(msgspec.to_builtins(here)), Environment)
 
 
 def _recorded(one: Side, machine: Machine, here: Environment) -> ReportSide:

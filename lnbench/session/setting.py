@@ -20,6 +20,8 @@ class Setting(msgspec.Struct, frozen=True):
     """Most memory that one worker may take on the CPU; None for no limit."""
     device_bytes: Mapping[str, int] = MappingProxyType({})
     """Memory that was free on each accelerator, by name, where it was asked."""
+    energy: bool = False
+    """Whether rows are asked what a call costs in joules, in their first process."""
 
     def fit(self, case: Case, backends: int) -> memory.MemoryFit:
         """Return how many backends of a case fit beside each other, and why if none does."""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from lnbench import registry
 from lnbench.errors import ConfigError, UnknownNameError
 from lnbench.measure.messages import PROTOCOL
 from lnbench.plan.side import SideKind, SideSpec
+from lnbench.session.group import SIDES
 from lnbench.session.own_kernels import at_commit
 from lnbench.workers import install, overlay
 from lnbench.workers.launcher import Interpreter
+from lnbench.workers.probe import Machine
 
 _PATIENCE_S = 300.0
 
@@ -45,6 +47,15 @@ class Side(msgspec.Struct, frozen=True):
     def apart(self) -> bool:
         """Whether it needs an interpreter of its own."""
         return self.spec.kind is not SideKind.BACKEND
+
+
+def interpreters(
+    own: Interpreter, sides: Sequence[Side], machines: Sequence[Machine]
+) -> dict[str, Interpreter]:
+    """Return what workers run under by their side, told where they must not import torch."""
+    all_ = {"": own} | {name: one.interpreter for name, one in zip(SIDES, sides, strict=False)}
+    told = zip(all_.items(), (machines[0], *machines), strict=False)
+    return {name: one.without_torch(machine.without_torch) for (name, one), machine in told}
 
 
 class _Answer(msgspec.Struct, frozen=True):

@@ -162,7 +162,12 @@ def _any_runs(pid: int) -> bool:
 
 def _runs(pid: int) -> bool:
     """Return whether a process still runs; a zombie does not."""
-    return _state(Path(f"/proc/{pid}")) not in "ZX"
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _state(process: Path) -> str:

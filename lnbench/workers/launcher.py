@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from lnbench.errors import ConfigError, LnbenchError
+from lnbench.measure.devices import WITHOUT_TORCH
 from lnbench.measure.telemetry import SESSION
 from lnbench.workers import nursery
 from lnbench.workers.handle import WorkerError, WorkerHandle
@@ -29,6 +30,11 @@ class Interpreter(msgspec.Struct, frozen=True):
     """The interpreter."""
     obstacle: str = ""
     """Why a nursery that would fork workers had to give way; empty where none was tried."""
+
+    def without_torch(self, why: str) -> "Interpreter":
+        """Return it with the reason why nothing may import torch; itself where there is none."""
+        told = {**self.environment, WITHOUT_TORCH: why}
+        return msgspec.structs.replace(self, environment=told) if why else self
 
     def run(self, module: str, descriptor: int, *words: str) -> "subprocess.Popen[bytes]":
         """Start a module of lnbench on a descriptor of its own, deaf to Ctrl-C and mute."""
@@ -178,7 +184,8 @@ def spawns(method: str | None) -> bool:
     """Return whether workers are spawned, by flag or because this system cannot fork safely."""
     if method not in (None, "fork", "spawn"):
         raise ConfigError(f"--start-method: '{method}' is neither fork nor spawn")
-    if method == "fork" and not hasattr(os, "fork"):
-        raise ConfigError("--start-method fork: this system cannot fork", "use spawn")
     # Elsewhere a forked child must not touch the system's frameworks: Python spawns on macOS too.
-    return method == "spawn" or (method is None and not sys.platform.startswith("linux"))
+    linux = sys.platform.startswith("linux")
+    if method == "fork" and not linux:
+        raise ConfigError("--start-method fork: workers are forked on Linux only", "use spawn")
+    return method == "spawn" or not linux

@@ -17,7 +17,7 @@ import msgspec
 from lnbench import activity, registry
 from lnbench.backend import Available, Unavailable
 from lnbench.errors import LnbenchError
-from lnbench.measure.devices import accelerators
+from lnbench.measure.devices import accelerators, torch_problem
 from lnbench.plan.case import numbered
 from lnbench.record.environment import Device, installed, packages
 from lnbench.workers import overlay
@@ -60,6 +60,8 @@ class Machine(msgspec.Struct, frozen=True):
     """Memory that is free on each accelerator asked for, by name."""
     variables: tuple[str, ...] = ()
     """Variables that its backends read, by name or glob."""
+    without_torch: str = ""
+    """Why no process may import torch; empty where one may, if only to fail."""
 
     def find(self, backend: str, device: str) -> Answer:
         """Return the answer for a pair."""
@@ -78,7 +80,11 @@ class _Devices(msgspec.Struct, frozen=True):
 
 
 def probe(backends: Sequence[str], devices: Iterable[str], interpreter: Interpreter) -> Machine:
-    """Return what runs where; a plug-in that kills its child is found broken."""
+    """Return what runs where; a plug-in that kills its child is found broken.
+
+    Where torch itself does, the others are asked without it.
+    """
+    why = ""
     devices = list(map(numbered, devices))
     pairs = list(dict.fromkeys((name, device) for device in devices for name in backends))
     known: list[Answer] = []
@@ -86,16 +92,19 @@ def probe(backends: Sequence[str], devices: Iterable[str], interpreter: Interpre
         rest = pairs[len(known) :]
         with activity.doing("asking which backends run here"):
             answers, end = _ask(devices, rest, interpreter)
-        if not answers:
+        if not answers and why:
             raise LnbenchError(
-                f"torch cannot be asked for its devices ({end})",
-                f"see what it says: {interpreter.python} -c "
-                "'import torch; torch.cuda.is_available()'",
+                f"what runs here cannot be asked: {interpreter.python} ends with {end}",
+                f"see what it says: {interpreter.python} -m lnbench.workers.probe",
             )
+        if not answers:
+            why = f"torch cannot be imported: it ends the process ({end})"
+            interpreter = interpreter.without_torch(why)
+            continue
         news = msgspec.json.decode(answers[0], type=_Devices)
         known += [msgspec.json.decode(answer, type=Answer) for answer in answers[1:]]
         if len(known) == len(pairs):
-            return _machine(news, tuple(known))
+            return msgspec.structs.replace(_machine(news, tuple(known)), without_torch=why)
         backend, device = pairs[len(known)]  # the child died over this one
         text = f"its plug-in ended the process that loaded it ({end})"
         device = news.auto if device == "auto" else device
@@ -144,8 +153,12 @@ def _ask(
 def _devices(used: Sequence[str]) -> _Devices:
     """Return what this interpreter has; asked in the child only."""
     devices, free_bytes = accelerators(used)
+    versions = packages()
+    if torch_problem():
+        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it says so at once
+        versions.pop("torch", None)
     auto = next(iter(devices), "cpu")
-    return _Devices(auto, devices, platform.python_version(), packages(), free_bytes)
+    return _Devices(auto, devices, platform.python_version(), versions, free_bytes)
 
 
 def _backend(name: str, device: str) -> Answer:
@@ -155,6 +168,8 @@ def _backend(name: str, device: str) -> Answer:
         versions, variables = installed(backend.packages), tuple(backend.variables)
     # A plug-in may raise anything here; the table says what.
     except Exception as error:  # noqa: BLE001
+        if _wants_torch(error):
+            return Answer(name, device, available=False, text=torch_problem())
         text = getattr(error, "message", f"{type(error).__name__}: {error}")
         return Answer(name, device, available=False, text=text, broken=True)
     if isinstance(answer, Available):
@@ -170,6 +185,13 @@ def _backend(name: str, device: str) -> Answer:
         return Answer(name, device, available=False, text=answer.reason)
     text = f"availability() returned {type(answer).__name__}"
     return Answer(name, device, available=False, text=text, broken=True)
+
+
+def _wants_torch(error: BaseException) -> bool:
+    """Return whether a plug-in failed for want of torch, which cannot be imported here."""
+    cause = error.__cause__ or error
+    missing = isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == "torch"
+    return missing and bool(torch_problem())
 
 
 def main(descriptor: int, used: str, pairs: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lnbench.backend import UnsupportedError
 from lnbench.measure import messages
 from lnbench.measure.messages import Reply, Request
+from lnbench.measure.profile_messages import Profile
 from lnbench.record.outcome import Stage
 from lnbench.workers import overlay
 
@@ -77,6 +78,12 @@ class Worker:
             case messages.CheckMemory():
                 self._stage = Stage.MEASURE
                 return self._prepared.check_memory(request)
+            case messages.MeasureEnergy():
+                self._stage = Stage.MEASURE
+                return self._prepared.energy()
+            case Profile():
+                self._stage = Stage.MEASURE
+                return self._prepared.profile(request)
             case messages.Finish():
                 self._stage = Stage.MEASURE
                 return self._prepared.finish(request)

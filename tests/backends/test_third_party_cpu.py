@@ -1,21 +1,26 @@
-"""Third parties on the CPU: the textbook's expression in NumPy, and ONNX Runtime where it is."""
+"""Third parties on the CPU: the textbook's expression in NumPy, and those that are installed."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
+from third_party import ThirdPartyContract
 
 from lnbench import registry
 from lnbench.backend import UnsupportedError
+from lnbench.backends.jax import Jax
+from lnbench.backends.mlx import MLX
 from lnbench.backends.numpy_naive import NumPyNaive
 from lnbench.backends.onnxruntime import OnnxRuntime
+from lnbench.backends.openvino import OpenVINO
 from lnbench.measure.check import _finding
 from lnbench.operation import Hostile
 from lnbench.operations.layernorm.spec import LayerNorm
 from lnbench.plan.case import Case, Direction, DType, Options, Output
-from lnbench.testing import BackendContract
 
 OPERATION = LayerNorm()
+NARROW = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
 
 needs_onnxruntime = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime")),
@@ -27,17 +32,41 @@ def case_of(direction=Direction.FORWARD, dtype=DType.FLOAT32, shape=(64, 128), *
     return Case("layernorm", direction, shape, dtype, "cpu", Options(**options))
 
 
-class TestNumPyNaive(BackendContract):
+class TestNumPyNaive(ThirdPartyContract):
     backend = NumPyNaive
 
-    @pytest.mark.parametrize("direction", list(Direction))
-    def test_hostile_inputs_agree_with_the_reference(self, direction):
-        for dtype in self.dtypes:
-            case = self._case(direction, (64, 300), dtype=dtype)
-            known = NumPyNaive.known_failings
-            for hostile in self.mathematics.hostile(case, seed=1):
-                if hostile.name not in known:
-                    self._verify(hostile.case, hostile.inputs, hostile.name)
+
+class TestJax(ThirdPartyContract):
+    backend = Jax
+
+
+class TestOpenVINO(ThirdPartyContract):
+    backend = OpenVINO
+    dtypes = NARROW
+
+
+class TestMLX(ThirdPartyContract):
+    backend = MLX
+    dtypes = NARROW
+
+    def test_no_call_waits(self):
+        pytest.skip("MLX computes in a thread of its own, for which every call waits")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux")
+def test_jax_starts_as_many_threads_as_the_case_has_also_after_another_case():
+    pytest.importorskip("jax")
+    case = case_of()
+    for threads in (1, 3, 2):
+        before = xla_threads()
+        routine = Jax().routine(OPERATION, case, OPERATION.inputs(case, seed=1), threads)
+        routine.run()
+        assert len(xla_threads() - before) == routine.details()["threads"] == threads
+
+
+def xla_threads():
+    tasks = Path("/proc/self/task").iterdir()
+    return {task.name for task in tasks if "XLAEigen" in (task / "comm").read_text()}
 
 
 @needs_onnxruntime
@@ -86,7 +115,7 @@ def test_what_the_operator_does_not_take_is_skipped_with_a_reason(case):
         OnnxRuntime().routine(OPERATION, case, {}, threads=1)
 
 
-@pytest.mark.parametrize("backend", [NumPyNaive, OnnxRuntime])
+@pytest.mark.parametrize("backend", [NumPyNaive, OnnxRuntime, Jax, OpenVINO, MLX])
 def test_another_operation_is_skipped_with_a_reason(backend):
     with pytest.raises(UnsupportedError, match="no kernels for rmsnorm"):
         backend().routine(registry.operation("rmsnorm"), case_of(), {}, threads=1)
@@ -96,3 +125,21 @@ def test_without_its_packages_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "lnbench[onnxruntime]" in OnnxRuntime().availability("cpu").reason
     assert "CPU only" in OnnxRuntime().availability("cuda:0").reason
+    for backend in (Jax, OpenVINO, MLX):
+        assert f"lnbench[{backend.name}]" in backend().availability("cpu").reason
+
+
+def test_jax_without_cuda_says_so(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "plugin" in name else 1)
+    assert "jax[cuda13]" in Jax().availability("cuda:0").reason
+    assert "CUDA devices" in Jax().availability("mps").reason
+
+
+@pytest.mark.parametrize("backend", [Jax, OpenVINO])
+def test_an_allocated_output_is_the_callers_and_a_ready_one_comes_back(backend):
+    pytest.importorskip(backend.name)
+    for output in Output:
+        case = case_of(output=output)
+        routine = backend().routine(OPERATION, case, OPERATION.inputs(case, seed=1), threads=1)
+        first, second = (routine.host(routine.run())["y"] for _ in "ab")
+        assert np.shares_memory(first, second) == (output is Output.READY)

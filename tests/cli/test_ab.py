@@ -198,7 +198,7 @@ def test_ctrl_c_leaves_a_whole_report_that_goes_on_and_no_process(environment, t
     )
     assert left.stdout == b""
     said = errors.decode()
-    assert "go on with: lnbench ab backend:plain backend:plain" in said
+    assert "continue with: lnbench ab backend:plain backend:plain" in said
     assert "--passes 40 --resume ab.json" in said
 
     before = reports.read(path)

@@ -107,6 +107,11 @@ def test_a_filter_keeps_the_copy_that_judges(repository):
     assert call("--filter", "*/nothing").exit_code == ExitCode.NOTHING
 
 
+def test_a_filter_takes_plain_words(repository):
+    (line,) = shown("--filter", "triton")
+    assert [row["id"].rpartition("/")[2] for row in line["rows"]] == ["triton", "copy"]
+
+
 def test_reports_of_other_kinds_are_left_out_and_counted(repository, tmp_path):
     sides = tuple(reports.ReportSide(text, "", 0.0, factories.environment()) for text in ("a", "b"))
     reports.write(factories.report(sides=sides), tmp_path / "reports" / "ab.json")

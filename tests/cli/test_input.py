@@ -1,9 +1,15 @@
 """What people type, and what they meant by it: accepted, or one line with the near name."""
 
+import math
+
 import pytest
+from factories import measured, report
 from typer.testing import CliRunner
 
+import lnbench
 from lnbench.cli.app import app
+from lnbench.errors import ConfigError
+from lnbench.record import report as reports
 
 DRY = ("run", "-b", "numpy", "--direction", "forward", "--shape", "64x64", "--dry-run")
 
@@ -21,6 +27,8 @@ def call(*arguments, code=0):
             ("--shape", "4096,1024"),
             ("2 shapes of one dimension each", "for one shape write 4096x1024"),
         ),
+        (("--shape", "llama3-8b"), ("unknown shape", "did you mean 'llama-3-8b'?")),
+        (("--shape", "gpt2:trian"), ("unknown phase 'trian'", "did you mean 'train'?")),
         (("--precision", "5"), ("'5' would be 500 %", "write 5%, or 0.05")),
         (("--precision", "+5"), ("'+5' would be 500 %",)),
         (("--precision", "five"), ("is not a share", "5% or 0.05")),
@@ -85,3 +93,54 @@ def test_where_nothing_can_run_there_is_a_sentence_and_no_report(tmp_path, monke
     ]
     assert found.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+HUGE = str(10**30)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("--threads", "99999999999999999999"),
+        ("--threads", "2147483648"),
+        ("--timeout", "1e30"),
+        ("--time", "1e300"),
+        ("--time", "inf"),
+        ("--max-time", "nan"),
+        ("--passes", HUGE),
+        ("--precision", "nan"),
+        ("--precision", "inf%"),
+        ("--seed", HUGE),
+    ],
+    ids=" ".join,
+)
+def test_a_number_beyond_all_measure_is_one_sentence(typed):
+    found = call(*DRY, *typed, code=2)
+    assert "Traceback" not in found.stderr
+    assert typed[0] in found.stderr
+
+
+@pytest.mark.parametrize(
+    "how", [{"threads": 10**20}, {"threads": math.nan}, {"seed": -1}, {"seed": HUGE}], ids=str
+)
+def test_a_number_beyond_all_measure_is_one_sentence_in_python_too(how):
+    with pytest.raises(ConfigError, match=next(iter(how))):
+        lnbench.run("numpy", shape=(8, 8), passes=1, **how)
+
+
+def test_times_of_0_are_shown_and_explained(tmp_path):
+    path = tmp_path / "r.json"
+    rows = (measured(name, times_s=[[0.0] * 3] * 12) for name in ("numpy", "copy"))
+    reports.write(report(*rows), path)
+
+    for more in ((), ("--explain",), ("--summary",)):
+        call("show", path, *more)
+    call("diff", path, path)
+
+
+def test_a_byte_order_mark_is_no_content_of_a_report(tmp_path):
+    path = tmp_path / "r.json"
+    reports.write(report(measured()), path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert "triton" in call("show", path).stdout

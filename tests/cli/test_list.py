@@ -8,6 +8,7 @@ import pytest
 
 from lnbench.plan import suite
 from lnbench.plan.case import Benchmark
+from lnbench.plan.shapes import names
 
 SMALL = ("--shape", "8x16", "--direction", "forward", "--fast", "--passes", "1")
 
@@ -87,6 +88,32 @@ def test_operations_say_how_a_kernel_is_called_and_what_it_returns(lnbench):
     assert said["layernorm", "forward(x, weight, bias, eps)"] == "y, mean, rstd"
     assert said["rmsnorm", "backward(dy, x, rstd, weight)"] == "dx, dw"
     assert said["add-layernorm", "forward(x, residual, weight, bias, eps)"] == "y, z, mean, rstd"
+
+
+def test_shapes_have_model_phase_tokens_norm_and_source(lnbench):
+    found = rows(lnbench("list", "shapes", "--format", "json"), "name")
+
+    assert set(found) == {name for name in names() if ":" in name}
+    asked = found["llama-3-8b:train"]
+    assert (asked["tokens"], asked["hidden_size"], asked["norm"]) == (8192, 4096, "rmsnorm")
+    assert asked["source"].startswith("https://hf.co/meta-llama/")
+    assert asked["shape"] == "8192x4096"
+    assert "trained" in asked["tokens_reason"]
+    defaults = [row["model"] for row in found.values() if row["default"]]
+    assert defaults == list(dict.fromkeys(row["model"] for row in found.values()))
+
+
+def test_the_table_of_shapes_has_a_line_a_model_and_sources_where_there_is_room(lnbench):
+    narrow = lnbench("list", "shapes", COLUMNS="80").stdout
+    wide = lnbench("list", "shapes", COLUMNS="140").stdout
+
+    (line,) = [line for line in narrow.splitlines() if line.startswith("bert-base ")]
+    assert line.split() == ["bert-base", "layernorm", "768", "384", "–", "–", "512"]
+    assert all(len(line) <= 80 for line in narrow.splitlines())
+    assert "google-research/bert" not in narrow
+    assert "google-research/bert" in wide
+    for text in (narrow, wide):
+        assert "a name without a phase means the leftmost" in text
 
 
 @pytest.mark.parametrize("what", ["operations", "suites"])

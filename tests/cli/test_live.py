@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from lnbench.cli.live import Line
 SMALL = ("-b", "numpy", "--shape", "8x16", "--direction", "forward", "--passes", "2")
 
 
-def on_a_terminal(tmp_path, *arguments, **variables):
+def on_a_terminal(tmp_path, *arguments, codes=frozenset({0}), **variables):
     """Run a command on a terminal of its own, and return all that it wrote there."""
     ours, theirs = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if k not in {"CI", "NO_COLOR"}}
@@ -40,7 +41,7 @@ def on_a_terminal(tmp_path, *arguments, **variables):
             break
         written += data
     os.close(ours)
-    assert process.wait() == 0, written.decode()
+    assert process.wait() in codes, written.decode()
     return written.decode()
 
 
@@ -85,6 +86,43 @@ def drawn(draw):
     with line.console.capture() as captured:
         draw(line)
     return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        ("pass 3 · 0/3 rows · 49 s left", "first call of torch-compile 4 s"),
+        ("pass 12 · 120/360 rows · 12 min 05 s left", "first call of"),
+        ("", "first call of torch-compile 4 s"),
+    ],
+)
+def test_what_is_done_and_for_how_long_is_never_cut_off(where, what):
+    def draw(line):
+        line.console = Console(file=io.StringIO(), force_terminal=True, width=80)
+        line.where, line.share = where, 0.5
+        line.tail = "layernorm/forward/4096x1024/float32/cpu"
+        with activity.doing("first call of torch-compile"):
+            activity._doing[-1] = (activity._doing[-1][0], time.monotonic() - 4)
+            with line.console.capture() as captured:
+                line.console.print(line._rendered())
+        text = captured.get()
+        assert where in text
+        assert what in text
+        assert " 4 s" in text.replace(where, "")
+        assert "━" in text or "-" in text
+
+    drawn(draw)
+
+
+def test_pairs_are_shown_as_they_settle(tmp_path):
+    sides = ("backend:numpy", "backend:numpy+50%")
+    small = ("--shape", "8x16", "--direction", "forward", "--passes", "3", "--force")
+    args = ("ab", *sides, "-o", "r.json", *small)
+    live, final = (
+        on_a_terminal(tmp_path, *args, LINES=lines, codes={0, 1}).count("detects")
+        for lines in ("40", "20")
+    )
+    assert live > final == 1
 
 
 def test_the_innermost_thing_is_what_is_being_done():

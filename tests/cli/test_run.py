@@ -145,10 +145,10 @@ def test_threads_reach_the_variables_of_the_workers(fake):
     [
         ("--precision x", "error: --precision: 'x' is not a share; write it like 5% or 0.05"),
         ("--precision 0", "--precision: precision must be above 0"),
-        ("--passes 0", "error: --passes: passes must be above 0, not 0"),
-        ("--time -1", "error: --time: time must be above 0, not -1.0"),
+        ("--passes 0", "error: --passes: passes must be above 0 and at most 1,000,000, not 0"),
+        ("--time -1", "error: --time: time must be above 0 and at most 2,000,000, not -1"),
         ("--time nan", "error: --time: time must be above 0"),
-        ("--max-time 0", "must be above 0, not 0.0"),
+        ("--max-time 0", "must be above 0 and at most 2,000,000, not 0"),
         ("--fast --rigorous", "error: --fast and --rigorous exclude each other"),
         ("quik", "hint: did you mean 'quick'?"),
         ("-b nunpy", "hint: did you mean 'numpy'?"),
@@ -378,3 +378,18 @@ def test_an_unavailable_backend_is_a_skipped_row_with_its_reason(fake):
     assert isinstance(by_backend["numpy"], Measured)
     assert "triton needs a CUDA device" in " ".join(found.stdout.split())
     assert found.exit_code == 0
+
+
+def test_energy_is_asked_for_by_its_flag_or_its_variable_alone(fake):
+    fake.call("--quiet")
+    assert fake.session.setting.energy is False
+    fake.call("--quiet", "--energy", "--force")
+    assert fake.session.setting.energy is True
+    fake.call("--quiet", "--force", env={"LNBENCH_ENERGY": "1"})
+    assert fake.session.setting.energy is True
+
+
+def test_an_id_in_place_of_a_suite_is_a_suite_of_it_alone(fake):
+    name = "rmsnorm/backward/3x5/bfloat16/cpu/numpy;cache=cold;bias=false;eps=0.001"
+    fake.call(name, "--quiet")
+    assert [row.id for row in fake.session.benchmarks if row.backend != "copy"] == [name]

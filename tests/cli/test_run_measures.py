@@ -115,6 +115,13 @@ def test_spawned_cold_ready_rows_on_two_threads_say_so(lnbench, tmp_path):
     assert "spawned" in done.stdout
 
 
+def test_energy_is_measured_or_the_reason_is_said(lnbench, tmp_path):
+    lnbench("run", *SMALL, "-b", "numpy", "--passes", "1", "--energy", "-o", "r.json")
+    for outcome in outcomes_of(tmp_path / "r.json").values():
+        kinds = [caveat.kind for caveat in outcome.caveats]
+        assert bool(outcome.energy_j) is not (CaveatKind.NO_ENERGY in kinds)
+
+
 def test_a_step_is_measured_by_every_backend(lnbench, tmp_path):
     options = ("-b", "plain,numpy,torch-eager", "--fast", "--passes", "1", "-o", "r.json")
 

@@ -9,6 +9,7 @@ import pytest
 from factories import failed, measured, report, skipped
 from typer.testing import CliRunner
 
+from lnbench.cli import completion
 from lnbench.cli.app import app
 from lnbench.record import report as reports
 from lnbench.record.busy import Busy
@@ -233,7 +234,7 @@ def test_json_of_a_report_without_outcomes_is_an_empty_list(folder):
 def test_a_report_without_outcomes_says_so(folder):
     reports.write(report(), Path("none.json"))
 
-    assert "no outcome" in show("none.json").stderr
+    assert "no results" in show("none.json").stderr
 
 
 @pytest.mark.parametrize("by", ["backend", "shape", "dtype"])
@@ -257,6 +258,57 @@ def test_speedups_against_a_backend_that_was_not_measured_say_so(folder):
     found = show("r.json", "--relative-to", "triton")
 
     assert "triton was not measured" in found.stdout + found.stderr
+
+
+# Which columns
+
+
+def head_of(*arguments, columns=80, name="r.json"):
+    text = show(name, *arguments, columns=columns).stdout
+    return next(line for line in text.splitlines() if line.startswith("shape")).split("   ")
+
+
+def test_columns_are_chosen_by_name_and_need_no_room(folder):
+    assert head_of("--columns", "time,ratio,copy") == head_of("--columns=time,speedup,% of copy")
+    chosen = [name.strip() for name in head_of("--columns", "memory,time", columns=46) if name]
+    assert chosen == ["shape", "backend", "memory", "time"]
+    wide = "".join(head_of("--wide", columns=150))
+    assert "bound by" in wide
+    assert "bound by" in show("r.json", "--wide", columns=60).stdout
+    assert cells("--columns", "copy")[0][0] == ["shape", "backend", "% of copy"]
+
+
+def test_a_column_that_is_none_is_answered_with_the_nearest_before_anything_is_read(folder):
+    for command in (["show", "r.json"], ["run", "quick"]):
+        arguments = [*command, "--columns", "time,coppy"]
+        found = CliRunner().invoke(app, arguments)
+        assert found.exit_code == 2
+        assert found.stderr.splitlines()[-2:] == [
+            "error: --columns: unknown column 'coppy'",
+            "hint: did you mean 'copy'?",
+        ]
+    found = CliRunner().invoke(app, ["diff", "r.json", "r.json", "--columns", "ration"])
+    assert "did you mean 'ratio'?" in found.stderr
+
+
+@pytest.mark.parametrize("flags", [("--by", "shape"), ("--metric", "copy"), ("--explain",)])
+def test_a_table_with_columns_of_its_own_takes_no_others(folder, flags):
+    found = show("r.json", *flags, "--columns", "time", code=2)
+    assert "has its own columns" in found.stderr
+
+
+def test_columns_are_completed_behind_a_comma():
+    assert completion.columns("time,co") == ["time,copy"]
+    assert completion.judged_columns("ra") == ["ratio"]
+
+
+@pytest.mark.parametrize("columns", [20, 50, 60])
+def test_names_are_whole_on_the_narrowest_screen(folder, columns):
+    text = show("r.json", columns=columns).stdout
+    for name in ("4096x1024", "torch-eager ★", "torch-compile", "triton"):
+        assert any(f" {name}" in f" {line}" for line in text.splitlines())
+    several = show("r.json", "--by", "backend", columns=columns).stdout
+    assert all(name in several for name in ("4096x1024", "bfloat16", "torch-compile"))
 
 
 # Who is fastest
@@ -532,3 +584,22 @@ def test_a_picture_is_of_the_metric_that_is_asked_for(drawn):
     assert "time, bandwidth and copy are drawn" in refused
     assert "ends in none of .svg, .png, .pdf" in show("r.json", "--plot", "c.gif", code=2).stderr
     assert "shows one report" in show("r.json", "r.json", "--plot", "c.svg", code=2).stderr
+
+
+ENERGY = {"energy_j": (2e-3, 1e-3, 9e-3)}
+NO_ENERGY = (Caveat(CaveatKind.NO_ENERGY, "this machine shows no energy counter (RAPL)"),)
+
+
+def test_energy_is_a_column_only_where_it_was_measured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = measured("numpy", **ENERGY), measured("numba", caveats=NO_ENERGY)
+    reports.write(report(one, other), tmp_path / "some.json")
+    reports.write(report(other), tmp_path / "none.json")
+    shown = show("some.json", columns=80).stdout
+    assert "energy" in shown.splitlines()[4]
+    assert "2.00 mJ" in shown  # the middle one
+    assert shown.count("no-energy") == 1
+    assert "energy" not in show("none.json", columns=80).stdout.splitlines()[4]
+    told = json.loads(show("some.json", "--format", "json").stdout)
+    assert [row["energy_j"] for row in told] == [2e-3, None]
+    assert "2.00 mJ" in show("some.json", "--metric", "energy").stdout

@@ -143,6 +143,8 @@ def test_a_schema_is_json(lnbench):
         ("lnbench run --dtype bf", {"bfloat16"}, "float16"),
         ("lnbench run --direction ", {"forward", "backward", "step"}, "quick"),
         ("lnbench run --operation l", {"layernorm"}, "quick"),
+        ("lnbench run --shape gpt2:", {"gpt2:prefill", "gpt2:train"}, "gpt2"),
+        ("lnbench run --shape 8x16,bert-l", {"8x16,bert-large:encode"}, "bert-large"),
         ("lnbench show --relative-to n", {"numpy"}, "copy"),
         ("lnbench list b", {"backends", "benchmarks"}, "suites"),
         ("lnbench show --metric ", {"time", "copy", "memory"}, "backend"),

@@ -1,6 +1,8 @@
 """Pipes that close, disks that fill and bugs: none of them looks like a regression."""
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -83,10 +85,37 @@ def test_without_any_stream_a_run_writes_its_report(tmp_path):
     assert (tmp_path / "r.json").stat().st_size > 1000
 
 
-def test_no_columns_are_as_none_said():
-    shown = [
-        call("show", DATA, stdout=subprocess.PIPE, env={**os.environ, "COLUMNS": columns}).stdout
-        for columns in ("0", "80")
-    ]
+def test_a_stream_that_has_no_unicode_gets_ascii():
+    shown = call(
+        "show", DATA, stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert shown.stdout.isascii()
+    assert " | NVIDIA H200 | 1" in shown.stdout
+    assert "?" not in shown.stdout
 
-    assert shown[0] == shown[1] != ""
+
+@pytest.mark.parametrize(("locale", "ascii_"), [("C", True), ("C.UTF-8", False)])
+def test_a_terminal_whose_locale_is_c_gets_ascii(locale, ascii_):
+    ours, theirs = pty.openpty()
+    command, env = [*LNBENCH, "show", str(DATA)], os.environ | {"LC_ALL": locale, "TERM": "dumb"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=env)
+    os.close(theirs)
+    data = b""
+    with contextlib.suppress(OSError):  # Linux's end of a terminal
+        while part := os.read(ours, 1 << 16):
+            data += part
+    os.close(ours)
+    assert process.wait() == 0
+    assert data.isascii() == ascii_
+
+
+@pytest.mark.parametrize("columns", ["0", "-1", "wide", None])
+def test_a_pipe_gets_all_columns_where_nobody_says_how_wide_it_is(columns):
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    env |= {} if columns is None else {"COLUMNS": columns}
+
+    shown = call("show", DATA, stdout=subprocess.PIPE, env=env).stdout
+
+    (head, *_) = (line for line in shown.splitlines() if line.startswith("shape"))
+    for name in ("backend", "time", "GB/s", "ulp", "memory", "first call", "bound by"):
+        assert name in head

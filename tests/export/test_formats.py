@@ -135,3 +135,11 @@ def test_an_infinite_error_is_a_number_to_prometheus():
     lost = Agreement({"y": OutputAgreement(math.inf, math.inf, math.inf, 1e-6)})
     text = exported("openmetrics", report(measured(agreement=lost)))
     assert 'side=""} +Inf\n' in text
+
+
+def test_energy_has_a_cell_and_a_gauge_where_it_was_measured():
+    one = report(measured("numpy", energy_j=(2e-3, 1e-3, 9e-3)), measured("numba"))
+    assert [row["energy_j"] for row in table(exported("csv", one))] == ["0.002", ""]
+    lines = exported("openmetrics", one).splitlines()
+    gauges = [line for line in lines if line.startswith("lnbench_energy_joules{")]
+    assert [line.split()[-1] for line in gauges] == ["0.002"]

@@ -49,7 +49,7 @@ def changes(readings):
     ]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(2, COUNT - 2), st.sampled_from([1.15, 1.3]))
 def test_a_step_is_shown_where_it_is_and_mirrored_where_time_is_reversed(place, factor):
     readings = series(place, factor)

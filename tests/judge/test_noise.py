@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from factories import measured, report, skipped
 
+from lnbench.judge import noise as noise_module
 from lnbench.judge.noise import Source, explain
 from lnbench.record.outcome import Caveat, CaveatKind
 from lnbench.record.report import ReportSide
@@ -142,3 +143,25 @@ def test_pairs_of_other_backends_do_not_run_beside_a_pair_of_commits():
     assert [each for each in both if each.benchmark.backend == "numpy"] == list(
         explain(sided(pair, texts))
     )
+
+
+def test_every_row_of_a_case_is_taken_apart_once(monkeypatch):
+    taken = []
+    split = noise_module.rests
+    monkeypatch.setattr(noise_module, "rests", lambda *a: taken.append(a[0]) or split(*a))
+    rows = [measured(name) for name in ("numpy", "copy", "numba", "triton", "torch-eager")]
+
+    explain(report(*rows))
+
+    assert taken == rows
+
+
+def test_rounds_that_only_some_rows_have_are_not_compared():
+    """A row that lost rounds is compared in those that it shares with all others."""
+    row, other = case(Source.ROUNDS)
+    times = tuple(passed[2:] for passed in row.times_s)
+    rounds = tuple(passed[2:] for passed in row.rounds)
+    short = msgspec.structs.replace(row, times_s=times, rounds=rounds)
+
+    for noise in explain(report(short, other)):
+        assert noise.rounds == pytest.approx(PLANTED, rel=0.2)

@@ -251,3 +251,14 @@ def test_the_logarithms_of_each_row_are_taken_once(monkeypatch, cases):
     )
     rows(made, "torch-eager")
     assert len(taken) == cases * len(names)
+
+
+def test_a_speedup_that_the_same_passes_contradict_is_not_explained_by_others():
+    """The median of the ratios and the ratio of the medians differ where passes do."""
+    eager = measured("torch-eager", times_s=[(1e-3,), (1e-2,), (1e-2,)])
+    numba = measured("numba", times_s=[(1e-3,), (1e-3,), (1e-1,)])
+    found = summary(eager, numba, relative_to="torch-eager")
+    (caveat,) = found["numba"].caveats
+    assert caveat.kind is CaveatKind.UNEVEN
+    assert "passes differ from each other" in caveat.detail
+    assert " not " not in caveat.detail

@@ -58,7 +58,7 @@ def test_a_small_change_that_is_shown_is_told_from_noise(value, word):
 
 def test_what_only_drift_hides_is_sent_to_one_session():
     drift = math.log1p(0.1)
-    assert step(0.12, 0.02, drift=0.2).startswith("not told from drift (±22.1%)")
+    assert step(0.12, 0.02, drift=0.2).startswith("cannot be told from drift (±22.1%)")
     assert step(0.0, 0.06, drift=drift).startswith("noise and drift (±10%) hide 5%")
 
 

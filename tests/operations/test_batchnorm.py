@@ -98,3 +98,10 @@ def test_where_torch_refuses_to_train_on_one_row_the_others_are_still_judged():
     assert torch_errors(operation, case, inputs, truths) == {}
     routine = registry.backend("numpy").routine(operation, case, inputs, threads=1)
     assert agreement(routine.host(routine.run()), truths, {}).passed
+
+
+def test_a_row_alone_is_not_asked_of_what_needs_a_batch():
+    operation, case = registry.operation("batchnorm"), case_of("batchnorm", Direction.STEP)
+    given = Hostile("random", case, operation.inputs(case, seed=1))
+    found, wrong = traits(registry.backend("torch-eager"), operation, given, threads=1)
+    assert (found.any_batch, wrong) == (None, [])

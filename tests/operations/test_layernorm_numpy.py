@@ -504,7 +504,7 @@ STRIDES = {
 }
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(data=st.data())
 def test_any_shape_strides_types_and_options_agree_with_the_reference(data):
     """The product of all that a caller may vary, at sizes around the blocks' edges."""

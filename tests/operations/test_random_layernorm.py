@@ -73,7 +73,6 @@ def problems(draw):
 @pytest.mark.parametrize("framework", ["numpy", "numba"])
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 @given(problem=problems())

@@ -34,7 +34,7 @@ def test_a_side_is_read_as_written(text, kind, value, slowdown):
     ("text", "words", "hint"),
     [
         ("gti:main", "'gti:main' is no side", "did you mean 'git'?"),
-        ("git:main..HEAD", "is two commits", "git:main...HEAD"),
+        ("git:main..HEAD", "names two commits", "git:main...HEAD"),
         ("git:a....b", "is no range of commits", "git:main...HEAD"),
         ("git:a...b...c", "is no range of commits", "git:main...HEAD"),
         ("git:a...--upload-pack=x", "is no range of commits", "git:main...HEAD"),

@@ -293,7 +293,7 @@ def columns(name, device):
 
 def test_the_shipped_suites_are_those_of_the_contract():
     contract = {"quick", "ci", "transformer", "isovolume", "decode", "odd", "stress", "paper"}
-    assert set(load(SHIPPED).names()) == contract | {"brief", "fused"}
+    assert set(load(SHIPPED).names()) == contract | {"brief", "fused", "models"}
 
 
 def test_ci_is_four_rows_beside_the_speed_limit():
@@ -341,7 +341,7 @@ suites:
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_file_is_a_sentence_and_never_a_crash(tmp_path_factory, data):
     text = SMALL

@@ -7,7 +7,7 @@ import sys
 import msgspec
 import pytest
 from factories import measured, report
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -216,7 +216,6 @@ def test_seconds_add_up_and_what_one_does_not_know_is_unknown(one, two):
 finite = st.floats(0, 1e12)
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Busy,

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import uuid
 
+import psutil
 import pytest
 
 from lnbench.record import machine
@@ -197,3 +199,48 @@ def test_the_system_is_named_with_what_is_known_of_it(monkeypatch):
     monkeypatch.setattr(platform, "freedesktop_os_release", dict)
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert machine.operating_system() == "Linux 6.12"
+
+
+# macOS
+
+
+@pytest.fixture
+def macos(monkeypatch, tmp_path):
+    """A Mac with 8 cores of an Apple M2, as far as it is asked; the tree of nothing."""
+    command = tmp_path / "sysctl"
+    command.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo "Apple M2"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    machine._brand.cache_clear()
+    yield tmp_path / "root"
+    machine._brand.cache_clear()
+
+
+def test_macos_names_its_processor_and_counts_its_cores(macos, monkeypatch):
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 4)
+    assert machine.cpu_model(macos) == "Apple M2"
+    assert machine.physical_cores(macos) == 4
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: None)
+    assert machine.physical_cores(macos) == machine.logical_cores()
+
+
+def test_a_system_without_sysctl_names_the_architecture(macos, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    assert machine.cpu_model(macos) == platform.machine()
+
+
+def test_two_macs_of_one_kind_are_two_machines(macos, monkeypatch):
+    ids = set()
+    for address in (0x001122334455, 0x001122334466):
+        monkeypatch.setattr(uuid, "getnode", lambda address=address: address)
+        ids.add(machine.machine_id(macos))
+    assert len(ids) == 2
+
+
+def test_an_address_that_python_drew_tells_no_machine_apart(macos, monkeypatch):
+    drawn = iter([1 << 40 | 1, 1 << 40 | 2])
+    monkeypatch.setattr(uuid, "getnode", lambda: next(drawn))
+    assert machine.machine_id(macos) == machine.machine_id(macos)

@@ -18,7 +18,7 @@ from lnbench.record.report import read, write
 TIMES = st.lists(st.lists(st.floats(0, 1e3), max_size=6), min_size=1, max_size=5).filter(any)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TIMES)
 def test_what_is_read_lazily_is_what_is_read_eagerly_with_the_median_of_each_pass(
     tmp_path_factory, times_s

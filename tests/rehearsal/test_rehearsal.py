@@ -124,6 +124,21 @@ def test_a_comparison_on_cuda_comes_to_a_verdict(rehearse):
     assert "1 inconclusive" in compared.text  # of one pass
 
 
+def test_energy_on_cuda_is_that_of_the_calls_by_the_device_s_counter(rehearse):
+    flags = ("--direction", "forward", "-b", "torch-eager", "--passes", "2", "--energy")
+    told = rehearse("run", "--fast", *CASE, "cuda", *flags, "-o", "report.json")
+    assert told.errors == []
+    assert {len(row["energy_j"]) for row in told.rows} == {3}
+    assert all(joules > 0 for row in told.rows for joules in row["energy_j"])
+    assert " energy " in told.text
+
+
+def test_the_marked_call_on_cuda_is_made_for_a_profiler_outside(rehearse):
+    told = rehearse("profile", "layernorm/forward/8x64/float32/cuda/triton", "--tool", "none")
+    assert told.errors == []
+    assert {"range lnbench", "range ends"} <= told.lines
+
+
 PRELOAD = """
 from pathlib import Path
 import torch

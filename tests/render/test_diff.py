@@ -13,10 +13,10 @@ from rich.console import Console
 
 from lnbench.judge.diff import compare
 from lnbench.record.outcome import Caveat, CaveatKind
-from lnbench.render import diff_table as table_module
 from lnbench.render import diff_text as words
-from lnbench.render.diff import diff_json, diff_markdown
+from lnbench.render.diff import COLUMNS, diff_json, diff_markdown
 from lnbench.render.diff_table import diff_table
+from lnbench.render.sheet import Choice
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -66,7 +66,7 @@ def diff():
 
 def drawn(diff, width):
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(diff_table(diff))
+    console.print(diff_table(diff), crop=False)
     return console.file.getvalue()
 
 
@@ -127,7 +127,7 @@ def test_a_regression_is_red_and_brackets_are_no_markup(diff):
     console = Console(
         file=io.StringIO(), width=100, force_terminal=True, color_system="standard", no_color=False
     )
-    console.print(diff_table(diff))
+    console.print(diff_table(diff), crop=False)
     text = console.file.getvalue()
     assert "\x1b[1;31mregressed" in text
     assert "[bold]see [31mabove" in text  # the error's own escape character is gone
@@ -169,16 +169,33 @@ def test_long_names_do_not_push_the_numbers_off_the_screen():
     assert "inconclusive" in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
-def test_a_long_diff_is_laid_out_as_a_short_one(monkeypatch, width):
-    changes = compare([side(1, (1, 1, 1, 1))], [side(2, (1.2, 1, 1, 1))])
-    texts = []
-    for many in (10**9, 0):
-        monkeypatch.setattr(table_module, "MANY_LINES", many)
-        console = Console(file=io.StringIO(), width=width, highlight=False)
-        console.print(diff_table(changes))
-        texts.append(console.file.getvalue())
-    assert texts[0] == texts[1]
+@pytest.mark.parametrize("width", [30, 50, 60, 80, 100, 140, 200])
+def test_every_name_verdict_and_note_is_on_every_screen(diff, width):
+    """And a mark stands for each note that has no room beside its row."""
+    text = drawn(diff, width)
+    lines = [line for line in text.splitlines() if not line.startswith(tuple("¹²"))]
+    told = " ".join(text.split())
+
+    for row in diff.comparisons:
+        name, verdict = f"  {row.benchmark.backend} ", row.verdict or words.CONTROL
+        own = [line for line in lines if f"{line} ".startswith(name) and verdict in line]
+        assert own, (row.benchmark.id, width)
+        if note := words.note(row):
+            marked = any(line.rstrip().endswith(("¹", "²")) for line in own)
+            assert marked or note.split()[0] in " ".join(own)
+            assert note in told or width == 140
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_the_columns_chosen_are_there_at_every_width(diff, width):
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(diff_table(diff, Choice.of("detects,ratio", COLUMNS)), crop=False)
+    text = console.file.getvalue()
+
+    assert "detects" in text
+    assert "1.30 [1.27, 1.33]" in text
+    assert "candidate" not in text.split("layernorm · forward")[1]
+    assert "| shape | backend | ratio | verdict |" in diff_markdown(diff, Choice(("ratio",)))
 
 
 def test_of_many_rows_those_that_changed_can_be_shown_alone_largest_first():

@@ -7,14 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 from factories import failed, measured, report, skipped
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import lnbench
 from lnbench.cli.app import app
+from lnbench.errors import ConfigError, ReportError
+from lnbench.plan.case import check_name
 from lnbench.record import report as reports
+from lnbench.record.harmless import may_steer
 from lnbench.record.outcome import Caveat, CaveatKind
-from lnbench.units import one_line
+from lnbench.units import harmless, is_name, one_line
 
 ATTACK = (
     "a\n::error title=x::y\r\x1b[31m\x9b2J\u202eb [/] [bold] | <script> ![i](http://x) @all ##[e]"
@@ -105,10 +109,41 @@ def test_what_cannot_be_a_name_is_refused(whole, tmp_path, name):
 
     found = CliRunner().invoke(app, ["show", str(path)])
     assert found.exit_code == 2
-    assert "'numpy ∷error∷x' cannot be the name of " in found.stderr
+    assert r"'numpy\n∷error∷x' cannot be the name of " in found.stderr
 
 
-@settings(deadline=None)
+@given(st.text(min_size=1))
+@example("numpy\xad")
+@example("numpy\ufeff")
+@example("numpy\u061c")
+@example("numpy\u3000x")
+@example("numpy\U000e0041")
+@example("numpy ")
+@example("a  b")
+def test_a_name_that_a_screen_would_show_otherwise_is_none(whole, text):
+    if one_line(text) != text:
+        assert not is_name(text)
+        with pytest.raises(ConfigError):
+            check_name(text, "")
+        data = json.dumps(with_text(whole, ("outcomes", 0, "backend"), text), ensure_ascii=False)
+        with pytest.raises(ReportError, match="cannot be the name of a backend"):
+            reports.decoded(data.encode("utf-8", "replace"), Path("r.json"), reports.Report, "")
+
+
+@given(st.text())
+def test_a_text_that_may_steer_is_found_in_the_bytes_of_a_file(text):
+    harmed = harmless(text) != text
+    for ascii_ in (True, False):
+        data = json.dumps([text], ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
+        assert may_steer(data) or not harmed
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "x::y", "a;b", "a,b", "", "numpy\xad", 1])
+def test_a_name_that_is_none_is_refused_before_anything_is_measured(name):
+    with pytest.raises(ConfigError, match="cannot name a backend"):
+        lnbench.run({name: lambda x, weight, bias, eps: x}, shape=(2, 2), passes=1)
+
+
 @given(st.text())
 def test_a_line_is_one_line_that_nothing_obeys_and_stays_as_it_is(text):
     line = one_line(text)

@@ -62,7 +62,7 @@ def test_what_does_not_measure_the_same_is_never_called_the_largest(first):
 
     (line,) = note_lines(notes)
 
-    assert line == f"odd: numpy 8x8, such as: {first}"
+    assert line == f"odd: numpy 8x8, for example {first}"
 
 
 @given(st.lists(st.floats(1e-12, 1e12), min_size=2, unique_by="{:.2g}".format))

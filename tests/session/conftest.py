@@ -7,7 +7,10 @@ import pytest
 from lnbench.session import session
 from lnbench.session.group import SIDES, Planned
 from lnbench.session.stopping import PairStopping, RowStopping
-from lnbench.workers.launcher import Interpreter
+from lnbench.workers.launcher import Interpreter, spawns
+
+HERE = {"spawn": spawns(None)}
+"""As a session of this system is run; a test may say otherwise."""
 
 
 @pytest.fixture
@@ -20,7 +23,9 @@ def cases(environment):
             for _, group in itertools.groupby(rows, key=lambda row: row.case)
         ]
         stopping = RowStopping(stop, setting.budget)
-        return session.run(groups, {"": Interpreter(variables)}, setting, stopping, **options)
+        return session.run(
+            groups, {"": Interpreter(variables)}, setting, stopping, **HERE | options
+        )
 
     return begun
 
@@ -34,6 +39,6 @@ def pairs(environment):
         groups = [tuple(map(Planned, pair, SIDES)) for pair in rows]
         interpreters = dict.fromkeys(("", *SIDES), own)
         stopping = PairStopping(decide, looks, setting.budget)
-        return session.run(groups, interpreters, setting, stopping, **options)
+        return session.run(groups, interpreters, setting, stopping, **HERE | options)
 
     return begun

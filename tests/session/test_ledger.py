@@ -103,6 +103,15 @@ def test_a_row_that_goes_on_keeps_its_clock():
     assert again.clock == "cuda graph"
 
 
+def test_a_row_that_goes_on_keeps_its_energy(tmp_path):
+    row = row_of(None)
+    row.energy_j = (0.5, 0.25, 0.75)
+    again = went_on(row, tmp_path)
+    assert again.outcome().energy_j == (0.5, 0.25, 0.75)
+    assert again.outcome().energy == 0.5
+    assert row_of(None).outcome().energy is None
+
+
 def test_a_row_that_goes_on_keeps_its_counters(tmp_path):
     hot = Reading(1755, 3201, 90, 700.0, "power cap", 2)
     first = row_of(*[hot] * 10)

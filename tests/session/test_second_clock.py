@@ -8,8 +8,16 @@ import pytest
 
 from lnbench.measure import messages
 from lnbench.plan.case import Benchmark, Case, Direction, DType
+from lnbench.session import second_clock
 from lnbench.session.ledger import Ledger
-from lnbench.session.second_clock import Taker, _Look, _memory_problem, _Stretch, sample_problem
+from lnbench.session.second_clock import (
+    Taker,
+    _Look,
+    _memory_problem,
+    _Stretch,
+    clock_problem,
+    sample_problem,
+)
 
 CASE = Case("layernorm", Direction.FORWARD, (64, 512), DType.FLOAT32, "cpu")
 
@@ -60,6 +68,46 @@ def test_a_sample_that_cannot_be_is_its_rows_failure(time_s, passed_s, words):
     found = sample_problem(row, messages.Sampled(time_s, 0.0), passed_s)
     assert words in found
     assert bool(found) == bool(words)
+
+
+class _Scripted:
+    """A worker whose looks are given, and then come again."""
+
+    def __init__(self, monkeypatch, *looks):
+        given = itertools.cycle(looks)
+        self.asked = 0
+
+        def look(*_):
+            self.asked += 1
+            return next(given)
+
+        monkeypatch.setattr(second_clock, "_look", look)
+
+    def problem(self):
+        row = Ledger(Benchmark(CASE, "numpy"))
+        row.samples.append({0: messages.Sampled(1e-4, 0.0)})
+        row.watched = False
+        taker = Taker(row, None, Path(), 1, watched=False, first=True, sums={})
+        return clock_problem(taker, CASE, 60, random.Random(0))
+
+
+WAITED = _Look(passed_s=0.11, said_s=6e-3, cpu_s=6e-3, waited_s=0.104)
+QUIET = _Look(passed_s=6.2e-3, said_s=6e-3, cpu_s=6e-3)
+SINGLE = [_Look(passed_s=1e-4, said_s=1e-4, cpu_s=1e-4)] * 8
+
+
+def test_waits_for_a_cpu_are_tried_again_until_one_look_has_none(monkeypatch):
+    """Beside fifteen others an honest kernel waits 0.1 s, five times in a row."""
+    scripted = _Scripted(monkeypatch, *[WAITED] * 20, QUIET, *SINGLE)
+
+    assert scripted.problem() == ""
+
+
+def test_waits_that_never_end_and_work_that_is_no_wait_contradict(monkeypatch):
+    for look, asked in ((WAITED, 50), (WAITED._replace(waited_s=0.0), 5)):
+        scripted = _Scripted(monkeypatch, look)
+        assert "where 110 ms passed" in scripted.problem()
+        assert scripted.asked == asked
 
 
 class Answering:

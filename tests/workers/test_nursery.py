@@ -15,11 +15,12 @@ import pytest
 
 from lnbench.measure import messages, shared
 from lnbench.plan.case import Benchmark, Case, Direction, DType
+from lnbench.workers import handle as handles
 from lnbench.workers import nursery
 from lnbench.workers.handle import WorkerError, WorkerHandle, last_words
-from lnbench.workers.launcher import Interpreter, Nursery
+from lnbench.workers.launcher import Interpreter, Nursery, spawns
 
-LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+pytestmark = pytest.mark.skipif(spawns(None), reason="workers are forked on Linux only")
 
 COUNTING = """
 import os
@@ -127,7 +128,6 @@ def test_a_fork_that_dies_takes_no_other_with_it(forked):
     assert answers(forked())
 
 
-@LINUX
 def test_a_fork_ends_when_its_own_line_is_hung_up_whoever_was_forked_later(forked):
     first, second = forked(), forked()
 
@@ -137,7 +137,6 @@ def test_a_fork_ends_when_its_own_line_is_hung_up_whoever_was_forked_later(forke
     assert answers(second)
 
 
-@LINUX
 def test_ctrl_c_is_for_the_session_alone(launcher, forked):
     worker = forked()
     assert answers(worker)
@@ -153,7 +152,6 @@ def test_ctrl_c_is_for_the_session_alone(launcher, forked):
     assert answers(forked())
 
 
-@LINUX
 def test_forks_end_with_their_nursery(launcher, forked):
     workers = [forked() for _ in range(2)]
     assert all(map(answers, workers))
@@ -165,7 +163,6 @@ def test_forks_end_with_their_nursery(launcher, forked):
         workers[0].ask(messages.TakeSample(), messages.Sampled, 60)
 
 
-@LINUX
 def test_a_nursery_has_one_thread_and_only_then_forks(launcher, environment, tmp_path):
     assert not launcher.obstacle
     assert len(list(Path(f"/proc/{launcher._process.pid}/task").iterdir())) == 1
@@ -179,7 +176,6 @@ def test_a_nursery_has_one_thread_and_only_then_forks(launcher, environment, tmp
         threaded.close()
 
 
-@LINUX
 @pytest.mark.parametrize("device", ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"])
 def test_a_process_that_has_opened_a_gpu_must_not_be_forked(tmp_path, monkeypatch, device):
     monkeypatch.setattr(nursery, "_TASKS", tmp_path / "task")
@@ -204,7 +200,6 @@ def test_a_plug_in_that_cannot_be_loaded_does_not_end_the_nursery(environment, t
         launcher.close()
 
 
-@LINUX
 def test_what_a_fork_prints_goes_to_its_own_log(launcher, forked, tmp_path):
     first, second = forked(), forked()
     assert answers(first)
@@ -268,8 +263,8 @@ print("spinning", flush=True)
 """
 
 
-@LINUX
-def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path):
+def test_a_worker_that_is_told_to_stop_has_stopped_all_its_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(handles, "_STOP_LIMIT_S", 30.0)  # beside others a thread waits to be told
     ours, theirs = socket.socketpair()
     with subprocess.Popen([sys.executable, "-c", SPINNING], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -315,7 +310,6 @@ LISTENING = ("listening-numba", "listening-numpy", "listening-torch-eager")
 
 
 # A step through autograd imports half a second more: few sessions have one.
-@LINUX
 @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.BACKWARD])
 @pytest.mark.parametrize("backend", LISTENING)
 def test_a_worker_imports_nothing_that_its_nursery_could_have(

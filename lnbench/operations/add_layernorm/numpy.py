@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from lnbench.operations.layernorm import numpy as layernorm
-from lnbench.operations.rowwise.rows import Part, load, share, split, store, target, work_type
+from lnbench.operations.rowwise.arguments import must_be_apart
+from lnbench.operations.rowwise.rows import (
+    Part,
+    load,
+    share,
+    split,
+    store,
+    target,
+    work_type,
+)
 
 
 def forward(
@@ -61,6 +70,7 @@ def backward(
         out: ready (dx, dw, db) of shapes (M, N), (N,) and (N,), or None to allocate.
         pool: threads to share the rows, or None to stay in the caller's.
     """
+    must_be_apart(out and out[:1], dz=dz)
     dx, dw, db = layernorm.backward(dy, z, mean, rstd, weight, has_bias, out, pool=pool)
     return _add(dx, dz, dx, pool), dw, db
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from lnbench.operations.rowwise.arguments import must_be_apart, must_fit
 from lnbench.operations.rowwise.numba import loops as kernels
 from lnbench.operations.rowwise.numba.halves import as_numbers
 from lnbench.operations.rowwise.rows import (
-    must_fit,
     part_count,
     row_vector,
     scratch,
@@ -54,6 +54,7 @@ def forward(
     """
     work = work_type(x)
     gain, shift = _vector(weight, "weight", x, 1), _vector(bias, "bias", x, 0)
+    must_be_apart(out and out[1:], weight=weight, bias=bias)
     if out is None:
         out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
     y, mean, rstd = out

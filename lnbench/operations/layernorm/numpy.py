@@ -10,16 +10,16 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from lnbench.arrays import to_host
+from lnbench.operations.rowwise.arguments import must_be_apart, must_fit
 from lnbench.operations.rowwise.rows import (
     Part,
     column_sums,
     load,
-    must_fit,
     recentre,
     row_means,
     row_vector,
@@ -57,6 +57,7 @@ def forward(
     work = work_type(x)
     gain, shift = _vector(weight, "weight", x), _vector(bias, "bias", x)
     ones = np.ones(x.shape[1], work)
+    must_be_apart(out and out[1:], weight=weight, bias=bias)
     if out is None:
         out = (np.empty(x.shape, x.dtype), np.empty(len(x), work), np.empty(len(x), work))
     y, mean, rstd = out
@@ -110,6 +111,7 @@ def backward(
     ones = np.ones(x.shape[1], work)
     dx, dw, db = out or (np.empty(x.shape, x.dtype), None, None)
     must_fit(x.shape, dx=dx)
+    must_be_apart(out and out[:1], dy=dy)
     parts = split(x.shape, summed=True)
     shape = (len(parts), x.shape[1])
     dws = None if gain is None else scratch(3, shape, np.float64)
@@ -237,13 +239,12 @@ def _differentiate(
     if db is not None:
         db += column_sums(np.ones_like(rstd), dy)
     slope = row_means(product, gain) * rstd * rstd
-    level = row_means(dy, gain)
     g = dy if weight is None else np.multiply(dy, weight, out=dx)
-    np.subtract(g, level[:, None], out=dx)
+    np.subtract(g, row_means(dy, gain)[:, None], out=dx)
     centred *= slope[:, None]
     dx -= centred
     dx *= rstd[:, None]
 
 
-def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+def _shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
+    return (int(sizes),) if isinstance(sizes, SupportsIndex) else tuple(sizes)

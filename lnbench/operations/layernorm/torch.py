@@ -105,5 +105,27 @@ def step(
     return y.detach(), dx, dw, db
 
 
+def differentiable(
+    forward: Callable[..., tuple[Any, Any, Any]], backward: Callable[..., tuple[Any, Any, Any]]
+) -> Callable[..., Any]:
+    """Return a `layer_norm` with autograd, of two functions like those here that ship without."""
+
+    class Differentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, weight: Any, bias: Any, eps: float) -> Any:
+            y, mean, rstd = forward(x, weight, bias, eps)
+            ctx.save_for_backward(x, weight, mean, rstd)
+            ctx.has_bias = bias is not None
+            return y
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx: Any, dy: Any) -> tuple[Any, ...]:
+            x, weight, mean, rstd = ctx.saved_tensors
+            return (*backward(dy, x, mean, rstd, weight, ctx.has_bias), None)
+
+    return lambda x, _, weight, bias, eps: Differentiable.apply(x, weight, bias, eps)
+
+
 class LayerNorm(torch.nn.LayerNorm):
     """`torch.nn.LayerNorm` itself, so that every framework of the ladder has the same module."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lnbench.operations.rowwise.arguments import must_be_apart
 from lnbench.operations.rowwise.rows import (
     Part,
     column_sums,
@@ -44,6 +45,7 @@ def forward(
     """
     work, gain = work_type(x), row_vector(weight, "weight", x)
     y, rstd = out or (np.empty(x.shape, x.dtype), np.empty(len(x), work))
+    must_be_apart(out and out[1:], weight=weight)
 
     def compute(_: int, part: Part) -> None:
         for block in part:
@@ -82,6 +84,7 @@ def backward(
     work, gain = work_type(x), row_vector(weight, "weight", x)
     rstd = rstd.astype(work, copy=False)
     dx, dw = out or (np.empty(x.shape, x.dtype), None)
+    must_be_apart(out and out[:1], dy=dy)
     parts = split(x.shape, summed=True)
     dws = None if gain is None else np.zeros((len(parts), x.shape[1]))
 

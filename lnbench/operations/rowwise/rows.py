@@ -68,15 +68,6 @@ def row_vector(vector: Any, name: str, x: Any, hint: str = "") -> Any:
     return np.ascontiguousarray(vector, work_type(x))
 
 
-def must_fit(shape: tuple[int, ...], dtype: Any = None, **arrays: Any) -> None:
-    """ValueError where an argument has another shape than x asks for, or another type."""
-    for name, array in arrays.items():
-        if array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}, but x asks for {shape}")
-        if dtype is not None and array.dtype != dtype:
-            raise ValueError(f"{name} has type {array.dtype}, but x has {dtype}")
-
-
 def split(shape: tuple[int, int], *, summed: bool = False) -> Sequence[Part]:
     """Return the rows of a matrix in blocks, and the blocks in parts.
 

@@ -1,0 +1,1 @@
+"""The same session on every node of a Ray cluster; only `connection` knows Ray."""
