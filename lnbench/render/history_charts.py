@@ -17,8 +17,8 @@ MOST_POINTS = 60
 
 _LABELS = 5
 _SIGNS = {Verdict.REGRESSED: "triangle-up", Verdict.IMPROVED: "triangle-down"}
-_BESIDE = {"triangle-up": -9, "triangle-down": 12}
-"""Pixels down to a change's number: on the side of its line where that does not come from."""
+_BESIDE = {"triangle-up": ("right", -6), "triangle-down": ("left", 6)}
+"""Where the number of a change stands: above its line, on the side where that is lower."""
 
 
 def figures(
@@ -93,11 +93,11 @@ def _marks(base: Any, changes: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     rule = alt.Chart(data).mark_rule(strokeDash=[2, 3], color=COPY_COLOUR, aria=False)
     yield rule.encode(x="x:Q")
     marks = base.properties(data=data)
-    for sign, down in _BESIDE.items():
+    for sign, (align, right) in _BESIDE.items():
         own = marks.transform_filter(f"datum.sign == '{sign}'")
         point = own.mark_point(filled=True, shape=sign, size=90, opacity=1)
         yield point.encode(description="said:N")
-        yield own.mark_text(align="right", dx=-6, dy=down, aria=False).encode(text="change:N")
+        yield own.mark_text(align=align, dx=right, dy=-16, aria=False).encode(text="change:N")
 
 
 def _commit_axis(commits: Sequence[str], changed: set[int]) -> Any:
