@@ -135,7 +135,7 @@ class Block:
                 taker.watched &= not self._rng.randrange(WATCHED_PASSES)
             row.prepared(prepared)
             unable = self._writable and not prepared.watched
-            if unable and not registry.is_plug_in(row.benchmark.backend):
+            if unable and not taker.plug_in:
                 row.fail(Stage.PREPARE, "its inputs cannot be written: the harness was changed")
                 return None
             if shared_by_cases(self._case):

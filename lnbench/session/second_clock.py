@@ -42,8 +42,10 @@ _WHOLE_S = 0.05  # of calls on inputs that are new in all values
 _FEWEST_PAIRS = 3
 _PAIRS = 15  # of calls on new values and on the same again
 _SHOWN_RATIO = 1.3  # of the shortest and of the median, in every try: noise has stayed below 1.1
-_SINGLE_TIMES = 1.5  # a call on inputs just written, beside those of samples
+_SINGLE_TIMES = 2  # a call on inputs just written, beside those of samples
+_SINGLE_TRIES = 20  # threads that others keep from their CPUs are late time and again
 _SINGLE_CALL_S = 5e-5  # what a call alone may take longer, by waking threads and reading its code
+_ALIKE = 2  # one try may be so by chance, on a machine that others keep busy
 _WHOLE_SHARE = 0.5  # of samples with a row that is new in all elements
 
 
@@ -72,6 +74,11 @@ class Taker:
     def foreign(self) -> bool:
         """Whether its kernel is a user's or a plug-in's."""
         return not registry.is_own(self.row.benchmark.backend)
+
+    @property
+    def plug_in(self) -> bool:
+        """Whether its routine may be another than lnbench's."""
+        return registry.is_plug_in(self.row.benchmark.backend)
 
     def sampled(self, new: messages.Fresh | None, sample: messages.Sampled) -> None:
         """Note what came of new values."""
@@ -107,9 +114,7 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     stretch = _Stretch(calls, claimed_s * calls, _SLACK_S)
     # What is new in a row, and what came of it, are copied beside a single call.
     single = _Stretch(1, claimed_s, _SINGLE_SLACK_S + _COPY_S * case.columns)
-    alone = (
-        calls > 1 and not taker.row.home.owner and not math.isnan(cpu_time.waited_s(os.getpid()))
-    )
+    alone = calls > 1 and not taker.plug_in and not math.isnan(cpu_time.waited_s(os.getpid()))
     for each, asked in ((stretch, 1), (single, _SINGLES))[: 2 if alone else 1]:
         for number in range(_BUSY_TRIES):
             look = min(_look(taker, each.calls, case, limit_s, rng) for _ in range(asked))
@@ -178,16 +183,12 @@ class _Stretch(NamedTuple):
 def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Random) -> _Look:
     """Return what calls on new values took, which the referee will look at too.
 
-    Those of plug-ins, and of JAX, have no new values: to write them takes longer than their calls.
+    Those of plug-ins have no new values: to write them may take longer than their calls.
     What the worker or the session waited for a CPU, on a machine that others keep busy, is taken
     off what the session saw pass. Where nobody counts that, what the worker computed is a bound.
     """
     new = None
-    if (
-        taker.watched
-        and not taker.row.home.owner
-        and registry.operation(case.operation).rows_stand_alone
-    ):
+    if taker.watched and not taker.plug_in and registry.operation(case.operation).rows_stand_alone:
         new = new_row(case.rows, rng)
     request = messages.TakeSample(calls, new, at_once=True)
     pids = (taker.worker.pid, os.getpid())
@@ -215,7 +216,7 @@ def _memory_problem(
     """Return that calls on new values take longer than on the same ones again, or than samples."""
     alike, shortest_s = 0, math.inf
     claimed_s = statistics.median(each.time_s for each in taker.row.samples[-1].values())
-    for _ in range(_TRIES):
+    for number in range(_SINGLE_TRIES):
         factor = request.factor * rng.uniform(0.5, 1)  # values of an earlier try would be known
         asked = msgspec.structs.replace(request, factor=factor)
         found = taker.worker.ask(asked, messages.MemoryChecked, limit_s)
@@ -226,10 +227,12 @@ def _memory_problem(
         shortest_s = min(shortest_s, *shortest)
         alike += min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO
         claim = shortest_s <= _SINGLE_TIMES * claimed_s + _SINGLE_CALL_S
-        if claim and alike >= 2:  # noqa: PLR2004  (one may be, on a machine that others keep busy)
+        if claim and alike >= _ALIKE:
             return ""
+        if number + 1 == _TRIES and alike < _ALIKE:
+            break
     what = "all of its inputs are" if request.factor else "a row of its inputs is"
-    if not claim:
+    if alike >= _ALIKE:
         return (
             f"a call takes {format_time(shortest_s)} after {what} new, and "
             f"{format_time(claimed_s)} in samples: it does not do all of its work there"

@@ -149,6 +149,8 @@ def memory_problem(taker, factor=0.0):
         ([(3e-4, 2e-4), (2e-4, 2e-4)], 2e-4, ""),  # one busy moment
         ([(2e-4, 2e-4)], 3e-5, "200 µs after a row of its inputs is new, and 30.0 µs in samples"),
         ([(5e-5, 5e-5)], 5e-6, ""),  # threads that had gone to sleep
+        ([(9e-4, 9e-4)] * 9 + [(3e-4, 3e-4)], 2e-4, ""),  # and that others kept from waking
+        ([(9e-4, 2e-4)], 1e-5, "are kept from call to call"),
         ([(9e-4, 9e-4), (2e-4, 2e-4)], 2e-4, ""),
     ],
 )
