@@ -197,7 +197,7 @@ def test_a_comparison_times_no_pretender_either(lnbench, tmp_path):
         check=3,
     )
 
-    assert STALE in done.stdout.replace("\n", " ").replace("  ", " ") + done.stderr
+    assert_says(" ".join(done.stdout.split()), STALE, "memo_and_copy")
 
 
 def test_a_check_sees_what_is_kept_of_an_earlier_call(lnbench):
