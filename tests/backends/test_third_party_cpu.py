@@ -49,6 +49,9 @@ class TestMLX(ThirdPartyContract):
     backend = MLX
     dtypes = NARROW
 
+    def test_hostile_inputs_agree_with_the_reference(self):
+        pytest.skip("mx.eval 0.32.4 has hung in it, beside torch's kernels in one process")
+
     def test_no_call_waits(self):
         pytest.skip("MLX computes in a thread of its own, for which every call waits")
 
