@@ -5,18 +5,20 @@ rstd = 1/√(Σ(x-mean)²/M + eps), y = (x-mean)·rstd·weight + bias. `batchnor
 and variance: then y of a row does not depend on the others, and neither does its gradient.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
-from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
+from lnbench.operation import Arrays, CopyTraffic, Hostile, Operation, Truth
 from lnbench.operations.layernorm.spec import LayerNorm
+from lnbench.operations.rowwise.hostile import hostile_inputs
 from lnbench.operations.rowwise.truth import output_dtype
 from lnbench.plan.case import Case, Direction, Work
 
 _LAYERNORM = LayerNorm()
+_FEWEST_ROWS = 3
 
 
 class BatchNorm(Operation):
@@ -56,25 +58,30 @@ class BatchNorm(Operation):
             mean, variance = wide["mean"], wide["variance"]
         rstd = 1 / np.sqrt(variance + case.options.eps)
         normal = (x - mean) * rstd
+        factor = 1 + np.abs(mean) * rstd  # what a rounded mean costs
         truths: dict[str, Truth] = {}
         if case.direction is not Direction.BACKWARD:
-            size = np.abs(weight) * (1 + np.abs(mean) * rstd) + np.abs(bias)
+            size = np.abs(weight) * factor + np.abs(bias)
             truths["y"] = Truth(normal * weight + bias, (size[None, :],), case.dtype)
             truths["mean"] = Truth(mean, (np.abs(mean) + 1 / rstd,), None)
-            truths["rstd"] = Truth(rstd, (rstd,), None)
+            truths["rstd"] = Truth(rstd, (rstd * factor,), None)
         if case.direction is not Direction.FORWARD:
-            truths |= self._gradients(case, wide["dy"], normal, weight * rstd)
+            truths |= self._gradients(case, wide["dy"], normal, weight * rstd, factor)
         return {name: truths[name] for name in self.outputs(case) if name in truths}
 
-    def _gradients(self, case: Case, dy: Any, normal: Any, gain: Any) -> dict[str, Truth]:
+    def _gradients(
+        self, case: Case, dy: Any, normal: Any, gain: Any, factor: Any
+    ) -> dict[str, Truth]:
         rows = max(1, len(dy))
         dw, db = (dy * normal).sum(axis=0), dy.sum(axis=0)
         dx = gain * dy
         if self.training:
             dx = gain * (dy - db / rows - normal * dw / rows)
         # Sums over the rows: errors grow with the root of their number.
-        sizes = [np.sqrt((terms * terms).sum(axis=0)) for terms in (dy * (1 + np.abs(normal)), dy)]
-        scale = np.abs(gain)[None, :] * (1 + np.abs(dy))
+        sizes = [
+            np.sqrt((terms * terms).sum(axis=0)) for terms in (dy * (factor + np.abs(normal)), dy)
+        ]
+        scale = np.abs(gain)[None, :] * (1 + np.abs(dy)) * factor
         vector = output_dtype(case, case.weight_dtype)
         truths = {"dx": Truth(dx, (scale,), case.dtype)}
         if case.options.weight:
@@ -122,6 +129,10 @@ class BatchNorm(Operation):
             return lambda: backward(dy, x, mean, rstd, weight, has_bias, fixed, out=out)
         step = kernels.step
         return lambda: step(x, weight, bias, eps, dy, known)
+
+    def hostile(self, case: Case, seed: int) -> Iterator[Hostile]:
+        """Yield LayerNorm's hostile inputs that have rows: in training, enough for statistics."""
+        yield from hostile_inputs(self, case, seed, fewest=_FEWEST_ROWS if self.training else 1)
 
     def memory_bytes(self, case: Case) -> int:
         """Return inputs and outputs, and as much scratch in the type that is computed in."""

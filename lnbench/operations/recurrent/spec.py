@@ -5,18 +5,42 @@ summed input is normalized on its own; beside it stands the same cell without, s
 normalization costs is a row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 
 from lnbench.arrays import numpy_dtype
 from lnbench.errors import ConfigError
-from lnbench.operation import Arrays, CopyTraffic, Operation, Truth
+from lnbench.operation import Arrays, CopyTraffic, Hostile, Operation, Truth
 from lnbench.operations.recurrent import equations
 from lnbench.plan.case import Case, Direction, DType, Work
 
 _DIMENSIONS = 3
+_SMALL = (4, 3, 16)
+_SHAPES = {"one step": (1, 3, 16), "one sequence": (4, 1, 16), "odd sizes": (3, 5, 7)}
+
+
+def _ends_in_nan(x: Any) -> Any:
+    """Put NaN into the last step of one sequence: no earlier one and no other may have it."""
+    x = x.copy()
+    x[-1, 1, 0] = np.nan
+    return x
+
+
+def _saturating(x: Any) -> Any:
+    return x * x.dtype.type(300)
+
+
+_CHANGES: Mapping[str, Callable[[Any], Any]] = {
+    "saturated gates": _saturating,
+    "tiny values": lambda x: x * x.dtype.type(1e-4),
+    "zeros": np.zeros_like,
+    "NaN in the last step": _ends_in_nan,
+    "every second step": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "transposed": lambda x: np.ascontiguousarray(x.T).T,
+}
 
 
 class Recurrent(Operation):
@@ -128,6 +152,19 @@ class Recurrent(Operation):
         """Return x forward, dh backward, both for a step."""
         return tuple("dh" if name == "dy" else name for name in super().renewable(case))
 
+    def hostile(self, case: Case, seed: int) -> Iterator[Hostile]:
+        """Yield sequences that saturate gates, vanish or end in NaN, views of them, odd sizes."""
+        for name, change in _CHANGES.items():
+            if change is _saturating and case.direction is not Direction.FORWARD:
+                continue  # of 1 - tanh² no digit is left
+            small = msgspec.structs.replace(case, shape=_SMALL)
+            arrays = dict(self.inputs(small, seed))
+            arrays["x"] = change(arrays["x"])
+            yield Hostile(name, small, arrays)
+        for name, shape in _SHAPES.items():
+            odd = msgspec.structs.replace(case, shape=shape)
+            yield Hostile(name, odd, self.inputs(odd, seed))
+
     def memory_bytes(self, case: Case) -> int:
         """Return inputs and outputs, and what each step saves: about eight states a gate.
 
@@ -156,7 +193,7 @@ class Recurrent(Operation):
         return steps, batch, hidden
 
     def _truth(self, values: Any, growth: float, dtype: DType) -> Truth:
-        size = np.abs(values).max(initial=0.0)
+        size = np.abs(values).max(initial=0.0, where=np.isfinite(values))
         return Truth(
             values, (np.full((1,) * values.ndim, growth * max(float(size), 1e-30)),), dtype
         )

@@ -113,8 +113,13 @@ _SHAPES = {
 }
 
 
-def hostile_inputs(operation: Operation, case: Case, seed: int) -> Iterator[Hostile]:
-    """Yield all hostile inputs in the types and options of `case`."""
+def hostile_inputs(
+    operation: Operation, case: Case, seed: int, *, fewest: int = 0
+) -> Iterator[Hostile]:
+    """Yield all hostile inputs in the types and options of `case`.
+
+    An operation that needs the `fewest` rows is spared shapes with fewer, and empty ones.
+    """
     dtype = numpy_dtype(case.dtype)
     columns = min(max(case.columns, 3), 1001)
     for name, change in _CHANGES.items():
@@ -125,6 +130,8 @@ def hostile_inputs(operation: Operation, case: Case, seed: int) -> Iterator[Host
         change(arrays, dtype)
         yield Hostile(name, small, arrays)
     for name, shape in _SHAPES.items():
+        if fewest and (shape[0] < fewest or not shape[1]):
+            continue
         small = with_shape(case, *shape)
         yield Hostile(name, small, operation.inputs(small, seed))
     yield _mixed(operation, with_shape(case, _ROWS, columns), seed)
