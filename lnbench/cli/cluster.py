@@ -96,6 +96,7 @@ def cluster_ab_command(flags: ClusterAbFlags) -> None:
     if not flags.candidate:
         hint = "lnbench cluster ab numpy ./kernel.py, or two backends"
         raise ConfigError(f"'{flags.baseline}' is one side, and ab compares two", hint)
+    machines.check(flags)
     path, code = _measured(flags, AbFlags)
     diffs = {
         kind: compare_nodes(reports, threshold=levels.threshold, alpha=levels.alpha)
@@ -141,9 +142,13 @@ def _measured(
         if kind is RunFlags or flags.format in _FOR_PEOPLE:
             formats.show_view(summary_view(standings), flags.format)
         typer.echo(f"reports: {path}", err=True)
-    if interrupted or any(each.state is State.FAILED for each in standings):
+    if interrupted or not folder.whole or any(each.state is State.FAILED for each in standings):
         typer.echo(f"go on with: --resume {path}", err=True)
-    return path, ExitCode.INTERRUPTED if interrupted else _code(standings)
+    if interrupted:
+        return path, ExitCode.INTERRUPTED
+    code = _code(standings)
+    # A part that no node has gone on with is missing, however well the others did.
+    return path, code if folder.whole or code is not ExitCode.FINE else ExitCode.FAILED
 
 
 def _followed(driver: "Driver", line: "Line") -> bool:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 _WORST = (ExitCode.FAILED, ExitCode.REGRESSED, ExitCode.UNDECIDED, ExitCode.FINE, ExitCode.NOTHING)
 
 
+def check(flags: DiffFlags | ClusterAbFlags) -> None:
+    """Raise ConfigError for what several kinds of machine cannot be shown with."""
+    diff.chosen(flags.columns, wide=flags.wide)
+    if flags.format == "html":
+        raise ConfigError("--format html shows one kind of machine", "name the reports of one")
+    if isinstance(flags, DiffFlags) and flags.report is not None:
+        raise ConfigError("--output holds one kind of machine", "name the reports of one, or use >")
+
+
 def show_diffs(
     diffs: "Mapping[Kind, NodesDiff]", levels: "Levels", flags: DiffFlags | ClusterAbFlags
 ) -> ExitCode:
@@ -29,8 +38,7 @@ def show_diffs(
     from lnbench.render.machines import by_node_data, by_node_sheet
     from lnbench.render.sheet import View
 
-    if flags.format == "html":
-        raise ConfigError("--format html shows one kind of machine", "name the reports of one")
+    check(flags)
     choice = diff.chosen(flags.columns, wide=flags.wide)
     data = []
     quiet = isinstance(flags, ClusterAbFlags) and flags.quiet

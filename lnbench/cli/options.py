@@ -194,7 +194,7 @@ OPTIONS: dict[str, Any] = {
     "energy": typer.Option(
         "--energy",
         envvar="LNBENCH_ENERGY",
-        help="Measure the joules of a call too, by RAPL or NVML: four seconds more a row.",
+        help="Measure the joules of a call too, by RAPL or NVML: six seconds more a row.",
         rich_help_panel=BUDGET,
     ),
     "threshold": typer.Option(

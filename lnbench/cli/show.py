@@ -56,6 +56,9 @@ def show_command(
     formats.check_format(format_)
     _check_table(by, metric, columns, explain=explain)
     if by == MACHINE:
+        _check_machines(
+            metric=metric != "time", relative_to=relative_to, summary=summary, plot=plot
+        )
         _show_machines(reports or ["reports"], format_, output)
         return
     chosen = list(_chosen(reports or ["reports"]))
@@ -176,6 +179,14 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
         diff.show(changes, asked.format, output=asked.output, choice=choice)
     if asked.plot is not None:
         formats.plot(diff_view(changes), asked.plot)
+
+
+def _check_machines(**flags: object) -> None:
+    """Raise ConfigError for a flag that a table of machines cannot honour."""
+    for name, value in flags.items():
+        if value:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} says nothing of --by machine", "leave one of them out")
 
 
 def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:

@@ -13,6 +13,7 @@ from lnbench.cluster.folder import Folder
 from lnbench.cluster.node import REPORT
 from lnbench.cluster.standing import Standing, State
 from lnbench.errors import ExitCode, LnbenchError
+from lnbench.plan.overrides import NO_CASES
 from lnbench.record import files
 from lnbench.record.environment import Environment
 from lnbench.record.kind import kind
@@ -134,9 +135,12 @@ class Driver:
             for node, environment in self._environments.items()
             if not self.standings[node].over
         }
-        self._folder.share(map(kind, waiting.values()))
-        # The same machines have the same cases each time: a diff compares each with itself.
-        for node, environment in sorted(waiting.items(), key=lambda each: each[1].machine_id):
+        self._folder.share(waiting.values())
+        # The same machines have the same cases each time: a diff compares each with itself. New
+        # ones go first: an old one takes on what is left when nobody else is there.
+        for node, environment in sorted(
+            waiting.items(), key=lambda each: (self._folder.knows(each[1]), each[1].machine_id)
+        ):
             self._begin(self.standings[node], environment)
 
     def _begin(self, standing: Standing, environment: Environment) -> None:
@@ -163,15 +167,16 @@ class Driver:
             place.begun = True
         if code is None:
             return
-        if code == ExitCode.INTERRUPTED:
+        if code == ExitCode.INTERRUPTED and self.stopped:
             self._end(standing, State.INTERRUPTED, "")
         elif code in _CAME_TO_ITS_END and place.begun:
             place.finish()
             self._end(standing, State.DONE, "")
-        elif code == ExitCode.NOTHING and place.part:
+        elif code == ExitCode.NOTHING and NO_CASES in answer["error"]:
             self._end(standing, State.DONE, "there are more nodes of its kind than cases")
         else:
-            self._end(standing, State.FAILED, answer["error"].removeprefix("error: "))
+            why = answer["error"].removeprefix("error: ") or f"its session ended with {code}"
+            self._end(standing, State.FAILED, why)
 
     def _end(self, standing: Standing, state: State, words: str) -> None:
         standing.state, standing.words = state, words

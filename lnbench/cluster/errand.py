@@ -56,9 +56,9 @@ def _packed(word: str, sent: dict[str, bytes]) -> str:
     if kernel.module:
         return word  # a package is installed on the node, or is not
     path = Path(kernel.path)
-    name = f"{path.parent.name or 'kernels'}/{path.name}"
+    name = f"kernels/{path.name}"  # its folder may be a user's name
     if sent.setdefault(name, path.read_bytes()) != path.read_bytes():
-        raise ConfigError(f"two kernels are called {name}", "give one of the folders another name")
+        raise ConfigError(f"two kernels are called {name}", "give one of the files another name")
     return f"./{name}:{kernel.attribute}" if kernel.attribute else f"./{name}"
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -69,16 +69,23 @@ class Folder:
         files.prepare(path / "x.json", force=True)
         self._places = [_read(each) for each in there]
         self._shared = False
+        self._there: set[str] = set()
 
     @property
     def sharded(self) -> bool:
         """Whether the reports that were there are parts of the cases."""
         return any(place.part for place in self._places)
 
-    def share(self, kinds: Iterable[Kind]) -> None:
+    @property
+    def whole(self) -> bool:
+        """Whether every report has come to its end."""
+        return all(place.finished for place in self._places)
+
+    def share(self, environments: Collection[Environment]) -> None:
         """Have nodes of one kind share the cases out, as many parts as nodes, or as there were."""
         self._shared = True
-        for each, count in Counter(kinds).items():
+        self._there = {each.machine_id for each in environments}
+        for each, count in Counter(map(kind, environments)).items():
             parts = {place.part for place in self._places if place.kind == each}
             if "" in parts:
                 raise ConfigError(f"--shard: {self.path} has reports of all cases", "leave it out")
@@ -90,18 +97,33 @@ class Folder:
     def place(self, environment: Environment) -> Place | None:
         """Return what a node is to measure, taken by it; None where nothing is left for it."""
         own, machine = kind(environment), environment.machine_id
-        free = [each for each in self._places if each.kind == own and not each.taken]
-        chosen = next((each for each in free if each.machine_id == machine), None)
-        if chosen is None and self._shared:
-            chosen = next((each for each in free if not each.finished), None)
-            if chosen is not None and chosen.begun:  # by a machine that is not there any more
-                chosen.path.rename(chosen.path.with_name(chosen.path.name + GONE))
-                chosen = self._new(own, machine, chosen.part)
-        elif chosen is None:
+        free = [
+            each
+            for each in self._places
+            if each.kind == own and not each.taken
+            if each.machine_id == machine or self._orphaned(each)
+        ]
+        free.sort(key=lambda each: (each.finished, each.machine_id != machine))
+        chosen = next(iter(free), None)
+        if chosen is not None and chosen.begun and chosen.machine_id != machine:
+            # By a machine that is not there any more.
+            chosen.path.rename(chosen.path.with_name(chosen.path.name + GONE))
+            anew = self._new(own, machine, chosen.part)
+            self._places.remove(chosen)
+            chosen = anew
+        elif chosen is None and not self._shared:
             chosen = self._new(own, machine)
         if chosen is not None:
             chosen.taken, chosen.machine_id = True, machine
         return chosen
+
+    def knows(self, environment: Environment) -> bool:
+        """Return whether a machine has a report here."""
+        return any(each.machine_id == environment.machine_id for each in self._places)
+
+    def _orphaned(self, place: Place) -> bool:
+        """Return whether a share of the cases is nobody's who is there."""
+        return self._shared and not place.finished and place.machine_id not in self._there
 
     def _new(self, kind_: Kind, machine_id: str, part: str = "") -> Place:
         names = {place.path.name.partition(".")[0] for place in self._places}

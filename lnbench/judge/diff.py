@@ -103,12 +103,15 @@ def compare(
     names = [name for name in before.measured if comparable and name in after.measured]
     level = rows_level(alpha, _benchmarks(before, names))
     enough = max(REPORTS_AS_UNITS, smallest_units(level))
+    machines = [{each.environment.machine_id for each in side} for side in (baseline, candidate)]
+    # Passes of one machine share its luck: of others of its kind they say nothing.
+    others = machines[0] != machines[1] and not serious
     judged = judge_sides(
         [(before.measured[name], after.measured[name]) for name in names],
         baseline[0].environment,
         threshold=threshold,
         alpha=alpha,
-        by_report=min(len(baseline), len(candidate)) >= enough,
+        by_report=others or min(len(baseline), len(candidate)) >= enough,
         shared=(Caveat(CaveatKind.ENVIRONMENT),) if serious else (),
     )
     return Diff(

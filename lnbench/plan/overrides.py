@@ -86,6 +86,10 @@ def parse_overrides(
     return Overrides(**values, preset=preset, budget=numbers, filters=globs(filters))
 
 
+NO_CASES = "there are fewer cases than shares"
+"""Why a share may be empty."""
+
+
 def share_of_cases(text: str | None) -> slice:
     """Return which cases a share such as `2/5` has: every fifth, beginning with the second."""
     if text is None:

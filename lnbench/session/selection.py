@@ -16,7 +16,7 @@ from lnbench.plan.axes import BUDGET_KEYS
 from lnbench.plan.budget import AB_BUDGET, Budget, looks_within
 from lnbench.plan.case import Benchmark
 from lnbench.plan.flags import AbFlags, RunFlags, SessionFlags, SuiteFlags, WorkerFlags
-from lnbench.plan.overrides import FLAG_AXES, Overrides, parse_overrides, share_of_cases
+from lnbench.plan.overrides import FLAG_AXES, NO_CASES, Overrides, parse_overrides, share_of_cases
 from lnbench.plan.side import SideKind, check_sides, parse_side
 from lnbench.plan.suite import Suite
 from lnbench.record.environment import Environment, collect
@@ -143,7 +143,11 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
     groups = tuple(tuple(map(Planned, group)) for _, group in cases)
-    return suite, groups[share_of_cases(getattr(flags, "part", None))], (machine,), ()
+    part: str | None = getattr(flags, "part", None)
+    chosen = groups[share_of_cases(part)]
+    if groups and not chosen:
+        raise NothingMeasuredError(f"--shard {part}: {NO_CASES}, {len(groups)}")
+    return suite, chosen, (machine,), ()
 
 
 def _pairs(flags: AbFlags, own: Interpreter) -> _Choice:

@@ -147,3 +147,46 @@ def test_a_folder_is_never_written_over_and_never_resumed_where_it_is_empty(tmp_
         Folder(tmp_path / "f", resume=False)
     with pytest.raises(ReportError, match="holds no report"):
         Folder(tmp_path / "empty", resume=True)
+
+
+def test_a_machine_that_has_its_part_takes_on_that_of_one_that_is_gone(tmp_path):
+    folder = tmp_path / "f"
+    cut(folder, "1/2", "a", "zen-5-1.json")
+    cut(folder, "2/2", "gone", "zen-5-2.part.json")
+    connection = Simulated(
+        machines(a=None), lambda words, files: done(files.get("report.json") or encoded(words))
+    )
+    run(connection, folder, resume=True)
+    assert connection.asked["a"][-4:] == ["--shard", "2/2", "--output", "report.json"]
+    assert Folder(folder, resume=True).whole
+
+
+def test_no_machine_takes_the_part_of_another_that_is_there(tmp_path):
+    folder = tmp_path / "f"
+    cut(folder, "1/2", "b", "zen-5-1.part.json")
+    cut(folder, "2/2", "c", "zen-5-2.part.json")
+    connection = Simulated(
+        machines(a=None, b=None, c=None),
+        lambda words, files: done(files.get("report.json") or encoded(words)),
+    )
+    standings = run(connection, folder, resume=True)
+    assert "a" not in connection.asked
+    assert "nothing is left" in standings["a"].words
+    assert {name: connection.asked[name][-1] for name in "bc"} == dict.fromkeys("bc", "report.json")
+    assert names(folder) == ["zen-5-1.json", "zen-5-2.json"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "state", "words"),
+    [
+        (130, "interrupted", State.FAILED, "interrupted"),  # there, by nobody here
+        (5, "error: no benchmark can run here: triton: needs CUDA", State.FAILED, "triton"),
+        (5, "error: --shard 3/3: there are fewer cases than shares, 2", State.DONE, "more nodes"),
+        (9, "", State.FAILED, "ended with 9"),
+    ],
+)
+def test_a_session_that_ends_early_says_why(tmp_path, code, error, state, words):
+    answer = {"words": "", "code": code, "error": error}
+    standings = run(Simulated(machines(a=None), lambda *_: answer), tmp_path / "f", shard=True)
+    assert standings["a"].state is state
+    assert words in standings["a"].words

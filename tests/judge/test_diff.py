@@ -386,11 +386,28 @@ def test_another_environment_is_named_and_not_compared(name):
     assert exit_code(judged) == 0
 
 
-def test_reports_of_one_side_must_share_their_environment_too():
+def test_passes_of_other_machines_of_a_kind_are_no_proof():
     other = environment(machine_id="ffff")
     before = [report(measured()), report(measured(seed=1), day=2, environment=other)]
-    diff = compare(before, [report(measured(seed=2), day=3)])
-    assert exit_code(diff) == 5
+    diff = compare(before, [report(measured("triton", 1.5e-3, seed=2), day=3)])
+    assert diff.rule.unit == "report"
+    assert one(diff).verdict is Verdict.INCONCLUSIVE
+    assert exit_code(diff, strict=True) == 4
+
+
+def test_the_same_machines_on_both_sides_are_judged_by_pass():
+    other = environment(machine_id="ffff")
+    before, after = (
+        [report(measured(seed=n), day=n), report(measured(seed=n + 1), day=n, environment=other)]
+        for n in (1, 3)
+    )
+    assert compare(before, after).rule.unit == "pass"
+
+
+def test_threads_must_be_the_same_within_a_side_too():
+    other = environment(threads=1)
+    before = [report(measured()), report(measured(seed=1), day=2, environment=other)]
+    assert exit_code(compare(before, [report(measured(seed=2), day=3)])) == 5
 
 
 def test_a_harmless_difference_is_named_and_compared():

@@ -53,6 +53,33 @@ def test_what_an_idle_machine_uses_is_no_part_of_a_call():
     assert found.reason == ""
 
 
+@pytest.mark.parametrize("lag_s", [0.1, 0.5, 1.0])
+def test_a_counter_that_is_behind_shows_the_same_joules(lag_s):
+    machine, moments = Machine(), [(0.0, 0.0)]
+
+    def counter():
+        return max(joules for now, joules in moments if now <= machine.now - lag_s + 1e-9)
+
+    def noting(change):
+        def changed(amount):
+            change(amount)
+            moments.append((machine.now, machine.joules))
+
+        return changed
+
+    calls, sleep = noting(machine.calls), noting(machine.sleep)
+    for _ in range(round(2 / CALL_S)):  # what came before is no rest
+        calls(1)
+    found = measured(
+        counter,
+        lambda number: [calls(1) for _ in range(number)],
+        CALL_S,
+        sleep=lambda seconds: [sleep(0.01) for _ in range(round(seconds / 0.01))],
+        clock=lambda: machine.now,
+    )
+    assert found.joules == pytest.approx([CALL_J] * SAMPLES, rel=0.03)
+
+
 def test_a_sample_takes_a_second_however_wrong_the_guess_of_a_call_is():
     machine, ends = Machine(), []
     machine.measure(clock=lambda: ends.append(machine.now) or machine.now)
