@@ -69,7 +69,7 @@ def _by_kind(
     from lnbench.record.kind import by_kind
 
     before, after = map(by_kind, sides)
-    if max(len(before), len(after)) == 1:
+    if max(len(before), len(after)) == 1 or flags.any_environment:
         return
     for kind in before.keys() ^ after.keys():
         typer.echo(f"only on one side: {kind.name}", err=True)
@@ -81,7 +81,10 @@ def _by_kind(
     }
     if not diffs:
         raise NothingMeasuredError("the two sides have no kind of machine in common")
-    raise typer.Exit(show_diffs(diffs, levels, flags))
+    code = show_diffs(diffs, levels, flags)
+    if code is ExitCode.FINE and flags.strict and before.keys() - after.keys():
+        code = ExitCode.UNDECIDED
+    raise typer.Exit(code)
 
 
 def show(

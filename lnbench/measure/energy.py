@@ -16,6 +16,9 @@ SAMPLE_S = 1.0
 
 SAMPLES = 3
 
+WHOLE_S = (SAMPLES + 3) * SAMPLE_S
+"""Seconds that it takes at least."""
+
 Counter: TypeAlias = Callable[[], float]
 """Joules since some moment."""
 

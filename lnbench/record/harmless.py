@@ -19,12 +19,19 @@ def may_steer(data: bytes) -> bool:
     return not all(part.decode("utf-8", "replace").isprintable() for part in wide)
 
 
-def harmless(value: Any, key: str = "") -> Any:
-    """Return JSON whose texts steer nothing that shows them; names stay, and are checked apart."""
+def harmless(value: Any, key: str = "", *, row: bool = False) -> Any:
+    """Return JSON whose texts steer nothing that shows them.
+
+    Names in rows, which are the dictionaries of the list `outcomes`, stay, and are checked apart.
+    """
     if isinstance(value, dict):
-        return {shown(name): harmless(each, name) for name, each in value.items()}
+        names = _NAMES if row else ()
+        return {
+            shown(name): each if name in names else harmless(each, name)
+            for name, each in value.items()
+        }
     if isinstance(value, list | tuple):
         if value and isinstance(value[0], int | float):  # a row's times: lists hold one kind
             return value
-        return [harmless(each, key) for each in value]
-    return shown(value) if isinstance(value, str) and key not in _NAMES else value
+        return [harmless(each, row=key == "outcomes") for each in value]
+    return shown(value) if isinstance(value, str) else value

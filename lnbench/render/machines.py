@@ -14,7 +14,7 @@ from lnbench.judge.verdict import Verdict
 from lnbench.plan.case import Benchmark, shape_text
 from lnbench.record.environment import Environment
 from lnbench.record.kind import by_kind, called
-from lnbench.record.outcome import Skipped
+from lnbench.record.outcome import Failed, Skipped
 from lnbench.record.report import Report
 from lnbench.registry import SPEED_LIMIT
 from lnbench.render.charts import figures, styles
@@ -92,7 +92,10 @@ def machines_view(reports: Sequence[Report]) -> View:
         for id_, alike in found.items():
             line = _Line(alike[0].benchmark, _together(alike, name))
             lines.setdefault(id_, []).append(line)
-    counts = {name: len(kinds[kind]) for kind, name in called(kinds).items()}
+    counts = {
+        name: len({report.environment.machine_id for report in kinds[kind]})
+        for kind, name in called(kinds).items()
+    }
     head = [f"{name}: {count} machine{'s' * (count > 1)}" for name, count in counts.items()]
     flat = [line for alike in lines.values() for line in alike]
     sheets = tuple(
@@ -106,7 +109,18 @@ def machines_view(reports: Sequence[Report]) -> View:
         )
         for title, members in grouped(flat, lambda line: group_title(line.benchmark.case)).items()
     )
-    return View(tuple(head), sheets, objects(_ACROSS, flat))
+    failed = (
+        f"{name}: {words}" for kind, name in called(kinds).items() for words in _failed(kinds[kind])
+    )
+    return View((*head, *dict.fromkeys(failed)), sheets, objects(_ACROSS, flat))
+
+
+def _failed(reports: Sequence[Report]) -> Iterator[str]:
+    """Yield the rows that failed on a kind of machine, with the reason."""
+    for report in reports:
+        for each in report.outcomes:
+            if isinstance(each, Failed):
+                yield f"{each.benchmark.id} failed ({each.stage}): {each.error}"
 
 
 def _together(alike: Sequence[Row], name: str) -> Row:

@@ -5,8 +5,6 @@ import os
 import random
 import statistics
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -14,12 +12,11 @@ import msgspec
 from lnbench import registry
 from lnbench.measure import messages
 from lnbench.measure.limits import impossible
-from lnbench.measure.shared import Packed
 from lnbench.plan.case import Case
 from lnbench.session import cpu_time
 from lnbench.session.ledger import Ledger
+from lnbench.session.taker import Taker
 from lnbench.units import format_time
-from lnbench.workers.handle import WorkerHandle
 
 CLOCK_PASSES = 16
 """Beside a row's first process one of so many is held to the session's clock, drawn at random."""
@@ -45,46 +42,9 @@ _SHOWN_RATIO = 1.3  # of the shortest and of the median, in every try: noise has
 _SINGLE_TIMES = 2  # a call on inputs just written, beside those of samples
 _SINGLE_TRIES = 20  # threads that others keep from their CPUs are late time and again
 _SINGLE_CALL_S = 5e-5  # what a call alone may take longer, by waking threads and reading its code
+_FETCH_BYTES_S = 2e10  # between caches of cores
 _ALIKE = 2  # one try may be so by chance, on a machine that others keep busy
 _WHOLE_SHARE = 0.5  # of samples with a row that is new in all elements
-
-
-@dataclass
-class Taker:
-    """A row's worker in one pass."""
-
-    row: Ledger
-    worker: WorkerHandle
-    results: Path
-    """Where it puts what the referee is to see."""
-    threads: int
-    """Threads that it may use."""
-    watched: bool
-    """Whether its inputs are new in every sample of this pass."""
-    first: bool
-    """Whether it is the row's first process of the session."""
-    sums: dict[str, Packed]
-    """As in `Prepared`."""
-    rows: list[messages.NewRow] = field(default_factory=list)
-    """What its inputs were given, call by call, and what came of it."""
-    kept: int | None = None
-    """As in `Sampled`, of the last sample."""
-
-    @property
-    def foreign(self) -> bool:
-        """Whether its kernel is a user's or a plug-in's."""
-        return not registry.is_own(self.row.benchmark.backend)
-
-    @property
-    def plug_in(self) -> bool:
-        """Whether its routine may be another than lnbench's."""
-        return registry.is_plug_in(self.row.benchmark.backend)
-
-    def sampled(self, new: messages.Fresh | None, sample: messages.Sampled) -> None:
-        """Note what came of new values."""
-        if new is not None:
-            self.rows.append(messages.NewRow(new, sample.outputs))
-            self.kept = sample.kept
 
 
 def new_row(rows: int, rng: random.Random, *, whole: bool = False) -> messages.Fresh:
@@ -115,14 +75,8 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     # What is new in a row, and what came of it, are copied beside a single call.
     single = _Stretch(1, claimed_s, _SINGLE_SLACK_S + _COPY_S * case.columns)
     alone = calls > 1 and not taker.plug_in and not math.isnan(cpu_time.waited_s(os.getpid()))
-    for each, asked in ((stretch, 1), (single, _SINGLES))[: 2 if alone else 1]:
-        for number in range(_BUSY_TRIES):
-            look = min(_look(taker, each.calls, case, limit_s, rng) for _ in range(asked))
-            if not (problem := each.contradiction(look, taker.threads)):
-                break
-            if number + 1 >= _TRIES and each.contradiction(look.unwaited, taker.threads):
-                return problem
-        else:
+    for claim, asked in ((stretch, 1), (single, _SINGLES))[: 2 if alone else 1]:
+        if problem := _contradiction(taker, claim, asked, limit_s, rng):
             return problem
     if not taker.row.watched:
         return ""
@@ -133,6 +87,22 @@ def clock_problem(taker: Taker, case: Case, limit_s: float, rng: random.Random) 
     if problem or taker.row.iterations == 1:
         return problem
     return _memory_problem(taker, messages.CheckMemory(new), rng, limit_s)
+
+
+def _contradiction(
+    taker: Taker, claim: "_Stretch", asked: int, limit_s: float, rng: random.Random
+) -> str:
+    """Return how the shortest of some looks contradicts a claim, in five tries; else nothing."""
+    case, unexplained = taker.row.benchmark.case, 0
+    for _ in range(_BUSY_TRIES):
+        look = min(_look(taker, claim.calls, case, limit_s, rng) for _ in range(asked))
+        if not (problem := claim.contradiction(look, taker.threads)):
+            break
+        unexplained += bool(claim.contradiction(look.unwaited, taker.threads))
+        if unexplained == _TRIES:
+            return problem
+        claim = claim.claiming(_sampled_again(taker, case, limit_s, rng))
+    return ""
 
 
 class _Look(NamedTuple):
@@ -161,6 +131,10 @@ class _Stretch(NamedTuple):
     """By the longest of the row's samples."""
     slack_s: float
 
+    def claiming(self, time_s: float) -> "_Stretch":
+        """Return the same beside a sample of `time_s` a call: the machine may be slower by now."""
+        return self._replace(claimed_s=max(self.claimed_s, time_s * self.calls))
+
     def contradiction(self, look: _Look, threads: int) -> str:
         """Return how what was said contradicts what was seen; empty where it does not."""
         said_s = min(look.said_s, _CLAIM_TIMES * self.claimed_s)
@@ -187,9 +161,7 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
     What the worker or the session waited for a CPU, on a machine that others keep busy, is taken
     off what the session saw pass. Where nobody counts that, what the worker computed is a bound.
     """
-    new = None
-    if taker.watched and not taker.plug_in and registry.operation(case.operation).rows_stand_alone:
-        new = new_row(case.rows, rng)
+    new = _new_values(taker, case, rng)
     request = messages.TakeSample(calls, new, at_once=True)
     pids = (taker.worker.pid, os.getpid())
     cpu_s, waited_s = cpu_time.had_s(pids[0]), sum(map(cpu_time.waited_s, pids))
@@ -210,12 +182,33 @@ def _look(taker: Taker, calls: int, case: Case, limit_s: float, rng: random.Rand
     return _Look(passed_s, said_s, cpu_s, waited_s)
 
 
+def _new_values(taker: Taker, case: Case, rng: random.Random) -> messages.Fresh | None:
+    """Return what a row is given before calls that the session times; nothing of a plug-in's."""
+    stand_alone = registry.operation(case.operation).rows_stand_alone
+    if taker.watched and stand_alone and not taker.plug_in:
+        return new_row(case.rows, rng)
+    return None
+
+
+def _sampled_again(taker: Taker, case: Case, limit_s: float, rng: random.Random) -> float:
+    """Return the seconds of a call in one more sample, which is like all others."""
+    new = _new_values(taker, case, rng)
+    request = messages.TakeSample(taker.row.iterations, new)
+    sample = taker.worker.ask(request, messages.Sampled, limit_s)
+    taker.worker.stop()
+    taker.sampled(new, sample)
+    return sample.time_s
+
+
 def _memory_problem(
     taker: Taker, request: messages.CheckMemory, rng: random.Random, limit_s: float
 ) -> str:
     """Return that calls on new values take longer than on the same ones again, or than samples."""
     alike, shortest_s = 0, math.inf
     claimed_s = statistics.median(each.time_s for each in taker.row.samples[-1].values())
+    # What one thread has written lies in the cache of its core, and others fetch it from there.
+    moved = taker.row.work.bytes_moved if taker.row.work else 0
+    spare_s = _SINGLE_CALL_S + moved / _FETCH_BYTES_S
     for number in range(_SINGLE_TRIES):
         factor = request.factor * rng.uniform(0.5, 1)  # values of an earlier try would be known
         asked = msgspec.structs.replace(request, factor=factor)
@@ -226,11 +219,14 @@ def _memory_problem(
         shortest, typical = ([how(side) for side in sides] for how in (min, statistics.median))
         shortest_s = min(shortest_s, *shortest)
         alike += min(shortest[0] / shortest[1], typical[0] / typical[1]) < _SHOWN_RATIO
-        claim = shortest_s <= _SINGLE_TIMES * claimed_s + _SINGLE_CALL_S
+        claim = shortest_s <= _SINGLE_TIMES * claimed_s + spare_s
         if claim and alike >= _ALIKE:
             return ""
         if number + 1 == _TRIES and alike < _ALIKE:
             break
+        if not claim:
+            again_s = _sampled_again(taker, taker.row.benchmark.case, limit_s, rng)
+            claimed_s = max(claimed_s, again_s)
     what = "all of its inputs are" if request.factor else "a row of its inputs is"
     if alike >= _ALIKE:
         return (

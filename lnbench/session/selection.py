@@ -143,10 +143,9 @@ def _cases(flags: WorkerFlags, own: Interpreter) -> _Choice:
     rows = suite.benchmarks(machine.auto, names, registry.SPEED_LIMIT)
     cases = itertools.groupby(rows, key=lambda row: row.case)
     groups = tuple(tuple(map(Planned, group)) for _, group in cases)
-    part: str | None = getattr(flags, "part", None)
-    chosen = groups[share_of_cases(part)]
+    chosen = groups[share_of_cases(getattr(flags, "part", None))]
     if groups and not chosen:
-        raise NothingMeasuredError(f"--shard {part}: {NO_CASES}, {len(groups)}")
+        raise NothingMeasuredError(f"--shard: {NO_CASES}, {len(groups)}")
     return suite, chosen, (machine,), ()
 
 

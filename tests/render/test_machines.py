@@ -1,7 +1,7 @@
 """The same rows across machines: a line a kind, the median of its machines."""
 
 import pytest
-from factories import environment, measured, report
+from factories import environment, failed, measured, report
 
 from lnbench.record.environment import Cpu, Device
 from lnbench.record.kind import by_kind, called, kind
@@ -47,8 +47,9 @@ def test_two_kinds_of_one_name_are_told_apart():
 
 
 def test_each_kind_has_a_line_with_the_median_of_its_machines():
-    reports = [made(XEON, time_s) for time_s in (2e-3, 3e-3, 9e-3)] + [made(EPYC, 4e-3)]
-    view = machines_view(reports)
+    times = {"a": 2e-3, "b": 3e-3, "c": 9e-3}
+    reports = [made(XEON, time_s, machine_id=name) for name, time_s in times.items()]
+    view = machines_view([*reports, made(EPYC, 4e-3)])
     assert view.head == ("Intel Xeon Platinum 8481C: 3 machines", "AMD EPYC 9654: 1 machine")
     (sheet,) = view.sheets
     assert [line.cells[1:] for line in sheet.lines] == [
@@ -75,3 +76,14 @@ def test_machines_are_the_lines_of_the_charts():
     lines = figure.chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
     assert set(lines) == {"Intel Xeon Platinum 8481C", "AMD EPYC 9654"}
     assert figure.title.startswith("triton: time")
+
+
+def test_a_row_that_failed_on_a_machine_is_named_with_its_reason():
+    wrong = report(failed("triton", error="y is off by 1"), environment=environment(cpu=EPYC))
+    view = machines_view([made(XEON, 1e-3), wrong])
+    assert any("AMD EPYC 9654: layernorm" in line and "off by 1" in line for line in view.head)
+
+
+def test_reports_of_one_machine_are_one_machine():
+    view = machines_view([made(XEON, 1e-3), made(XEON, 2e-3)])
+    assert view.head == ("Intel Xeon Platinum 8481C: 1 machine",)

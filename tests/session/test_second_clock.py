@@ -11,13 +11,13 @@ from lnbench.plan.case import Benchmark, Case, Direction, DType
 from lnbench.session import second_clock
 from lnbench.session.ledger import Ledger
 from lnbench.session.second_clock import (
-    Taker,
     _Look,
     _memory_problem,
     _Stretch,
     clock_problem,
     sample_problem,
 )
+from lnbench.session.taker import Taker
 
 CASE = Case("layernorm", Direction.FORWARD, (64, 512), DType.FLOAT32, "cpu")
 
@@ -73,7 +73,7 @@ def test_a_sample_that_cannot_be_is_its_rows_failure(time_s, passed_s, words):
 class _Scripted:
     """A worker whose looks are given, and then come again."""
 
-    def __init__(self, monkeypatch, *looks):
+    def __init__(self, monkeypatch, *looks, again_s=1e-4):
         given = itertools.cycle(looks)
         self.asked = 0
 
@@ -82,6 +82,7 @@ class _Scripted:
             return next(given)
 
         monkeypatch.setattr(second_clock, "_look", look)
+        monkeypatch.setattr(second_clock, "_sampled_again", lambda *_: again_s)
 
     def problem(self):
         row = Ledger(Benchmark(CASE, "numpy"))
@@ -103,21 +104,44 @@ def test_waits_for_a_cpu_are_tried_again_until_one_look_has_none(monkeypatch):
     assert scripted.problem() == ""
 
 
-def test_waits_that_never_end_and_work_that_is_no_wait_contradict(monkeypatch):
-    for look, asked in ((WAITED, 50), (WAITED._replace(waited_s=0.0), 5)):
-        scripted = _Scripted(monkeypatch, look)
-        assert "where 110 ms passed" in scripted.problem()
-        assert scripted.asked == asked
+def test_work_that_is_no_wait_contradicts(monkeypatch):
+    scripted = _Scripted(monkeypatch, WAITED._replace(waited_s=0.0))
+
+    assert "where 110 ms passed" in scripted.problem()
+    assert scripted.asked == 5
+
+
+def test_a_machine_on_which_waits_never_end_accuses_nobody(monkeypatch):
+    assert _Scripted(monkeypatch, *[WAITED] * 50, *SINGLE).problem() == ""
+
+
+def test_a_machine_that_became_slower_accuses_nobody(monkeypatch):
+    """Both clocks agree, and a sample that is taken now says the same."""
+    slower = _Look(passed_s=2.4e-2, said_s=2.4e-2, cpu_s=2.4e-2)
+
+    assert "where 24.0 ms passed" in _Scripted(monkeypatch, slower).problem()
+    assert _Scripted(monkeypatch, slower, *SINGLE, again_s=4e-4).problem() == ""
+    assert memory_problem(taker_of((8e-4, 8e-4), sample_s=1e-4)) == ""
+
+
+def test_four_waits_and_one_look_that_none_explains_are_no_five(monkeypatch):
+    stolen = WAITED._replace(waited_s=0.0)
+    scripted = _Scripted(monkeypatch, *[WAITED] * 4, stolen, QUIET, *SINGLE)
+
+    assert scripted.problem() == ""
 
 
 class Answering:
     """A worker that says of single calls what it is told to, try by try, the last for ever."""
 
-    def __init__(self, *tries):
+    def __init__(self, *tries, again_s):
+        self.again_s = again_s
         last = itertools.repeat(tries[-1])
         self.tries, self.asked = itertools.chain(tries, last), []
 
     def ask(self, request, answer, limit_s):
+        if answer is messages.Sampled:
+            return answer(self.again_s, 0.0)
         self.asked.append(request)
         new_s, same_s = next(self.tries)
         return answer((new_s,) * 3, (same_s,) * 3, tuple(messages.NewRow(n, {}) for n in NEW))
@@ -129,12 +153,12 @@ class Answering:
 NEW = tuple(messages.Fresh(row, row) for row in range(3))
 
 
-def taker_of(*tries, sample_s):
+def taker_of(*tries, sample_s, again_s=0.0):
     row = Ledger(Benchmark(CASE, "numpy"))
     row.begin_pass()
     for number in range(3):
         row.sampled(number, messages.Sampled(sample_s, 0.0))
-    return Taker(row, Answering(*tries), Path(), 1, True, True, {})
+    return Taker(row, Answering(*tries, again_s=again_s), Path(), 1, True, True, {})
 
 
 def memory_problem(taker, factor=0.0):
