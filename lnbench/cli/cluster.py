@@ -144,11 +144,8 @@ def _measured(
         typer.echo(f"reports: {path}", err=True)
     if interrupted or not folder.whole or any(each.state is State.FAILED for each in standings):
         typer.echo(f"go on with: --resume {path}", err=True)
-    if interrupted:
-        return path, ExitCode.INTERRUPTED
-    code = _code(standings)
-    # A part that no node has gone on with is missing, however well the others did.
-    return path, code if folder.whole or code is not ExitCode.FINE else ExitCode.FAILED
+    code = ExitCode.INTERRUPTED if interrupted else _code(standings, whole=folder.whole)
+    return path, code
 
 
 def _followed(driver: "Driver", line: "Line") -> bool:
@@ -217,11 +214,14 @@ class _Shown:
             line.say(counts(standings))
 
 
-def _code(standings: "Collection[Standing]") -> ExitCode:
-    """Return what the nodes deserve: a failure of a node or a row, nothing measured, or fine."""
+def _code(standings: "Collection[Standing]", *, whole: bool) -> ExitCode:
+    """Return what the nodes deserve: a failure of a node or a row, nothing measured, or fine.
+
+    A part that no node has gone on with is missing, however well the others did.
+    """
     from lnbench.cluster.standing import State
 
     if not any(each.rows[0] for each in standings):
         return ExitCode.NOTHING
     failed = any(each.state is State.FAILED or each.rows[2] for each in standings)
-    return ExitCode.FAILED if failed else ExitCode.FINE
+    return ExitCode.FAILED if failed or not whole else ExitCode.FINE

@@ -55,25 +55,27 @@ def show_command(
     """Show the tables of a report again, or one metric by backend, shape or dtype."""
     formats.check_format(format_)
     _check_table(by, metric, columns, explain=explain)
+    pages: list[View] = []
+    print_ = partial(formats.show_view, format_=format_, output=output)
+    put = pages.append if format_ == "html" else print_
+    how = (by, metric, relative_to, columns, wide, summary, explain, format_, output, plot, put)
+    asked = _Asked(*how)
     if by == MACHINE:
-        _check_machines(
-            metric=metric != "time", relative_to=relative_to, summary=summary, plot=plot
-        )
-        _show_machines(reports or ["reports"], format_, output)
+        _show_machines(reports or ["reports"], asked)
         return
     chosen = list(_chosen(reports or ["reports"]))
     if len(chosen) > 1:
         _check_several(plot=plot, json=format_ == "json", output=output and format_ != "html")
     formats.check_files(chosen, output=output, plot=plot)
-    pages: list[View] = []
-    print_ = partial(formats.show_view, format_=format_, output=output)
-    put = pages.append if format_ == "html" else print_
-    how = (by, metric, relative_to, columns, wide, summary, explain, format_, output, plot, put)
-    _show_all(chosen, _Asked(*how))
-    if format_ == "html":
-        from lnbench.render.page import page
+    _show_all(chosen, asked)
+    if pages:
+        _write(pages, output)
 
-        formats.write(page(pages), output)
+
+def _write(pages: Sequence[View], output: Path | None) -> None:
+    from lnbench.render.page import page
+
+    formats.write(page(pages), output)
 
 
 MACHINE = "machine"
@@ -181,16 +183,12 @@ def _show_comparison(report: "ComparisonReport", asked: _Asked) -> None:
         formats.plot(diff_view(changes), asked.plot)
 
 
-def _check_machines(**flags: object) -> None:
-    """Raise ConfigError for a flag that a table of machines cannot honour."""
-    for name, value in flags.items():
-        if value:
-            flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} says nothing of --by machine", "leave one of them out")
-
-
-def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> None:
+def _show_machines(names: Sequence[str], asked: _Asked) -> None:
     """Show the rows of all reports with a line a kind of machine."""
+    metric, plot = asked.metric != "time" and "metric", asked.plot and "plot"
+    relative = asked.relative_to and "relative-to"
+    for flag in filter(None, (metric, relative, asked.summary and "summary", plot)):
+        raise ConfigError(f"--{flag} says nothing of --by machine", "leave one of them out")
     from lnbench.record.medians import read_medians
     from lnbench.record.report import BenchmarkReport
     from lnbench.render.machines import machines_view
@@ -199,8 +197,8 @@ def _show_machines(names: Sequence[str], format_: str, output: Path | None) -> N
     kept = [report for path in files if isinstance(report := read_medians(path), BenchmarkReport)]
     if not kept:
         raise ConfigError("--by machine: these are no reports of run", "name a folder of them")
-    formats.check_files(files, output)
-    formats.show_view(machines_view(kept), format_, output)
+    formats.check_files(files, asked.output)
+    formats.show_view(machines_view(kept), asked.format, asked.output)
 
 
 def _check_several(**flags: object) -> None:
