@@ -72,7 +72,7 @@ def show_command(
         _write(pages, output)
 
 
-def _write(pages: Sequence[View], output: Path | None) -> None:
+def _write(pages: "Sequence[View]", output: Path | None) -> None:
     from lnbench.render.page import page
 
     formats.write(page(pages), output)
