@@ -46,9 +46,9 @@ class MLX(HostBackend):
 
     def routine(self, operation: Operation, case: Case, inputs: Arrays, threads: int) -> Routine:
         """Return a call of the compiled operator that ends when its results are there."""
+        self.kernels_for(operation, case)
         import mlx.core as mx
 
-        self.kernels_for(operation, case)
         mx.set_default_device(mx.cpu)
         arrays = {name: mx.array(own_copy(array)) for name, array in inputs.items()}
         mx.eval(*arrays.values())
