@@ -337,7 +337,9 @@ class _Binder(NamedTuple):
         """Return the gradients of a graph that is made once."""
         compute, names = self._graph()
         import torch
+        from torch._functorch import config
 
+        config.donated_buffer = False  # what is compiled may not give away what the next call needs
         results, leaves = compute()
         count = len(self._heads())
         heads, grads = results[:count], [self.arrays[f"d{name}"] for name in self._heads()]
