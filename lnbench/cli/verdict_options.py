@@ -19,7 +19,7 @@ PAIR_TIME = typer.Option(
 
 COLUMNS = typer.Option(
     "--columns",
-    envvar="LNBENCH_VERDICT_COLUMNS",
+    envvar="LNBENCH_COLUMNS",
     help="Columns beside the verdict, by commas: baseline,candidate,ratio,detects.",
     autocompletion=completion.judged_columns,
     rich_help_panel=options.OUTPUT,

@@ -153,12 +153,12 @@ class Answering:
 NEW = tuple(messages.Fresh(row, row) for row in range(3))
 
 
-def taker_of(*tries, sample_s, again_s=0.0):
+def taker_of(*tries, sample_s):
     row = Ledger(Benchmark(CASE, "numpy"))
     row.begin_pass()
     for number in range(3):
         row.sampled(number, messages.Sampled(sample_s, 0.0))
-    return Taker(row, Answering(*tries, again_s=again_s), Path(), 1, True, True, {})
+    return Taker(row, Answering(*tries, again_s=sample_s), Path(), 1, True, True, {})
 
 
 def memory_problem(taker, factor=0.0):
