@@ -1,7 +1,8 @@
 """What backends on torch's tensors share: torch's devices, its threads and its streams' clock."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -42,6 +43,23 @@ class TorchBackend(KernelBackend):
     def timer(self, case: Case) -> Timer:
         """Return the device's clock."""
         return device_timer(case)
+
+
+class CudaThirdParty(TorchBackend):
+    """What other projects' kernels have in common that launch on CUDA devices alone."""
+
+    third_party = True
+    torch_threads = False
+    known_failings: ClassVar[Mapping[str, str]] = {
+        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
+        "constant rows": "what rounding the mean left is all that there is of a row",
+    }
+
+    def device_problem(self, device: str) -> str | None:
+        """Return that the device is not CUDA's, or what is missing."""
+        if device.partition(":")[0] != "cuda":
+            return f"{self.name} runs on CUDA devices"
+        return super().device_problem(device)
 
 
 def device_problem(device: str) -> str | None:

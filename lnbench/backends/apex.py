@@ -9,35 +9,23 @@ from typing import Any, ClassVar
 
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 _FROM_Y = False  # whether backward starts from y
 
 
-class Apex(TorchBackend):
+class Apex(CudaThirdParty):
     """`forward_affine` and `backward_affine` of its extension `fused_layer_norm_cuda`."""
 
     name = "apex"
     framework = "apex"
     summary = "Apex (CUDA)"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("apex",)
     modules: ClassVar = {
         "fused_layer_norm_cuda": "Apex is not installed with its CUDA extensions: "
         "build it as github.com/NVIDIA/apex says, with APEX_CUDA_EXT=1 (PyPI's apex is another)"
     }
     kernels: ClassVar = {"layernorm": "lnbench.backends.apex"}  # this file
-    known_failings: ClassVar = {
-        "constant rows": "what rounding the mean left is all that there is of a row",
-        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
-    }
-
-    def device_problem(self, device: str) -> str | None:
-        """Return that the device is not CUDA's, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "apex runs on CUDA devices"
-        return super().device_problem(device)
 
     def case_problem(self, case: Case) -> str | None:
         """Return why the functions do not take a case, or None."""

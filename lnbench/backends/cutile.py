@@ -10,19 +10,17 @@ from typing import Any, ClassVar
 
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 _WIDEST = 65536  # columns, which one block holds
 
 
-class CuTile(TorchBackend):
+class CuTile(CudaThirdParty):
     """`liger.layer_norm` of TileGym, in cuTile."""
 
     name = "cutile"
     framework = "cutile"
     summary = "cuTile (TileGym)"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("cuda-tile", "tilegym")
     variables = ("CUDA_TILE_*", "TILEGYM_*")
     modules: ClassVar = {"tilegym": "tilegym is not installed: pip install 'lnbench[cutile]'"}
@@ -33,12 +31,6 @@ class CuTile(TorchBackend):
         "mean 1e4, spread 1e-2": "the variance is E[x²] - E[x]²",
         "huge values": "squares overflow",
     }
-
-    def device_problem(self, device: str) -> str | None:
-        """Return that the device is not CUDA's, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "cutile runs on CUDA devices"
-        return super().device_problem(device)
 
     def case_problem(self, case: Case) -> str | None:
         """Return why the kernels do not take a case, or None."""

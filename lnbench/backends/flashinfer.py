@@ -10,33 +10,21 @@ from typing import Any, ClassVar
 from lnbench.backend import Details
 from lnbench.operation import Arrays
 from lnbench.plan.case import Case, Direction, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 
-class FlashInfer(TorchBackend):
+class FlashInfer(CudaThirdParty):
     """`flashinfer.norm.layernorm`."""
 
     name = "flashinfer"
     framework = "flashinfer"
     summary = "FlashInfer, forward of bfloat16"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("flashinfer-python", "nvidia-cutlass-dsl")
     variables = ("FLASHINFER_*", "CUTE_DSL_*")
     modules: ClassVar = {
         "flashinfer": "flashinfer is not installed: pip install 'lnbench[flashinfer]'"
     }
     kernels: ClassVar = {"layernorm": "lnbench.backends.flashinfer"}  # this file
-    known_failings: ClassVar = {
-        "constant rows": "what rounding the mean left is all that there is of a row",
-        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
-    }
-
-    def device_problem(self, device: str) -> str | None:
-        """Return that the device is not CUDA's, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "flashinfer runs on CUDA devices"
-        return super().device_problem(device)
 
     def case_problem(self, case: Case) -> str | None:
         """Return why the kernel does not take a case, or None."""

@@ -9,33 +9,21 @@ from typing import Any, ClassVar
 from lnbench.backend import Details
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 MOST_COLUMNS = 65536
 """Its widest row, which one program holds in registers."""
 
 
-class Liger(TorchBackend):
+class Liger(CudaThirdParty):
     """The kernels of `liger_kernel.transformers`: `LigerLayerNorm` and `LigerRMSNorm`."""
 
     name = "liger"
     framework = "liger"
     summary = "Liger-Kernel (Triton)"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("liger-kernel",)
     modules: ClassVar = {"liger_kernel": "liger-kernel is not installed: pip install liger-kernel"}
     kernels: ClassVar = {"layernorm": "lnbench.backends.liger"}  # this file
-    known_failings: ClassVar = {
-        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
-        "constant rows": "what rounding the mean left is all that there is of a row",
-    }
-
-    def device_problem(self, device: str) -> str | None:
-        """Return that the device is not CUDA's, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "liger runs on CUDA devices"
-        return super().device_problem(device)
 
     def case_problem(self, case: Case) -> str | None:
         """Return why Liger's functions do not take a case, or None."""

@@ -15,34 +15,26 @@ from lnbench.operation import Arrays
 from lnbench.operations.layernorm.torch import differentiable
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, Direction, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 _FIRST_CAPABILITY = (9, 0)
 _WIDEST = 262144  # columns
 _WIDEST_BACKWARD = {2: 262144, 4: 131072}  # by bytes of an element: what shared memory holds
 
 
-class Quack(TorchBackend):
+class Quack(CudaThirdParty):
     """The kernels of `quack.rmsnorm`: `layernorm_fwd`, `layernorm_bwd`, and those of `rmsnorm`."""
 
     name = "quack"
     framework = "quack"
     summary = "quack-kernels (CuTe DSL)"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("quack-kernels", "nvidia-cutlass-dsl")
     variables = ("CUTE_DSL_*",)
     modules: ClassVar = {"quack": "quack-kernels is not installed: pip install quack-kernels"}
     kernels: ClassVar = {"layernorm": "lnbench.backends.quack"}  # this file
-    known_failings: ClassVar = {
-        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
-        "constant rows": "what rounding the mean left is all that there is of a row",
-    }
 
     def device_problem(self, device: str) -> str | None:
         """Return that the device is not CUDA's or too old, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "quack runs on CUDA devices"
         if (problem := super().device_problem(device)) is not None:
             return problem
         recent = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY

@@ -10,20 +10,18 @@ from typing import Any, ClassVar
 from lnbench.operations.layernorm.torch import differentiable
 from lnbench.operations.layernorm.torch import step as step_through_autograd
 from lnbench.plan.case import Case, DType, Output
-from lnbench.torch_backend import TorchBackend
+from lnbench.torch_backend import CudaThirdParty
 
 _SM_MARGIN = 0  # multiprocessors that are left to others
 _ZERO_CENTERED = False  # whether 1 is added to the weight
 
 
-class TransformerEngine(TorchBackend):
+class TransformerEngine(CudaThirdParty):
     """`layernorm_fwd` and `layernorm_bwd` of `transformer_engine_torch`."""
 
     name = "transformer-engine"
     framework = "transformer-engine"
     summary = "TransformerEngine (CUDA)"
-    third_party = True
-    torch_threads = False  # it launches on a device only
     packages = ("transformer-engine", "transformer-engine-torch")
     variables = ("NVTE_*",)
     modules: ClassVar = {
@@ -31,16 +29,6 @@ class TransformerEngine(TorchBackend):
         "pip install --no-build-isolation 'lnbench[transformer-engine]'"
     }
     kernels: ClassVar = {"layernorm": "lnbench.backends.transformer_engine"}  # this file
-    known_failings: ClassVar = {
-        "constant rows": "what rounding the mean left is all that there is of a row",
-        "mean 1e4, spread 1e-2": "the mean is rounded to float32 before it is taken off",
-    }
-
-    def device_problem(self, device: str) -> str | None:
-        """Return that the device is not CUDA's, or what is missing."""
-        if device.partition(":")[0] != "cuda":
-            return "transformer-engine runs on CUDA devices"
-        return super().device_problem(device)
 
     def case_problem(self, case: Case) -> str | None:
         """Return why the functions do not take a case, or None."""
