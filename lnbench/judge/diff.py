@@ -103,9 +103,8 @@ def compare(
     names = [name for name in before.measured if comparable and name in after.measured]
     level = rows_level(alpha, _benchmarks(before, names))
     enough = max(REPORTS_AS_UNITS, smallest_units(level))
-    machines = [{each.environment.machine_id for each in side} for side in (baseline, candidate)]
     # Passes of one machine share its luck: of others of its kind they say nothing.
-    others = machines[0] != machines[1] and not serious
+    others = _machines(baseline) != _machines(candidate) and not serious
     judged = judge_sides(
         [(before.measured[name], after.measured[name]) for name in names],
         baseline[0].environment,
@@ -176,11 +175,15 @@ def _environment(baseline: Sequence[Report], candidate: Sequence[Report]) -> tup
         _indices(baseline, candidate),
         itertools.chain.from_iterable(differences(*pair) for pair in pairs),
     )
-    before, after = ({r.environment.machine_id for r in side} for side in (baseline, candidate))
+    before, after = _machines(baseline), _machines(candidate)
     kinds = {kind_of(report.environment) for report in (*baseline, *candidate)}
     if len(kinds) == 1 and max(len(before), len(after)) > 1:
         named = _of_a_kind(named, before, after)
     return tuple(sorted(dict.fromkeys(named), key=lambda difference: not difference.serious))
+
+
+def _machines(reports: Sequence[Report]) -> set[str]:
+    return {report.environment.machine_id for report in reports}
 
 
 def _of_a_kind(

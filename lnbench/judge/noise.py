@@ -92,6 +92,7 @@ def explain(report: Report) -> tuple[Noise, ...]:
     cases: dict[str, list[int]] = {}
     for place, outcome in enumerate(measured):
         cases.setdefault(_beside(outcome, report), []).append(place)
+    paired = isinstance(report, ComparisonReport)
     found: dict[int, Noise] = {}
     for places in cases.values():
         rows = [_Split(measured[i], logs[i]) for i in places]
@@ -100,13 +101,9 @@ def explain(report: Report) -> tuple[Noise, ...]:
             Shared([row.rests for row in together]),
             Shared([row.medians for row in together]),
         )
+        ratio = _ratio([row.outcome for row in rows]) if paired else None
         for place, row in zip(places, rows, strict=True):
-            interval = intervals[place]
-            if isinstance(report, ComparisonReport):
-                interval = _ratio([measured[i] for i in places])
-            found[place] = _noise(
-                row, interval, *shared, paired=isinstance(report, ComparisonReport)
-            )
+            found[place] = _noise(row, ratio or intervals[place], *shared, paired=paired)
     return tuple(found[place] for place in range(len(measured)))
 
 

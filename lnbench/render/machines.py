@@ -84,8 +84,9 @@ def by_node_data(by_node: Sequence[Sequence[Comparison]]) -> object:
 def machines_view(reports: Sequence[Report]) -> View:
     """Return the rows of reports with a line a kind of machine: time, and share of its copy."""
     kinds = by_kind(reports)
+    names = called(kinds)
     lines: dict[str, list[_Line]] = {}
-    for kind, name in called(kinds).items():
+    for kind, name in names.items():
         found: dict[str, list[Row]] = {}
         for row in (row for report in kinds[kind] for row in rows(report) if row.time):
             found.setdefault(row.benchmark.id, []).append(row)
@@ -94,7 +95,7 @@ def machines_view(reports: Sequence[Report]) -> View:
             lines.setdefault(id_, []).append(line)
     counts = {
         name: len({report.environment.machine_id for report in kinds[kind]})
-        for kind, name in called(kinds).items()
+        for kind, name in names.items()
     }
     head = [f"{name}: {count} machine{'s' * (count > 1)}" for name, count in counts.items()]
     flat = [line for alike in lines.values() for line in alike]
@@ -109,9 +110,7 @@ def machines_view(reports: Sequence[Report]) -> View:
         )
         for title, members in grouped(flat, lambda line: group_title(line.benchmark.case)).items()
     )
-    failed = (
-        f"{name}: {words}" for kind, name in called(kinds).items() for words in _failed(kinds[kind])
-    )
+    failed = (f"{name}: {words}" for kind, name in names.items() for words in _failed(kinds[kind]))
     return View((*head, *dict.fromkeys(failed)), sheets, objects(_ACROSS, flat))
 
 
